@@ -1,0 +1,269 @@
+//! What was measured: plain types, one JSON line per case.
+//!
+//! The format is public and versioned ([`SCHEMA`]); its JSON Schema is derived from these types. Times are seconds, rates
+//! are 1e9 per second, eigenvalues are those of the covariance with divisor n - 1, in the units of the data (pixels / 255
+//! for images). No path, host name or user name ever enters a record. This module knows no device and draws nothing.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Version of the record format.
+pub const SCHEMA: u32 = 1;
+
+/// How a case ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The error is at or under the target.
+    Reached,
+    /// A limit (iterations, time) came first.
+    Budget,
+    /// The method stopped by its own criterion above the target.
+    Stalled,
+    /// The state is no longer finite.
+    Diverged,
+    /// A check of the answer failed, or the case could not be carried out.
+    Failed,
+    /// The device, or one of its operations, is not there.
+    Skipped,
+}
+
+/// One case, measured: one line of `records.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// Version of this format, [`SCHEMA`].
+    pub schema: u32,
+    /// Stable, readable id: every parameter that is not the default.
+    pub case: String,
+    /// How the case ended.
+    pub status: Status,
+    /// The status in words; null where the status says it all.
+    pub reason: Option<String>,
+    /// `pca`.
+    pub problem: String,
+    /// The samples; null when the case was skipped before they were loaded.
+    pub data: Option<DataFacts>,
+    /// `deflation`, `subspace` or `direct`.
+    pub method: String,
+    /// `samples` or `covariance`; null for `direct`.
+    pub operator: Option<String>,
+    /// The update rule; null for `direct`.
+    pub optimizer: Option<OptimizerFacts>,
+    /// `plain` or `projected` gradient; null for `direct`.
+    pub gradient: Option<String>,
+    /// Number of components k.
+    pub components: usize,
+    /// `full` or the number of rows in a mini-batch; null for `direct`.
+    pub batch: Option<String>,
+    /// `f32` or `f64`.
+    pub precision: String,
+    /// Seed of start vectors and of the order of the batches.
+    pub seed: u64,
+    /// Where it ran.
+    pub device: DeviceFacts,
+    /// Fingerprint of the machine: the key into `machine.json`.
+    pub machine: String,
+    /// Program version and commit, `0.1.0+abc1234`.
+    pub program: String,
+    /// The limits and the target under which it ran.
+    pub limits: Limits,
+    /// Times; null when the case did not run.
+    pub time: Option<Times>,
+    /// Work; null when the case did not run.
+    pub work: Option<Work>,
+    /// Rates; null when the case did not run.
+    pub rate: Option<Rate>,
+    /// Accuracy of the final answer; null when there is none.
+    pub accuracy: Option<Accuracy>,
+    /// Eigenvalues found, largest first.
+    pub eigenvalues: Vec<f64>,
+    /// The reference's eigenvalues; empty when the reference is the residual alone.
+    pub reference_eigenvalues: Vec<f64>,
+    /// Files beside the record, relative to its folder, by name (`components`).
+    pub artifacts: std::collections::BTreeMap<String, String>,
+    /// Convergence, points spaced geometrically; times are those of the first repeat.
+    pub curve: Vec<CurvePoint>,
+}
+
+/// What the samples were.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DataFacts {
+    /// The spec as given; a file as its base name.
+    pub spec: String,
+    /// Number of samples.
+    pub n: usize,
+    /// Dimension of a sample.
+    pub d: usize,
+    /// Element type in memory: `u8` or `f32` (`f64` files are narrowed after centring).
+    pub dtype: String,
+    /// SHA-256, in hex, of the samples as they stand in memory, row-major.
+    pub sha256: String,
+    /// Side lengths (rows, columns) when a sample is an image.
+    pub image: Option<(usize, usize)>,
+}
+
+/// The update rule as it ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OptimizerFacts {
+    /// `sgd`, `momentum`, `nesterov`, `adagrad`, `rmsprop` or `adam`.
+    pub name: String,
+    /// Learning rate used, in units of 1 / lambda (see the crate page `pca`).
+    pub learning_rate: f64,
+    /// Whether the rate was chosen by the program.
+    pub auto: bool,
+    /// Momentum or first-moment decay, where the rule has one.
+    pub momentum: Option<f64>,
+    /// Second-moment decay, where the rule has one.
+    pub decay: Option<f64>,
+    /// Denominator's epsilon, where the rule has one.
+    pub epsilon: Option<f64>,
+    /// Which framework's form of the rule, in words.
+    pub variant: String,
+    /// Step schedule in words, for example `constant` or `1/sqrt(1 + t/10)`.
+    pub schedule: String,
+}
+
+/// Where a case ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceFacts {
+    /// `cpu`, `cuda` or `wgpu`.
+    pub kind: String,
+    /// Index among the devices of its kind.
+    pub index: usize,
+    /// Name as the device tells it.
+    pub name: String,
+    /// Whether it is a software emulation of a GPU.
+    pub software: bool,
+    /// Number of threads, on a CPU.
+    pub threads: Option<usize>,
+    /// Instruction set in use, on a CPU: `portable`, `avx2` or `avx512`.
+    pub isa: Option<String>,
+}
+
+/// The target and the limits of a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// Error that counts as reached: the sine of the largest principal angle.
+    pub target: f64,
+    /// The method's own stopping tolerance.
+    pub tolerance: f64,
+    /// Iterations per component (deflation) or in all (subspace).
+    pub max_iterations: u64,
+    /// Seconds of solving.
+    pub time_limit_s: f64,
+}
+
+/// Times in seconds; setup, transfer and solve are never mixed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Times {
+    /// Planning, compilation, and the statistics of the samples (mean and scale).
+    pub setup_s: f64,
+    /// Samples to the device.
+    pub upload_s: f64,
+    /// Solving, one value per repeat, raw.
+    pub solve_s: Vec<f64>,
+    /// Time at which the curve first meets the target, one value per repeat; empty when it never does.
+    pub to_target_s: Vec<f64>,
+    /// `host` or `device`.
+    pub clock: String,
+    /// Why repeating stopped: `noise low`, `noise stable`, `time up` or `repeats`.
+    pub stopped: String,
+}
+
+/// Work of one solve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Work {
+    /// Steps, summed over components.
+    pub iterations: u64,
+    /// Passes over the samples (operator `samples`) or over the covariance (operator `covariance`).
+    pub passes: f64,
+    /// Fewest bytes that those steps must move, from the kernel table.
+    pub bytes: f64,
+    /// Floating-point (or integer multiply-add) operations, from the kernel table.
+    pub flops: f64,
+}
+
+/// Rates of the median solve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rate {
+    /// 1e9 bytes per second.
+    pub gb_per_s: f64,
+    /// 1e9 operations per second.
+    pub gflop_per_s: f64,
+    /// Share of the peak that binds; null when peaks were not measured.
+    pub share_of_peak: Option<f64>,
+    /// `stream` or `gemm`; null when peaks were not measured.
+    pub peak: Option<String>,
+}
+
+/// Accuracy of the final answer; every number is dimensionless unless said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Accuracy {
+    /// `lapack`, `spectrum` or `residual`.
+    pub reference: String,
+    /// Largest relative eigenvalue error; null when the reference is the residual.
+    pub eigenvalue_error: Option<f64>,
+    /// Sine of the largest principal angle; null when the reference is the residual.
+    pub subspace_sine: Option<f64>,
+    /// Largest `|A v - lambda v| / lambda_1`, in f64 on the host.
+    pub residual: f64,
+    /// Largest `|V'V - I|`.
+    pub orthogonality: f64,
+    /// Share of the total variance.
+    pub explained_variance: f64,
+    /// Mean squared reconstruction error per sample (the seed's J), in squared units of the data.
+    pub reconstruction_error: f64,
+}
+
+/// One point of the convergence curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurvePoint {
+    /// Steps so far, over all components.
+    pub iteration: u64,
+    /// Passes so far.
+    pub passes: f64,
+    /// Solve time so far, evaluation excluded.
+    pub time_s: f64,
+    /// Component being sought, 0-based (0 throughout for `subspace`).
+    pub component: usize,
+    /// Sine of the angle of the current component (deflation) or of the span (subspace).
+    pub component_error: f64,
+    /// Error of the whole k-subspace: 1 until the last component is in.
+    pub error: f64,
+}
+
+/// Facts of a machine, without host or user name: `machine.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Machine {
+    /// Version of this format, [`SCHEMA`].
+    pub schema: u32,
+    /// Hash of the facts below that do not change from run to run.
+    pub fingerprint: String,
+    /// Processor model.
+    pub cpu: String,
+    /// Cores that the program may use.
+    pub cores: usize,
+    /// Instruction sets found, of those the program has paths for.
+    pub isa: Vec<String>,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Operating system and kernel release.
+    pub os: String,
+    /// BLAS/LAPACK library and version, as it tells it.
+    pub blas: String,
+    /// Compiler that built the program.
+    pub rustc: String,
+    /// Peaks measured in this run, one per device.
+    pub peaks: Vec<Peak>,
+}
+
+/// Peaks of one device, measured in the same run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Peak {
+    /// Device as in a case id: `cpu@1`, `cpu`.
+    pub device: String,
+    /// Stream read, 1e9 bytes per second.
+    pub stream_gb_per_s: f64,
+    /// f32 matrix product, 1e9 operations per second.
+    pub gemm_gflop_per_s: f64,
+}
