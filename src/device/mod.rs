@@ -1,1 +1,221 @@
-//! device
+//! Trait [`Device`] and its implementations.
+//!
+//! The trait lists what truly differs between devices: memory, launching a row of the kernel table, matrix products,
+//! recording and replaying a sequence of launches. Everything else is built on top, once, generic over it. A device
+//! knows no optimizer and no problem, and never falls back to another device: what it lacks it answers with
+//! `Error::Unsupported`.
+//!
+//! What changes from step to step (step number, learning rate, batch offset, the stop flag) lives in a device buffer
+//! ([`crate::kernel::control`]), so that a sequence of launches can be recorded once and replayed: a CUDA graph, one
+//! wgpu submit for many steps, a plain loop on the CPU.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::data::Elements;
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+
+pub mod cpu;
+
+/// Element type of a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// 32-bit float.
+    F32,
+    /// Byte (images stay bytes on every device).
+    U8,
+    /// 32-bit unsigned integer (row indices).
+    U32,
+}
+
+impl Element {
+    /// Size in bytes.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Element::F32 | Element::U32 => 4,
+            Element::U8 => 1,
+        }
+    }
+}
+
+/// Elements on the host, to be written to a device.
+#[derive(Debug, Clone, Copy)]
+pub enum Slice<'a> {
+    /// 32-bit floats.
+    F32(&'a [f32]),
+    /// Bytes.
+    U8(&'a [u8]),
+    /// 32-bit unsigned integers.
+    U32(&'a [u32]),
+}
+
+/// Elements on the host, to be read from a device.
+#[derive(Debug)]
+pub enum SliceMut<'a> {
+    /// 32-bit floats.
+    F32(&'a mut [f32]),
+    /// Bytes.
+    U8(&'a mut [u8]),
+    /// 32-bit unsigned integers.
+    U32(&'a mut [u32]),
+}
+
+/// What a device says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Info {
+    /// `cpu`, `cuda` or `wgpu`.
+    pub kind: &'static str,
+    /// Index among the devices of its kind.
+    pub index: usize,
+    /// Name as the device tells it.
+    pub name: String,
+    /// Whether it is a software emulation of a GPU.
+    pub software: bool,
+    /// Threads, on a CPU.
+    pub threads: Option<usize>,
+    /// Instruction set in use, on a CPU.
+    pub isa: Option<&'static str>,
+    /// Largest number of bytes in one buffer: larger samples are split into row blocks.
+    pub max_buffer_bytes: u64,
+    /// Steps between two looks of the host at the control buffer: 1 where looking is free.
+    pub look_every: u64,
+}
+
+/// A device that is not there: why, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// What is missing.
+    pub why: String,
+    /// What the user can do.
+    pub remedy: String,
+}
+
+/// One launch of a row of the kernel table.
+#[derive(Debug)]
+pub struct Launch<'a, B> {
+    /// The row.
+    pub kernel: Kernel,
+    /// Sizes in the row's order.
+    pub sizes: &'a [usize],
+    /// Scalars in the row's order.
+    pub scalars: &'a [f32],
+    /// Buffers in the row's order.
+    pub buffers: &'a [&'a B],
+}
+
+/// `C <- alpha op(A) op(B) + beta C`, row-major f32; `op(A)` is m x k, `op(B)` k x n, C m x n. With `beta` 0, C is not
+/// read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gemm {
+    /// Rows of C.
+    pub m: usize,
+    /// Columns of C.
+    pub n: usize,
+    /// Length of the sums.
+    pub k: usize,
+    /// Whether A is stored k x m.
+    pub transpose_a: bool,
+    /// Whether B is stored n x k.
+    pub transpose_b: bool,
+    /// Factor of the product.
+    pub alpha: f32,
+    /// Factor of the old C.
+    pub beta: f32,
+}
+
+/// A place that computes. Buffers are handles: a clone names the same memory.
+pub trait Device: Sized {
+    /// Memory on the device, with its element type and length.
+    type Buffer: Clone;
+    /// A recorded sequence of launches.
+    type Recording;
+
+    /// What the device says of itself.
+    fn info(&self) -> &Info;
+
+    /// New memory; its content is not defined.
+    ///
+    /// # Errors
+    /// `Failed` when the memory cannot be had.
+    fn alloc(&mut self, element: Element, len: usize) -> Result<Self::Buffer>;
+
+    /// Copies `data` to `buffer`, from its element `offset` on.
+    ///
+    /// # Errors
+    /// `Failed` when the device is lost.
+    fn write(&mut self, buffer: &Self::Buffer, offset: usize, data: Slice<'_>) -> Result<()>;
+
+    /// Copies from `buffer`, from its element `offset` on; waits for earlier launches.
+    ///
+    /// # Errors
+    /// `Failed` when the device is lost.
+    fn read(&mut self, buffer: &Self::Buffer, offset: usize, into: SliceMut<'_>) -> Result<()>;
+
+    /// Launches one row of the kernel table, or notes it down while recording.
+    ///
+    /// # Errors
+    /// `Unsupported` when the device lacks the row, `Failed` when the launch fails.
+    ///
+    /// # Panics
+    /// When sizes, scalars or buffers do not fit the row: a caller's bug.
+    fn launch(&mut self, launch: &Launch<'_, Self::Buffer>) -> Result<()>;
+
+    /// Matrix product, or a note of it while recording.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    fn gemm(
+        &mut self,
+        gemm: &Gemm,
+        a: &Self::Buffer,
+        b: &Self::Buffer,
+        c: &Self::Buffer,
+    ) -> Result<()>;
+
+    /// Records what `steps` launches, without running it.
+    ///
+    /// # Errors
+    /// What `steps` returns.
+    fn record(&mut self, steps: &mut dyn FnMut(&mut Self) -> Result<()>)
+    -> Result<Self::Recording>;
+
+    /// Runs a recording `times` times.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    fn replay(&mut self, recording: &Self::Recording, times: u64) -> Result<()>;
+
+    /// Waits until everything launched is done.
+    ///
+    /// # Errors
+    /// `Failed` when the device is lost.
+    fn synchronise(&mut self) -> Result<()>;
+
+    /// Puts a range of elements of host samples on the device. A device that works in host memory shares them.
+    ///
+    /// # Errors
+    /// As [`Device::alloc`] and [`Device::write`].
+    fn upload(&mut self, samples: &Arc<Elements>, range: Range<usize>) -> Result<Self::Buffer> {
+        let (element, data) = match samples.as_ref() {
+            Elements::U8(x) => (Element::U8, Slice::U8(&x[range.clone()])),
+            Elements::F32(x) => (Element::F32, Slice::F32(&x[range.clone()])),
+        };
+        let buffer = self.alloc(element, range.len())?;
+        self.write(&buffer, 0, data)?;
+        Ok(buffer)
+    }
+
+    /// All eigenpairs of the symmetric `a` (order x order, f64, row-major, on the host) by the device's dense
+    /// eigensolver: eigenvalues ascending, eigenvectors as the rows of the returned matrix.
+    ///
+    /// # Errors
+    /// `Unsupported` unless the device has one.
+    fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Vec<f64>> {
+        let _ = (a, order);
+        Err(Error::unsupported(format!(
+            "{} has no dense eigensolver here; race --method deflation or subspace on it",
+            self.info().name
+        )))
+    }
+}

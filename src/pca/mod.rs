@@ -1,1 +1,143 @@
-//! pca
+//! Problem `pca`: operators, methods, reference, accuracy.
+//!
+//! [`solve`] runs one [`Plan`] on samples that are already on a device. It owns no clock: a [`Watch`] is called at
+//! every look of the host, with the device synchronised, and says whether to go on.
+
+use crate::error::Result;
+use crate::optimizer::Rule;
+
+/// How PCA is solved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// One component at a time, the seed algorithm.
+    Deflation,
+    /// All components at once, orthonormalised.
+    Subspace,
+    /// The device's dense eigensolver.
+    Direct,
+}
+
+/// What A v costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OperatorKind {
+    /// Matrix-free: `Xc'(Xc v)`, the covariance never formed.
+    Samples,
+    /// The smaller Gram matrix, formed once.
+    Covariance,
+}
+
+/// Which gradient of the Rayleigh quotient the rule sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gradient {
+    /// Euclidean, `2 A v`: the seed's.
+    Plain,
+    /// Projected on the tangent space of the sphere, `2 (A v - (v'A v) v)`.
+    Projected,
+}
+
+/// One way to solve PCA, every parameter decided but the automatic learning rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// How.
+    pub method: Method,
+    /// What A v costs; not used by `direct`.
+    pub operator: OperatorKind,
+    /// The update rule; not used by `direct`.
+    pub rule: Rule,
+    /// The gradient it sees; `None` takes the rule's own (plain for sgd, projected for the others).
+    pub gradient: Option<Gradient>,
+    /// Learning rate in units of 1 / lambda; `None` is `auto`.
+    pub learning_rate: Option<f64>,
+    /// Number of components k.
+    pub components: usize,
+    /// Rows of a mini-batch; `None` is the full batch. Only with [`OperatorKind::Samples`].
+    pub batch: Option<usize>,
+    /// Passes over the data in mini-batches, per component (deflation) or in all (subspace).
+    pub epochs: u64,
+    /// The method's own stopping tolerance.
+    pub tolerance: f64,
+    /// Iterations per component (deflation) or in all (subspace).
+    pub max_iterations: u64,
+    /// Seed of the start vectors and the order of the batches.
+    pub seed: u64,
+}
+
+/// What the host may see at a look; the device is synchronised.
+pub struct Look<'a> {
+    /// Steps so far, over all components.
+    pub iteration: u64,
+    /// Passes so far.
+    pub passes: f64,
+    /// Component being sought, 0-based (0 throughout for `subspace`).
+    pub component: usize,
+    /// Whether this is the last look of the solve: the answer itself.
+    pub last: bool,
+    /// Reads the components so far, the one being sought included: rows x p f32, p the order of the operator.
+    pub snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
+}
+
+/// Whether to go on after a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Continue,
+    /// A limit that the caller keeps (time, Ctrl-C) has come: finish with what there is.
+    Stop,
+}
+
+/// Called at every look: the caller stops its clock on entry and starts it again on return.
+pub trait Watch {
+    /// Sees the state; says whether to go on.
+    ///
+    /// # Errors
+    /// Ends the solve with that error.
+    fn look(&mut self, look: Look<'_>) -> Result<Verdict>;
+}
+
+/// Why a solve ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// Every component met the tolerance.
+    Converged,
+    /// A component stopped improving at the floor of the arithmetic, above the tolerance.
+    Floor,
+    /// `max_iterations` or `epochs` came first.
+    Iterations,
+    /// The watch said stop.
+    Stopped,
+    /// The state is no longer finite.
+    Diverged,
+}
+
+/// The answer of a solve, on the host, with what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ended: Ended,
+    /// Eigenvalues in the user's units, largest first, k.
+    pub eigenvalues: Vec<f64>,
+    /// Components, k x d, one row a component.
+    pub components: Vec<f32>,
+    /// The device's own estimate of each residual `|A v - lambda v| / lambda_1`, from the Rayleigh-Ritz pass.
+    pub residuals: Vec<f64>,
+    /// Steps, summed over components.
+    pub iterations: u64,
+    /// Passes over the samples or the covariance.
+    pub passes: f64,
+    /// Fewest bytes that those launches must move, from the kernel table.
+    pub bytes: f64,
+    /// Operations, from the kernel table.
+    pub flops: f64,
+    /// Learning rate used, in units of 1 / lambda.
+    pub learning_rate: f64,
+}
+
+mod accuracy;
+mod problem;
+mod reference;
+mod solver;
+
+pub use accuracy::Assessment;
+pub use problem::Problem;
+pub use reference::Reference;
+pub use solver::Solver;
