@@ -20,6 +20,7 @@ pub mod control;
 mod reference;
 mod rows;
 
+pub use reference::{FLUSH, VANISHED, replacement};
 pub use rows::ALL;
 
 /// A row of the table; [`Kernel::row`] tells everything about it.
@@ -130,6 +131,12 @@ impl Kernel {
     /// The row of this kernel.
     pub fn row(self) -> &'static Row {
         &ALL[self as usize]
+    }
+
+    /// Whether the row belongs to a step and does nothing once [`control::STOP`] is set.
+    pub fn freezes(self) -> bool {
+        self.row().buffers[0].name == "control"
+            && !matches!(self, Kernel::ProjectOut | Kernel::Commit)
     }
 }
 

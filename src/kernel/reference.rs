@@ -228,7 +228,7 @@ pub fn ascent(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
         rho_max = rho_max.max(rho);
         length = length.max(norm(ga));
         if left > b[0][c::FLOOR] {
-            residual = residual.max(left / rho.max(b[0][c::FLOOR]).max(f64::MIN_POSITIVE));
+            residual = residual.max(left / rho.max(b[0][c::FLOOR]).max(1e-30));
         }
     }
     let control = &mut b[0];

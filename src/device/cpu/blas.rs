@@ -1,0 +1,138 @@
+//! The few calls that go to BLAS and LAPACK: OpenBLAS on the system, Accelerate on a Mac.
+//!
+//! The library is kept at one thread, and the pool calls it from several: two pools on the same cores leave workers
+//! spinning and multiply the time of everything. Only LAPACK's eigensolver, which cannot be split from outside, is given
+//! the threads for the length of one call.
+
+use cblas_sys::{CBLAS_LAYOUT, CBLAS_TRANSPOSE, CBLAS_UPLO, cblas_sgemm, cblas_ssyrk};
+use ndarray::ArrayViewMut2;
+use ndarray_linalg::{EighInplace, UPLO};
+
+use crate::error::{Error, Result};
+
+#[cfg(target_os = "macos")]
+use accelerate_src as _;
+
+#[cfg(not(target_os = "macos"))]
+unsafe extern "C" {
+    fn openblas_set_num_threads(threads: std::ffi::c_int);
+}
+
+/// Sets the number of threads of the library itself.
+pub fn set_threads(threads: usize) {
+    #[cfg(not(target_os = "macos"))]
+    // SAFETY: a plain setter; called while no BLAS call runs.
+    unsafe {
+        openblas_set_num_threads(threads.min(1 << 10) as std::ffi::c_int);
+    }
+    // Accelerate has no such call; it hands work to the system's own queues.
+    #[cfg(target_os = "macos")]
+    let _ = threads;
+}
+
+fn int(x: usize) -> i32 {
+    i32::try_from(x).expect("the device refuses sizes beyond BLAS's 32-bit integers")
+}
+
+/// `c (d x d, upper) += tile' tile` for a tile of `rows` rows with the given stride.
+pub fn syrk(tile: &[f32], rows: usize, stride: usize, d: usize, c: &mut [f32]) {
+    assert!(tile.len() >= rows * stride && c.len() >= d * d && stride >= d);
+    // SAFETY: the shapes were asserted.
+    unsafe {
+        cblas_ssyrk(
+            CBLAS_LAYOUT::CblasRowMajor,
+            CBLAS_UPLO::CblasUpper,
+            CBLAS_TRANSPOSE::CblasTrans,
+            int(d),
+            int(rows),
+            1.0,
+            tile.as_ptr(),
+            int(stride),
+            1.0,
+            c.as_mut_ptr(),
+            int(d),
+        );
+    }
+}
+
+/// A matrix with its stride and whether it is transposed.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    pub data: &'a [f32],
+    pub stride: usize,
+    pub transposed: bool,
+}
+
+/// `c <- alpha op(a) op(b) + beta c`; `c` is m x n with the given stride.
+///
+/// # Safety
+/// `c` points to m rows of n elements, `stride` apart, that nobody else touches; a and b hold what m, n, k ask for.
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn gemm(
+    (m, n, k): (usize, usize, usize),
+    alpha: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    beta: f32,
+    c: *mut f32,
+    stride: usize,
+) {
+    let transpose = |t| if t { CBLAS_TRANSPOSE::CblasTrans } else { CBLAS_TRANSPOSE::CblasNoTrans };
+    // SAFETY: the caller's promise.
+    unsafe {
+        cblas_sgemm(
+            CBLAS_LAYOUT::CblasRowMajor,
+            transpose(a.transposed),
+            transpose(b.transposed),
+            int(m),
+            int(n),
+            int(k),
+            alpha,
+            a.data.as_ptr(),
+            int(a.stride),
+            b.data.as_ptr(),
+            int(b.stride),
+            beta,
+            c,
+            int(stride),
+        );
+    }
+}
+
+/// All eigenpairs of a symmetric f64 matrix (order x order): eigenvalues ascending, eigenvectors as rows of `a`.
+///
+/// # Errors
+/// `Failed` with LAPACK's info code.
+pub fn eigh(a: &mut [f64], order: usize, threads: usize) -> Result<Vec<f64>> {
+    set_threads(threads);
+    let mut matrix = ArrayViewMut2::from_shape((order, order), a)
+        .map_err(|e| Error::failed(format!("eigensolver: {e}")))?;
+    let result = matrix.eigh_inplace(UPLO::Upper).map(|(values, _)| values.to_vec());
+    set_threads(1);
+    let values = result.map_err(|e| {
+        Error::failed(format!("LAPACK's symmetric eigensolver failed at order {order}: {e}"))
+    })?;
+    // ndarray-linalg returns eigenvectors as columns.
+    for i in 0..order {
+        for j in 0..i {
+            a.swap(i * order + j, j * order + i);
+        }
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eigh_returns_ascending_values_and_vectors_as_rows() {
+        let mut a = vec![2.0, 1.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 5.0];
+        let values = eigh(&mut a, 3, 1).unwrap();
+        for (value, expected) in values.iter().zip([1.0, 3.0, 5.0]) {
+            assert!((value - expected).abs() < 1e-12);
+        }
+        assert!((a[2 * 3 + 2].abs() - 1.0).abs() < 1e-12);
+        assert!((a[0] + a[1]).abs() < 1e-12, "the first row is (1, -1, 0) / sqrt 2");
+    }
+}

@@ -1,0 +1,275 @@
+//! Block vectors, m x d: deflation, orthonormalisation, the ascent direction, the retraction.
+//!
+//! They run on the calling thread: one step of them moves a few vectors, where a product moves the samples. Sums go into
+//! f64 every [`CHUNK`] elements.
+
+use super::product::axpy;
+use super::vector::{Vector, per_isa};
+use crate::kernel::control as c;
+use crate::kernel::{VANISHED, replacement};
+
+/// Elements summed in f32 lanes before they go into f64.
+const CHUNK: usize = 4096;
+/// Fresh vectors tried for a row that vanishes.
+const ATTEMPTS: usize = 8;
+
+#[inline(always)]
+fn dot<V: Vector>(a: &[f32], b: &[f32]) -> f64 {
+    let mut total = 0.0;
+    for (a, b) in a.chunks(CHUNK).zip(b.chunks(CHUNK)) {
+        let len = a.len().min(b.len());
+        let step = 4 * V::LANES;
+        let whole = len - len % step;
+        // SAFETY: all loads stay under `whole`; the instruction set is the caller's.
+        let sum = unsafe {
+            let (a, b) = (a.as_ptr(), b.as_ptr());
+            let mut acc = [V::splat(0.0); 4];
+            let mut j = 0;
+            while j < whole {
+                for (l, acc) in acc.iter_mut().enumerate() {
+                    let at = j + l * V::LANES;
+                    *acc = V::fma(V::load(a.add(at)), V::load(b.add(at)), *acc);
+                }
+                j += step;
+            }
+            V::sum(V::add(V::add(acc[0], acc[1]), V::add(acc[2], acc[3])))
+        };
+        let rest: f32 = a[whole..].iter().zip(&b[whole..]).map(|(a, b)| a * b).sum();
+        total += f64::from(sum) + f64::from(rest);
+    }
+    total
+}
+
+#[inline(always)]
+fn add_scaled<V: Vector>(factor: f64, x: &[f32], y: &mut [f32]) {
+    debug_assert_eq!(x.len(), y.len());
+    // SAFETY: both have y's length.
+    unsafe { axpy::<V>(factor as f32, x.as_ptr(), y.as_mut_ptr(), y.len().min(x.len())) };
+}
+
+#[inline(always)]
+fn scale(factor: f64, x: &mut [f32]) {
+    let factor = factor as f32;
+    x.iter_mut().for_each(|x| *x *= factor);
+}
+
+per_isa! {
+    /// Row `deflate`.
+    pub unsafe fn deflate(d: usize, count: usize, basis: &[f32], lambda: &[f32], v: &[f32], g: &mut [f32]) = deflate_body;
+}
+
+#[inline(always)]
+unsafe fn deflate_body<V: Vector>(
+    d: usize,
+    count: usize,
+    basis: &[f32],
+    lambda: &[f32],
+    v: &[f32],
+    g: &mut [f32],
+) {
+    for (b, lambda) in basis.chunks_exact(d).zip(lambda).take(count) {
+        add_scaled::<V>(-f64::from(*lambda) * dot::<V>(b, v), b, g);
+    }
+}
+
+per_isa! {
+    /// Row `project_out`.
+    pub unsafe fn project_out(d: usize, count: usize, basis: &[f32], v: &mut [f32]) = project_out_body;
+}
+
+#[inline(always)]
+unsafe fn project_out_body<V: Vector>(d: usize, count: usize, basis: &[f32], v: &mut [f32]) {
+    for _ in 0..2 {
+        for b in basis.chunks_exact(d).take(count) {
+            add_scaled::<V>(-dot::<V>(b, v), b, v);
+        }
+    }
+    scale(1.0 / dot::<V>(v, v).sqrt(), v);
+}
+
+per_isa! {
+    /// Row `orthonormalise`.
+    pub unsafe fn orthonormalise(d: usize, v: &mut [f32]) = orthonormalise_body;
+}
+
+#[inline(always)]
+unsafe fn orthonormalise_body<V: Vector>(d: usize, v: &mut [f32]) {
+    for a in 0..v.len() / d {
+        let (before, rest) = v.split_at_mut(a * d);
+        let row = &mut rest[..d];
+        for attempt in 0..=ATTEMPTS {
+            let whole = dot::<V>(row, row).sqrt();
+            for _ in 0..2 {
+                for q in before.chunks_exact(d) {
+                    add_scaled::<V>(-dot::<V>(q, row), q, row);
+                }
+            }
+            let left = dot::<V>(row, row).sqrt();
+            if left > VANISHED * whole {
+                scale(1.0 / left, row);
+                break;
+            }
+            for (j, x) in row.iter_mut().enumerate() {
+                *x = replacement(a, attempt, j) as f32;
+            }
+        }
+    }
+}
+
+fn judge(control: &mut [f32], value: f64) {
+    let (stop, best, best_step) = c::judge(
+        value,
+        f64::from(control[c::TOLERANCE]),
+        f64::from(control[c::STEP]),
+        f64::from(control[c::BEST]),
+        f64::from(control[c::BEST_STEP]),
+    );
+    (control[c::STOP], control[c::BEST], control[c::BEST_STEP]) =
+        (stop, best as f32, best_step as f32);
+}
+
+per_isa! {
+    /// Row `ascent`; `work` holds m x d.
+    pub unsafe fn ascent(d: usize, m: usize, projected: bool, control: &mut [f32], v: &[f32], g: &mut [f32], work: &mut Vec<f32>) = ascent_body;
+}
+
+#[inline(always)]
+unsafe fn ascent_body<V: Vector>(
+    d: usize,
+    m: usize,
+    projected: bool,
+    control: &mut [f32],
+    v: &[f32],
+    g: &mut [f32],
+    work: &mut Vec<f32>,
+) {
+    let floor = f64::from(control[c::FLOOR]);
+    let (mut rho_min, mut rho_max) = (f64::INFINITY, f64::NEG_INFINITY);
+    let (mut length, mut residual) = (0f64, 0f64);
+    work.clear();
+    work.extend_from_slice(&g[..m * d]);
+    let mut finite = true;
+    for (a, (ga, pa)) in g.chunks_exact(d).zip(work.chunks_exact_mut(d)).enumerate() {
+        let mut rho = 0.0;
+        for (e, ve) in v.chunks_exact(d).take(m).enumerate() {
+            let h = dot::<V>(ga, ve);
+            add_scaled::<V>(-h, ve, pa);
+            if e == a {
+                rho = h;
+            }
+        }
+        let square = dot::<V>(ga, ga);
+        finite &= square.is_finite();
+        let left = dot::<V>(pa, pa).sqrt();
+        rho_min = rho_min.min(rho);
+        rho_max = rho_max.max(rho);
+        length = length.max(square.sqrt());
+        if left > floor {
+            residual = residual.max(left / rho.max(floor).max(1e-30));
+        }
+    }
+    if !finite {
+        control[c::STOP] = c::NOT_FINITE;
+        return;
+    }
+    control[c::SCALE] = if control[c::SCALE_MEAN] == 0.0 {
+        control[c::SCALE].max(length as f32)
+    } else {
+        control[c::SCALE] + (rho_max as f32 - control[c::SCALE]) / control[c::STEP]
+    };
+    control[c::RHO] = rho_min as f32;
+    control[c::RESIDUAL] = residual as f32;
+    if control[c::CRITERION] == c::BY_RESIDUAL {
+        judge(control, residual);
+    } else if length <= floor {
+        control[c::STOP] = c::CONVERGED;
+    }
+    let factor = -2.0 / control[c::SCALE].max(1e-30);
+    if projected {
+        for (g, p) in g.iter_mut().zip(work.iter()) {
+            *g = factor * p;
+        }
+    } else {
+        g[..m * d].iter_mut().for_each(|g| *g *= factor);
+    }
+}
+
+per_isa! {
+    /// Row `retract`; `work` holds d.
+    pub unsafe fn retract(d: usize, m: usize, transport: bool, control: &mut [f32], v: &mut [f32], previous: &mut [f32], velocity: &mut [f32], work: &mut Vec<f32>) = retract_body;
+}
+
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+unsafe fn retract_body<V: Vector>(
+    d: usize,
+    m: usize,
+    transport: bool,
+    control: &mut [f32],
+    v: &mut [f32],
+    previous: &mut [f32],
+    velocity: &mut [f32],
+    work: &mut Vec<f32>,
+) {
+    let v = &mut v[..m * d];
+    let square = dot::<V>(v, v);
+    if !square.is_finite() || (m == 1 && square == 0.0) {
+        control[c::STOP] = c::NOT_FINITE;
+        return;
+    }
+    // SAFETY: the instruction set is the caller's.
+    unsafe { orthonormalise_body::<V>(d, v) };
+    let mut change = 0f64;
+    for row in v.chunks_exact(d) {
+        work.clear();
+        work.extend_from_slice(row);
+        for q in previous.chunks_exact(d).take(m) {
+            add_scaled::<V>(-dot::<V>(row, q), q, work);
+        }
+        change = change.max(dot::<V>(work, work).sqrt());
+    }
+    if transport {
+        for velocity in velocity.chunks_exact_mut(d).take(m) {
+            work.clear();
+            work.extend_from_slice(velocity);
+            for q in v.chunks_exact(d) {
+                add_scaled::<V>(-dot::<V>(work, q), q, velocity);
+            }
+        }
+    }
+    previous[..m * d].copy_from_slice(v);
+    control[c::CHANGE] = change as f32;
+    if control[c::CRITERION] == c::BY_CHANGE {
+        judge(control, change);
+    }
+}
+
+per_isa! {
+    /// `total = sum_i x_i` in eight chains, into f64 every chunk.
+    pub unsafe fn sum(x: &[f32], total: &mut f64) = sum_body;
+}
+
+#[inline(always)]
+unsafe fn sum_body<V: Vector>(x: &[f32], total: &mut f64) {
+    *total = 0.0;
+    let step = 8 * V::LANES;
+    for chunk in x.chunks(4 * CHUNK) {
+        let whole = chunk.len() - chunk.len() % step;
+        // SAFETY: all loads stay under `whole`; the instruction set is the caller's.
+        unsafe {
+            let p = chunk.as_ptr();
+            let mut acc = [V::splat(0.0); 8];
+            let mut j = 0;
+            while j < whole {
+                for (l, acc) in acc.iter_mut().enumerate() {
+                    *acc = V::add(*acc, V::load(p.add(j + l * V::LANES)));
+                }
+                j += step;
+            }
+            for acc in acc {
+                *total += f64::from(V::sum(acc));
+            }
+        }
+        *total += chunk[whole..].iter().map(|x| f64::from(*x)).sum::<f64>();
+    }
+}
