@@ -4,6 +4,13 @@
 //! are 1e9 per second, eigenvalues are those of the covariance with divisor n - 1, in the units of the data (pixels / 255
 //! for images). No path, host name or user name ever enters a record. This module knows no device and draws nothing.
 
+pub mod file;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod machine;
+pub mod schema;
+pub mod statistics;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
