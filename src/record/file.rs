@@ -75,9 +75,7 @@ impl Folder {
         let lines = parse(&file, &bytes)?;
         let mut dropped = None;
         if lines.whole < bytes.len() {
-            records
-                .set_len(lines.whole as u64)
-                .map_err(|e| cannot(&file, e))?;
+            records.set_len(lines.whole as u64).map_err(|e| cannot(&file, e))?;
             dropped = Some(format!(
                 "dropped the last line of {}, cut short by an earlier stop; its case runs again",
                 file.display()
@@ -86,17 +84,8 @@ impl Folder {
             // The kill came between a whole record and its newline: the record counts.
             records.write_all(b"\n").map_err(|e| cannot(&file, e))?;
         }
-        let folder = Self {
-            path: path.to_path_buf(),
-            records,
-        };
-        Ok((
-            folder,
-            Found {
-                records: lines.records,
-                dropped,
-            },
-        ))
+        let folder = Self { path: path.to_path_buf(), records };
+        Ok((folder, Found { records: lines.records, dropped }))
     }
 
     /// The folder itself.
@@ -159,11 +148,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
     let mut results = Results::default();
     let mut machines = BTreeMap::new();
     for path in paths {
-        let file = if path.is_dir() {
-            path.join(RECORDS)
-        } else {
-            path.clone()
-        };
+        let file = if path.is_dir() { path.join(RECORDS) } else { path.clone() };
         let folder = file.parent().unwrap_or(Path::new(""));
         let bytes = fs::read(&file).map_err(|e| {
             Error::input(format!(
@@ -174,10 +159,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
         })?;
         let lines = parse(&file, &bytes)?;
         if lines.whole < bytes.len() {
-            results.notes.push(format!(
-                "left out the last line of {}: it is cut",
-                file.display()
-            ));
+            results.notes.push(format!("left out the last line of {}: it is cut", file.display()));
         }
         for record in &lines.records {
             read_components(folder, record, &mut results);
@@ -230,35 +212,22 @@ pub fn safe_name(case: &str) -> String {
 
 /// First eight hex digits of the SHA-256 of a text.
 pub(super) fn short_hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(text.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A record without the numbers that JSON does not have. Optional numbers become null by themselves; the curve ends
 /// before the first point that is not finite, and an accuracy or a list of eigenvalues with such a number is left out.
 pub fn finite(mut record: Record) -> Record {
     let bad = record.curve.iter().position(|p| {
-        ![p.passes, p.time_s, p.component_error, p.error]
-            .iter()
-            .all(|value| value.is_finite())
+        ![p.passes, p.time_s, p.component_error, p.error].iter().all(|value| value.is_finite())
     });
     record.curve.truncate(bad.unwrap_or(usize::MAX));
     record.accuracy = record.accuracy.filter(|a: &Accuracy| {
-        [
-            a.residual,
-            a.orthogonality,
-            a.explained_variance,
-            a.reconstruction_error,
-        ]
-        .iter()
-        .all(|value| value.is_finite())
+        [a.residual, a.orthogonality, a.explained_variance, a.reconstruction_error]
+            .iter()
+            .all(|value| value.is_finite())
     });
-    record.rate = record
-        .rate
-        .filter(|r| r.gb_per_s.is_finite() && r.gflop_per_s.is_finite());
+    record.rate = record.rate.filter(|r| r.gb_per_s.is_finite() && r.gflop_per_s.is_finite());
     for values in [&mut record.eigenvalues, &mut record.reference_eigenvalues] {
         if !values.iter().all(|value| value.is_finite()) {
             values.clear();
@@ -329,9 +298,7 @@ fn read_components(folder: &Path, record: &Record, results: &mut Results) {
     let Some(name) = record.artifacts.get("components") else {
         return;
     };
-    let inside = Path::new(name)
-        .components()
-        .all(|c| matches!(c, std::path::Component::Normal(_)));
+    let inside = Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
     let array = if inside {
         ndarray_npy::read_npy(folder.join(name)).map_err(|e| e.to_string())
     } else {
@@ -339,23 +306,16 @@ fn read_components(folder: &Path, record: &Record, results: &mut Results) {
     };
     match array {
         Ok(array) => {
-            results
-                .components
-                .insert((record.machine.clone(), record.case.clone()), array);
+            results.components.insert((record.machine.clone(), record.case.clone()), array);
         }
-        Err(why) => results
-            .notes
-            .push(format!("no components of {}: {name}: {why}", record.case)),
+        Err(why) => results.notes.push(format!("no components of {}: {name}: {why}", record.case)),
     }
 }
 
 /// What the system says, without Rust's number in brackets.
 fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or(&text)
-        .to_lowercase()
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 #[cfg(test)]
@@ -378,10 +338,7 @@ mod tests {
         }
         let (_, found) = Folder::open(results.path()).unwrap();
         assert_eq!(found.records, records);
-        assert_eq!(
-            read(&[results.path().join(RECORDS)]).unwrap().records,
-            records
-        );
+        assert_eq!(read(&[results.path().join(RECORDS)]).unwrap().records, records);
     }
 
     #[test]
@@ -397,10 +354,7 @@ mod tests {
             assert!(found.dropped.unwrap().contains(RECORDS));
             assert_eq!(fs::read_to_string(&file).unwrap(), first);
             results.append(&records[1]).unwrap();
-            assert_eq!(
-                fs::read_to_string(&file).unwrap(),
-                format!("{first}{second}")
-            );
+            assert_eq!(fs::read_to_string(&file).unwrap(), format!("{first}{second}"));
         }
     }
 
@@ -413,10 +367,7 @@ mod tests {
         let (mut results, found) = Folder::open(folder.path()).unwrap();
         assert_eq!((found.records.len(), found.dropped), (1, None));
         results.append(&records[1]).unwrap();
-        assert_eq!(
-            read(&[folder.path().to_path_buf()]).unwrap().records,
-            records[..2]
-        );
+        assert_eq!(read(&[folder.path().to_path_buf()]).unwrap().records, records[..2]);
     }
 
     #[test]
@@ -434,11 +385,7 @@ mod tests {
     fn broken_json_in_the_middle_names_file_and_line() {
         let folder = tempfile::tempdir().unwrap();
         let good = line(&fixture::race()[0]);
-        fs::write(
-            folder.path().join(RECORDS),
-            format!("{good}{{\"schema\"\n{good}"),
-        )
-        .unwrap();
+        fs::write(folder.path().join(RECORDS), format!("{good}{{\"schema\"\n{good}")).unwrap();
         let message = Folder::open(folder.path()).unwrap_err().to_string();
         assert!(message.contains("records.jsonl, line 2"), "{message}");
         assert!(!message.contains('\n'), "{message}");
@@ -458,14 +405,9 @@ mod tests {
     #[test]
     fn a_record_of_a_newer_format_is_refused_by_version() {
         let folder = tempfile::tempdir().unwrap();
-        let record = Record {
-            schema: SCHEMA + 1,
-            ..fixture::race().remove(0)
-        };
+        let record = Record { schema: SCHEMA + 1, ..fixture::race().remove(0) };
         fs::write(folder.path().join(RECORDS), line(&record)).unwrap();
-        let message = read(&[folder.path().to_path_buf()])
-            .unwrap_err()
-            .to_string();
+        let message = read(&[folder.path().to_path_buf()]).unwrap_err().to_string();
         assert!(message.contains("version 2"), "{message}");
     }
 
@@ -475,19 +417,14 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         let message = Folder::open(&file.join("results")).unwrap_err().to_string();
-        assert!(
-            message.contains("file/results") && message.contains("--out"),
-            "{message}"
-        );
+        assert!(message.contains("file/results") && message.contains("--out"), "{message}");
         assert!(!message.contains("os error"), "{message}");
     }
 
     #[test]
     fn missing_records_say_which_file() {
         let folder = tempfile::tempdir().unwrap();
-        let message = read(&[folder.path().to_path_buf()])
-            .unwrap_err()
-            .to_string();
+        let message = read(&[folder.path().to_path_buf()]).unwrap_err().to_string();
         assert!(message.contains(RECORDS), "{message}");
     }
 
@@ -534,17 +471,12 @@ mod tests {
         let (mut results, _) = Folder::open(folder.path()).unwrap();
         let mut record = fixture::race().remove(0);
         let components = fixture::components();
-        let name = results
-            .write_components(&record.case, components.view())
-            .unwrap();
+        let name = results.write_components(&record.case, components.view()).unwrap();
         record.artifacts.insert("components".into(), name);
         results.append(&record).unwrap();
         results.write_machine(&fixture::machine()).unwrap();
         let read = read(&[folder.path().to_path_buf()]).unwrap();
-        assert_eq!(
-            read.components[&(record.machine.clone(), record.case.clone())],
-            components
-        );
+        assert_eq!(read.components[&(record.machine.clone(), record.case.clone())], components);
         assert_eq!(read.machines, [fixture::machine()]);
         assert!(read.notes.is_empty());
     }
@@ -557,10 +489,7 @@ mod tests {
             record.artifacts.insert("components".into(), name.into());
             fs::write(folder.path().join(RECORDS), line(&record)).unwrap();
             let read = read(&[folder.path().to_path_buf()]).unwrap();
-            assert_eq!(
-                (read.records.len(), read.components.len(), read.notes.len()),
-                (1, 0, 1)
-            );
+            assert_eq!((read.records.len(), read.components.len(), read.notes.len()), (1, 0, 1));
         }
     }
 
@@ -571,24 +500,11 @@ mod tests {
             "pca_mnist_deflation_covariance_adam_k10_cpu@1_f32"
         );
         let long = "x".repeat(400);
-        let ids = [
-            "a/b",
-            "a_b",
-            "a:b",
-            "a-b",
-            "a b",
-            "../b",
-            ".b",
-            "größe",
-            long.as_str(),
-        ];
+        let ids = ["a/b", "a_b", "a:b", "a-b", "a b", "../b", ".b", "größe", long.as_str()];
         let names: BTreeSet<String> = ids.iter().map(|id| safe_name(id)).collect();
         assert_eq!(names.len(), ids.len());
         for name in names {
-            assert!(
-                name.len() < 140 && !name.starts_with('.') && name.is_ascii(),
-                "{name}"
-            );
+            assert!(name.len() < 140 && !name.starts_with('.') && name.is_ascii(), "{name}");
             assert!(!name.contains(['/', '\\', ':', ' ']), "{name}");
         }
     }

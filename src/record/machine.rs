@@ -12,7 +12,7 @@ pub fn program_version() -> String {
 
 /// Looks at the machine. Peaks are empty: whoever measures them adds them.
 pub fn machine() -> Machine {
-    let cpu = cpu();
+    let cpu = cpu_model();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let isa = isa();
     let memory_bytes = memory_bytes();
@@ -50,7 +50,8 @@ fn field(text: &str, keys: &[&str]) -> Option<String> {
 }
 
 #[cfg(not(target_os = "macos"))]
-fn cpu() -> String {
+/// The processor's model, as the system tells it.
+pub fn cpu_model() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     // Arm kernels give no model name; the architecture is then all there is.
     field(&text, &["model name", "Model", "cpu model", "cpu"])
@@ -65,23 +66,19 @@ fn memory_bytes() -> u64 {
 }
 
 #[cfg(target_os = "macos")]
-fn cpu() -> String {
+/// The processor's model, as the system tells it.
+pub fn cpu_model() -> String {
     sysctl("machdep.cpu.brand_string").unwrap_or_else(|| std::env::consts::ARCH.to_string())
 }
 
 #[cfg(target_os = "macos")]
 fn memory_bytes() -> u64 {
-    sysctl("hw.memsize")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0)
+    sysctl("hw.memsize").and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(target_os = "macos")]
 fn sysctl(name: &str) -> Option<String> {
-    let output = std::process::Command::new("sysctl")
-        .args(["-n", name])
-        .output()
-        .ok()?;
+    let output = std::process::Command::new("sysctl").args(["-n", name]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_string();
     (output.status.success() && !text.is_empty()).then_some(text)
 }
@@ -114,9 +111,7 @@ fn os() -> String {
         if unsafe { libc::uname(&mut name) } == 0 {
             // SAFETY: both fields are terminated, by uname or by the zeros they began as.
             let text = |field: &[libc::c_char]| unsafe {
-                std::ffi::CStr::from_ptr(field.as_ptr())
-                    .to_string_lossy()
-                    .into_owned()
+                std::ffi::CStr::from_ptr(field.as_ptr()).to_string_lossy().into_owned()
             };
             let (system, release) = (text(&name.sysname), text(&name.release));
             return format!("{system} {release} {}", text(&name.machine));
@@ -143,10 +138,7 @@ fn blas() -> String {
 /// The words of a text that are no path.
 #[cfg_attr(target_os = "macos", allow(dead_code))]
 fn without_paths(text: &str) -> String {
-    text.split_whitespace()
-        .filter(|word| !word.contains(['/', '\\']))
-        .collect::<Vec<_>>()
-        .join(" ")
+    text.split_whitespace().filter(|word| !word.contains(['/', '\\'])).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -185,24 +177,16 @@ mod tests {
     #[test]
     fn the_program_says_version_and_commit() {
         let version = program_version();
-        let commit = version
-            .strip_prefix(concat!(env!("CARGO_PKG_VERSION"), "+"))
-            .unwrap();
+        let commit = version.strip_prefix(concat!(env!("CARGO_PKG_VERSION"), "+")).unwrap();
         let hash = commit.trim_end_matches("-dirty");
-        assert!(
-            hash == "unknown" || hash.bytes().all(|b| b.is_ascii_hexdigit()),
-            "{version}"
-        );
+        assert!(hash == "unknown" || hash.bytes().all(|b| b.is_ascii_hexdigit()), "{version}");
     }
 
     #[test]
     fn fields_are_found_by_the_first_key_that_is_there() {
         let text = "processor\t: 0\nModel\t\t: Raspberry Pi 5\nmodel name\t: Some  CPU\n";
         assert_eq!(field(text, &["model name", "Model"]).unwrap(), "Some CPU");
-        assert_eq!(
-            field(text, &["cpu model", "Model"]).unwrap(),
-            "Raspberry Pi 5"
-        );
+        assert_eq!(field(text, &["cpu model", "Model"]).unwrap(), "Raspberry Pi 5");
         assert_eq!(field(text, &["MemTotal"]), None);
     }
 }

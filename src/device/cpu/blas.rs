@@ -4,7 +4,7 @@
 //! spinning and multiply the time of everything. Only LAPACK's eigensolver, which cannot be split from outside, is given
 //! the threads for the length of one call.
 
-use cblas_sys::{CBLAS_LAYOUT, CBLAS_TRANSPOSE, CBLAS_UPLO, cblas_sgemm, cblas_ssyrk};
+use cblas_sys::{CBLAS_LAYOUT, CBLAS_TRANSPOSE, CBLAS_UPLO, cblas_dsyrk, cblas_sgemm, cblas_ssyrk};
 use ndarray::ArrayViewMut2;
 use ndarray_linalg::{EighInplace, UPLO};
 
@@ -51,6 +51,28 @@ pub fn syrk(tile: &[f32], rows: usize, stride: usize, d: usize, c: &mut [f32]) {
             1.0,
             c.as_mut_ptr(),
             int(d),
+        );
+    }
+}
+
+/// `c (order x order, upper) += b b'` (`transposed` false, b order x inner) or `b' b` (true, b inner x order), in f64 and
+/// with the library's own threads: for the dense way alone.
+pub fn dsyrk(b: &[f64], order: usize, inner: usize, transposed: bool, c: &mut [f64]) {
+    assert!(b.len() >= order * inner && c.len() >= order * order);
+    // SAFETY: the shapes were asserted.
+    unsafe {
+        cblas_dsyrk(
+            CBLAS_LAYOUT::CblasRowMajor,
+            CBLAS_UPLO::CblasUpper,
+            if transposed { CBLAS_TRANSPOSE::CblasTrans } else { CBLAS_TRANSPOSE::CblasNoTrans },
+            int(order),
+            int(inner),
+            1.0,
+            b.as_ptr(),
+            int(if transposed { order } else { inner }),
+            1.0,
+            c.as_mut_ptr(),
+            int(order),
         );
     }
 }

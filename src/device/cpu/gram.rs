@@ -37,12 +37,39 @@ pub struct Covariance<'a> {
     pub mean: &'a [f32],
 }
 
+/// Sums over centred rows, before the remainder of the mean is taken out; exact for bytes.
+pub struct Sums {
+    /// Upper triangle of `sum_i y_i y_i'`, d x d.
+    pub gram: Vec<f64>,
+    /// `sum_i y_i`.
+    pub columns: Vec<f64>,
+    /// What the centring left over: `mean - round(mean)` for bytes.
+    pub rest: Vec<f64>,
+}
+
+impl Sums {
+    /// Sum of centred products of columns i <= j of n samples: nothing cancels, since the rest is under one half.
+    pub fn centred(&self, n: usize, i: usize, j: usize) -> f64 {
+        let (d, rest) = (self.columns.len(), &self.rest);
+        self.gram[i * d + j] - self.columns[i] * rest[j] - rest[i] * self.columns[j]
+            + n as f64 * rest[i] * rest[j]
+    }
+}
+
 /// Covariance of bytes, exact up to the last division.
 pub fn covariance_u8(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[u8], c: &mut [f32]) {
     let Covariance { n, d, mean, .. } = *covariance;
     assert!(x.len() >= n * d && mean.len() == 2 * d && c.len() == d * d);
-    let centre: Vec<i16> =
-        (0..d).map(|j| (f64::from(mean[j]) + f64::from(mean[d + j])).round() as i16).collect();
+    let mean: Vec<f64> = (0..d).map(|j| f64::from(mean[j]) + f64::from(mean[d + j])).collect();
+    let sums = exact_sums(cpu, x, n, &mean);
+    finish(cpu, covariance, &sums, c);
+}
+
+/// The exact sums over n rows of bytes.
+pub fn exact_sums(cpu: &mut Cpu, x: &[u8], n: usize, mean: &[f64]) -> Sums {
+    let d = mean.len();
+    assert!(x.len() >= n * d);
+    let centre: Vec<i16> = mean.iter().map(|mean| mean.round() as i16).collect();
     let lanes = match cpu.isa {
         super::Isa::Avx512 => 16,
         _ => 8,
@@ -85,33 +112,24 @@ pub fn covariance_u8(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[u8], c: &m
             }
         });
     }
-    let rest: Vec<f64> = (0..d)
-        .map(|j| f64::from(mean[j]) + f64::from(mean[d + j]) - f64::from(centre[j]))
-        .collect();
-    let column_sum: Vec<f64> = column_sum.iter().map(|s| *s as f64).collect();
-    finish(cpu, covariance, &sum, &column_sum, &rest, c);
+    Sums {
+        gram: sum,
+        columns: column_sum.iter().map(|s| *s as f64).collect(),
+        rest: mean.iter().zip(&centre).map(|(mean, c)| mean - f64::from(*c)).collect(),
+    }
 }
 
 /// `C = beta C + w (S - s r' - r s' + n r r')`: S and s are sums of y, r what the centring left over.
-fn finish(
-    cpu: &mut Cpu,
-    covariance: &Covariance<'_>,
-    sum: &[f64],
-    column_sum: &[f64],
-    rest: &[f64],
-    c: &mut [f32],
-) {
+fn finish(cpu: &mut Cpu, covariance: &Covariance<'_>, sums: &Sums, c: &mut [f32]) {
     let Covariance { n, d, beta, weight, .. } = *covariance;
-    let n = n as f64;
     let c = Shared::new(c);
     cpu.pool.split(d, 16, &|_, rows| {
         for i in rows {
             for j in i..d {
-                let value = weight
-                    * (sum[i * d + j] - column_sum[i] * rest[j] - rest[i] * column_sum[j]
-                        + n * rest[i] * rest[j]);
+                let value = weight * sums.centred(n, i, j);
                 // SAFETY: the worker of the smaller index writes both mirror images.
-                for at in [c.at(i * d + j), c.at(j * d + i)].iter().take(if i == j { 1 } else { 2 }) {
+                for at in [c.at(i * d + j), c.at(j * d + i)].iter().take(if i == j { 1 } else { 2 })
+                {
                     unsafe {
                         **at = if beta == 0.0 {
                             value as f32
@@ -181,7 +199,8 @@ fn pack(
     let empty = vec![0u8; 0];
     for pair in 0..count.div_ceil(2) {
         let first = &block[2 * pair * d..][..d];
-        let second = if 2 * pair + 1 < count { &block[(2 * pair + 1) * d..][..d] } else { &empty[..] };
+        let second =
+            if 2 * pair + 1 < count { &block[(2 * pair + 1) * d..][..d] } else { &empty[..] };
         for panel in (0..padded).step_by(width) {
             let out = &mut packed[panel * BLOCK_ROWS + pair * width * 2..][..width * 2];
             let columns = d.saturating_sub(panel).min(width);
@@ -227,7 +246,8 @@ unsafe fn tile<V: Vector>(
                 *right = V::load_i16(b.add((pair * width + r * V::LANES) * 2));
             }
             for (l, acc) in acc.iter_mut().enumerate() {
-                let left = V::splat_pair(a.add((pair * width + l) * 2).cast::<i32>().read_unaligned());
+                let left =
+                    V::splat_pair(a.add((pair * width + l) * 2).cast::<i32>().read_unaligned());
                 for r in 0..RIGHT {
                     acc[r] = V::pairs(acc[r], left, right[r]);
                 }
@@ -247,7 +267,6 @@ pub fn covariance_f32(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: 
     assert!(x.len() >= n * d && mean.len() == 2 * d && c.len() == d * d);
     // Centred samples are scaled before they are squared: 1e20 squared is beyond f32.
     let scale = weight.sqrt();
-    let lo: Vec<f32> = mean[d..].to_vec();
     let isa = cpu.isa;
     let threads = cpu.pool.threads();
     let mut sum = vec![0.0f64; d * d];
@@ -299,8 +318,9 @@ pub fn covariance_f32(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: 
             }
         });
     }
-    let rest: Vec<f64> = lo.iter().map(|x| f64::from(*x) * scale).collect();
-    finish(cpu, &Covariance { weight: 1.0, ..*covariance }, &sum, &column_sum, &rest, c);
+    let rest = mean[d..].iter().map(|x| f64::from(*x) * scale).collect();
+    let sums = Sums { gram: sum, columns: column_sum, rest };
+    finish(cpu, &Covariance { weight: 1.0, ..*covariance }, &sums, c);
 }
 
 per_isa! {
@@ -360,7 +380,16 @@ pub fn dual<T: Sample>(cpu: &mut Cpu, dual: &Dual<'_>, xa: &[T], xb: &[T], k: &m
                     // SAFETY: the panel lies within row i; out has `width` elements a row.
                     unsafe {
                         let out = out[i * width..].as_mut_ptr();
-                        centre_panel(isa, x[i * d + start..].as_ptr(), mean, d, start, width, scale as f32, out);
+                        centre_panel(
+                            isa,
+                            x[i * d + start..].as_ptr(),
+                            mean,
+                            d,
+                            start,
+                            width,
+                            scale as f32,
+                            out,
+                        );
                     }
                 }
             }
@@ -373,7 +402,8 @@ pub fn dual<T: Sample>(cpu: &mut Cpu, dual: &Dual<'_>, xa: &[T], xb: &[T], k: &m
             }
         }
     });
-    let workers: Vec<_> = cpu.scratch.iter().map(|s| s.lock().expect("the workers are done")).collect();
+    let workers: Vec<_> =
+        cpu.scratch.iter().map(|s| s.lock().expect("the workers are done")).collect();
     for i in 0..na {
         for j in 0..nb {
             let value: f64 =

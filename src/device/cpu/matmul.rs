@@ -49,7 +49,14 @@ pub unsafe fn project<V: Vector>(
                     _ => {
                         for i in 0..block {
                             for e in 0..columns {
-                                dots::<V, 1, 1>(t.add(i * stride), stride, w.add(e * d), d, out.add(i * m + e), m);
+                                dots::<V, 1, 1>(
+                                    t.add(i * stride),
+                                    stride,
+                                    w.add(e * d),
+                                    d,
+                                    out.add(i * m + e),
+                                    m,
+                                );
                             }
                         }
                     }

@@ -81,8 +81,9 @@ impl Pool {
         // SAFETY: no worker runs (`&mut self`, and every `run` waits for `running` to be 0). The lifetime is erased, and
         // this function does not return before every worker is done with the pointer.
         unsafe {
-            let erased: Job =
-                std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(std::ptr::from_ref(job));
+            let erased: Job = std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(
+                std::ptr::from_ref(job),
+            );
             *shared.job.get() = Some(erased);
         }
         shared.running.store(self.workers.len(), Ordering::Relaxed);
@@ -108,7 +109,12 @@ impl Pool {
 
     /// Splits `0..len` into one contiguous range per worker, each a multiple of `grain` but for the last, and runs
     /// `job(worker, range)` on those that are not empty.
-    pub fn split(&mut self, len: usize, grain: usize, job: &(dyn Fn(usize, std::ops::Range<usize>) + Sync)) {
+    pub fn split(
+        &mut self,
+        len: usize,
+        grain: usize,
+        job: &(dyn Fn(usize, std::ops::Range<usize>) + Sync),
+    ) {
         let threads = self.threads();
         let grains = len.div_ceil(grain);
         self.run(&|worker| {

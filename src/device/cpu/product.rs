@@ -14,7 +14,6 @@ use std::ops::Range;
 use super::Cpu;
 use super::matmul::{TILE_ROWS, project, tile_stride, update};
 use super::vector::{Vector, per_isa};
-use crate::data::Elements;
 
 /// Rows beyond this many elements take the panel path.
 const LONG_ROW: usize = 16_384;
@@ -146,13 +145,6 @@ impl<T> Shared<T> {
 }
 
 /// Runs a product on the elements of one row block, into `g` (`[m, d]`).
-pub fn run(cpu: &mut Cpu, product: &Product<'_>, x: &Elements, range: Range<usize>, g: &mut [f32]) {
-    match x {
-        Elements::U8(x) => typed(cpu, product, &x[range], g),
-        Elements::F32(x) => typed(cpu, product, &x[range], g),
-    }
-}
-
 pub fn typed<T: Sample>(cpu: &mut Cpu, product: &Product<'_>, x: &[T], g: &mut [f32]) {
     let Product { d, m, .. } = *product;
     assert!(product.mean.len() == 2 * d && product.v.len() == m * d && g.len() == m * d);
@@ -245,7 +237,9 @@ unsafe fn one_column_body<V: Vector, T: Sample>(
         if filled == GROUP {
             // SAFETY: every row has d elements, the tile GROUP strides, v, mean and local d.
             *total.first_mut().expect("one column") += unsafe {
-                group_product::<V, T, GROUP>(group, d, mean, v, offset, weight_in, stride, tile, local)
+                group_product::<V, T, GROUP>(
+                    group, d, mean, v, offset, weight_in, stride, tile, local,
+                )
             };
             filled = 0;
             since_flush += GROUP;
@@ -257,7 +251,17 @@ unsafe fn one_column_body<V: Vector, T: Sample>(
             for &row in &group[..filled] {
                 // SAFETY: as above.
                 total[0] += unsafe {
-                    group_product::<V, T, 1>([row], d, mean, v, offset, weight_in, stride, tile, local)
+                    group_product::<V, T, 1>(
+                        [row],
+                        d,
+                        mean,
+                        v,
+                        offset,
+                        weight_in,
+                        stride,
+                        tile,
+                        local,
+                    )
                 };
             }
         }
@@ -404,7 +408,13 @@ pub unsafe fn centre<V: Vector, T: Sample>(row: *const T, mean: &[f32], d: usize
 }
 
 /// The panel path: projections first (workers share the rows), then the sums (workers share the columns).
-fn panels<T: Sample>(cpu: &mut Cpu, product: &Product<'_>, x: &[T], offsets: &[f32], g: &mut [f32]) {
+fn panels<T: Sample>(
+    cpu: &mut Cpu,
+    product: &Product<'_>,
+    x: &[T],
+    offsets: &[f32],
+    g: &mut [f32],
+) {
     let Product { rows, d, m, .. } = *product;
     let isa = cpu.isa;
     let positions = rows.len();
@@ -546,7 +556,12 @@ unsafe fn sum_panel_body<V: Vector, T: Sample>(
         unsafe {
             centre::<V, T>(row.add(panel.start), &mean[panel.start..], len, tile.as_mut_ptr());
             for a in 0..m {
-                axpy::<V>(projections[position * m + a], tile.as_ptr(), local.as_mut_ptr().add(a * len), len);
+                axpy::<V>(
+                    projections[position * m + a],
+                    tile.as_ptr(),
+                    local.as_mut_ptr().add(a * len),
+                    len,
+                );
             }
         }
         if position % FLUSH_ROWS == FLUSH_ROWS - 1 {
@@ -557,11 +572,16 @@ unsafe fn sum_panel_body<V: Vector, T: Sample>(
     for a in 0..m {
         for j in 0..len {
             let column = panel.start + j;
-            let new = f64::from(weight_out) * (sum[a * len + j] - totals[a] * f64::from(mean[d + column]));
+            let new = f64::from(weight_out)
+                * (sum[a * len + j] - totals[a] * f64::from(mean[d + column]));
             // SAFETY: this worker alone writes this column.
             unsafe {
                 let g = g.at(a * d + column);
-                *g = if beta == 0.0 { new as f32 } else { (f64::from(beta) * f64::from(*g) + new) as f32 };
+                *g = if beta == 0.0 {
+                    new as f32
+                } else {
+                    (f64::from(beta) * f64::from(*g) + new) as f32
+                };
             }
         }
     }
@@ -613,16 +633,8 @@ pub fn lift<T: Sample>(cpu: &mut Cpu, lift: &Lift<'_>, x: &[T], out: &mut [f32])
     for i in 0..n {
         projections.extend((0..m).map(|a| weight * u[a * total + first + i]));
     }
-    let product = Product {
-        rows: Rows::All(n),
-        d,
-        m,
-        beta,
-        weight_in: 1.0,
-        weight_out: 1.0,
-        mean,
-        v: &[],
-    };
+    let product =
+        Product { rows: Rows::All(n), d, m, beta, weight_in: 1.0, weight_out: 1.0, mean, v: &[] };
     sum_panels(cpu, &product, x, &projections, out);
     cpu.projections = projections;
 }
