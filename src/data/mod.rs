@@ -1,7 +1,33 @@
 //! Where samples come from: `mnist`, `digits`, `spectrum` and files.
 //!
-//! A spec string becomes [`Samples`]: row-major, `u8` kept as `u8`, with the statistics that every operator needs (f64
-//! means, a power-of-two scale). This module knows no problem and no device.
+//! A spec string becomes [`Samples`]: row-major, `u8` kept as `u8`, beside it the [`Statistics`] that every operator
+//! needs. The flow is spec -> source -> checked matrix -> samples:
+//!
+//! - [`spec`] reads the words; `file` recognises a file by its first bytes and hands it to `npy`, `csv` or `idx`;
+//! - `mnist` and `folder` read the four MNIST files, `digits` and `spectrum` make their samples from a seed;
+//! - `matrix` is the one gate through which every file passes: shape, finite values, not constant, f64 narrowed.
+//!
+//! What is made from a seed is the same, byte for byte, on every machine and with any number of threads. This module
+//! knows no problem and no device, and it prints nothing but the progress bar of a download.
+
+mod csv;
+pub mod digits;
+mod file;
+mod folder;
+mod hash;
+mod idx;
+mod labels;
+mod matrix;
+pub mod mnist;
+mod npy;
+mod parallel;
+pub mod spec;
+pub mod spectrum;
+mod statistics;
+
+pub use spec::{Spec, split_list};
+pub use spectrum::KnownSpectrum;
+pub use statistics::Statistics;
 
 use crate::error::Result;
 
@@ -22,9 +48,9 @@ pub enum Elements {
 /// `unit` is 1/255 for images and 1 otherwise; `offset` is empty but for narrowed f64 sources).
 #[derive(Debug, Clone)]
 pub struct Samples {
-    /// Number of samples (rows).
+    /// Number of samples (rows), at least 2.
     pub n: usize,
-    /// Dimension (columns).
+    /// Dimension (columns), at least 1.
     pub d: usize,
     /// The elements, row-major.
     pub elements: Elements,
@@ -40,30 +66,63 @@ pub struct Samples {
     pub image: Option<(usize, usize)>,
     /// The spec for records: no folder, a file as its base name.
     pub spec: String,
-    /// SHA-256, in hex, of the source elements as the file or generator gives them.
+    /// SHA-256, in hex: of the (decompressed) file, or of the row-major elements of a generator and of mnist.
     pub sha256: String,
     /// Eigenpairs known by construction (`spectrum`).
     pub known: Option<KnownSpectrum>,
 }
 
-/// Eigenpairs known by construction, in the user's units, covariance with divisor n - 1.
-#[derive(Debug, Clone)]
-pub struct KnownSpectrum {
-    /// All non-zero eigenvalues, largest first.
-    pub eigenvalues: Vec<f64>,
-    /// The Householder vectors (unit length, d each) whose product, applied to unit vector i, is eigenvector i.
-    pub reflectors: Vec<Vec<f64>>,
-}
+impl Samples {
+    /// Bytes of the elements in memory.
+    pub fn bytes(&self) -> usize {
+        match &self.elements {
+            Elements::U8(elements) => elements.len(),
+            Elements::F32(elements) => size_of_val(elements.as_slice()),
+        }
+    }
 
-/// Statistics of the samples in element units, computed in f64.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Statistics {
-    /// Column means, length d.
-    pub mean: Vec<f64>,
-    /// Column variances, divisor n - 1, length d.
-    pub variance: Vec<f64>,
-    /// Largest |x - mean| over all elements.
-    pub max_deviation: f64,
+    /// Element type in memory: `u8` or `f32`.
+    pub fn dtype(&self) -> &'static str {
+        match self.elements {
+            Elements::U8(_) => "u8",
+            Elements::F32(_) => "f32",
+        }
+    }
+
+    /// What a difference of one in element units is worth in the user's units: an eigenvalue of the covariance of the
+    /// elements, times this squared, is the eigenvalue of the data.
+    pub fn element_value(&self) -> f64 {
+        self.unit / self.source_scale
+    }
+
+    /// Row `row` in element units, widened, into `out` (length d).
+    ///
+    /// # Panics
+    /// When `row >= n` or `out.len() != d`.
+    pub fn row_f64(&self, row: usize, out: &mut [f64]) {
+        assert_eq!(out.len(), self.d, "the buffer must hold one row");
+        let range = row * self.d..(row + 1) * self.d;
+        match &self.elements {
+            Elements::U8(e) => out
+                .iter_mut()
+                .zip(&e[range])
+                .for_each(|(o, &x)| *o = x.into()),
+            Elements::F32(e) => out
+                .iter_mut()
+                .zip(&e[range])
+                .for_each(|(o, &x)| *o = x.into()),
+        }
+    }
+
+    /// Row `row` in element units minus `mean` (length d), into `out` (length d).
+    ///
+    /// # Panics
+    /// When `row >= n` or a length is not d.
+    pub fn centred_row_f64(&self, row: usize, mean: &[f64], out: &mut [f64]) {
+        assert_eq!(mean.len(), self.d, "one mean per column");
+        self.row_f64(row, out);
+        out.iter_mut().zip(mean).for_each(|(o, m)| *o -= m);
+    }
 }
 
 /// What `--data` and its companions ask for.
@@ -84,6 +143,60 @@ pub struct Request {
 /// # Errors
 /// `Error::Input` with one line: what, where, what to do next.
 pub fn load(request: &Request) -> Result<Samples> {
-    let _ = request;
-    Err(crate::error::Error::input("not built yet"))
+    let samples = match Spec::parse(&request.spec)? {
+        Spec::Mnist => mnist::load(request.data_dir.as_deref(), request.quiet)?,
+        Spec::Digits(parameters) => digits::draw(parameters, parallel::cores())?,
+        Spec::Spectrum(parameters) => spectrum::make(&parameters, parallel::cores())?,
+        Spec::Path(path) => file::load(&path)?,
+    };
+    labels::attach(samples, request.labels.as_deref())
+}
+
+/// Loads the samples of a run that names none (the spec of the request is not read): mnist where it is or can be
+/// fetched, else digits, and then the second value is the sentence that says so and why.
+///
+/// # Errors
+/// `Error::Input` when mnist is there but damaged, or when `--labels` does not fit: a stand-in would hide it.
+pub fn default_samples(request: &Request) -> Result<(Samples, Option<String>)> {
+    let (samples, word) = match mnist::open(request.data_dir.as_deref(), request.quiet)? {
+        mnist::Opened::Samples(samples) => (*samples, None),
+        mnist::Opened::Absent(why) => {
+            let digits = digits::draw(digits::Parameters::default(), parallel::cores())?;
+            let word = format!("digits, drawn by the program, stand in for mnist: {why}");
+            (digits, Some(word))
+        }
+    };
+    Ok((labels::attach(samples, request.labels.as_deref())?, word))
+}
+
+/// One kind of source, for `gradrace data list`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Description {
+    /// The spec with its keys and their defaults.
+    pub spec: &'static str,
+    /// What it gives, in one line.
+    pub what: &'static str,
+}
+
+/// Every kind of source.
+pub fn list() -> &'static [Description] {
+    &[
+        Description {
+            spec: "mnist",
+            what: "60,000 handwritten digits, 28 x 28, ten classes: found, or fetched and checked",
+        },
+        Description {
+            spec: digits::USAGE,
+            what: "digits drawn by the program from a seed, 28 x 28, ten classes; any n",
+        },
+        Description {
+            spec: spectrum::USAGE,
+            what: "synthetic, eigenpairs known: decay is a ratio (0.8: eigenvalues 0.8^i), geometric (0.8) or power \
+                   (1 / (i + 1)); every eigenvalue after the rank (at most 64 by default) is 0",
+        },
+        Description {
+            spec: "PATH",
+            what: ".npy, .csv or idx file (idx .gz or not), taken as it is; or a folder with four MNIST-format files",
+        },
+    ]
 }

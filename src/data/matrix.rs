@@ -1,0 +1,247 @@
+//! The gate through which every file passes: shape, finite values, not constant; f64 centred, scaled and narrowed.
+
+use super::{Elements, Samples, parallel, statistics};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// Values as a file gives them. Integers other than bytes are widened to f64.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Values {
+    U8(Vec<u8>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// What a file holds: a row-major array with the SHA-256 of the (decompressed) file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Array {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Values,
+    pub(super) sha256: String,
+}
+
+/// What `values` must be able to say about themselves, whatever their type.
+trait Value: Copy + PartialEq + Sync {
+    fn finite(self) -> bool;
+}
+impl Value for u8 {
+    fn finite(self) -> bool {
+        true
+    }
+}
+impl Value for f32 {
+    fn finite(self) -> bool {
+        self.is_finite()
+    }
+}
+impl Value for f64 {
+    fn finite(self) -> bool {
+        self.is_finite()
+    }
+}
+
+/// Turns the array of file `name` (for messages) into samples with unit 1 and no labels.
+///
+/// Three dimensions are images, one a row.
+pub(super) fn into_samples(name: &str, spec: String, array: Array) -> Result<Samples> {
+    let (n, d, image) = match *array.shape.as_slice() {
+        [n, d] => (n, d, None),
+        // The product cannot overflow: that many values have been read.
+        [n, rows, columns] => (n, rows * columns, Some((rows, columns))),
+        _ => {
+            let shape = array.shape.len();
+            return Err(Error::input(format!(
+                "{name}: {shape}-d; samples are n x d, one row a sample: reshape it to 2-d"
+            )));
+        }
+    };
+    if n == 0 || d == 0 {
+        return Err(Error::input(format!(
+            "{name}: {n} x {d} is empty; give samples with rows and columns"
+        )));
+    }
+    if n < 2 {
+        return Err(Error::input(format!(
+            "{name}: one row has no covariance; give 2 rows or more (one row a sample: is it transposed?)"
+        )));
+    }
+    let mut samples = Samples {
+        n,
+        d,
+        elements: Elements::U8(Vec::new()),
+        unit: 1.0,
+        source_scale: 1.0,
+        offset: Vec::new(),
+        labels: None,
+        image,
+        spec,
+        sha256: array.sha256,
+        known: None,
+    };
+    match array.values {
+        Values::U8(x) => {
+            check(name, &x, d)?;
+            samples.elements = Elements::U8(x);
+        }
+        Values::F32(x) => {
+            check(name, &x, d)?;
+            samples.elements = Elements::F32(x);
+        }
+        Values::F64(x) => {
+            check(name, &x, d)?;
+            narrow(name, &x, &mut samples)?;
+        }
+    }
+    Ok(samples)
+}
+
+/// Refuses NaN, infinity, and rows that are all the same.
+fn check<T: Value>(name: &str, x: &[T], d: usize) -> Result<()> {
+    // Whole blocks first, without a branch per element; the place is looked for only where there is one.
+    let block = 1 << 16;
+    let bad = |(b, x): (usize, &[T])| {
+        let clean = x.iter().fold(true, |clean, x| clean & x.finite());
+        (!clean).then(|| b * block + x.iter().position(|x| !x.finite()).unwrap_or(0))
+    };
+    if let Some(at) = x.chunks(block).enumerate().find_map(bad) {
+        let (row, column) = (at / d, at % d);
+        return Err(Error::input(format!(
+            "{name}: row {row}, column {column} (counted from 0) is NaN or infinite; remove or replace such values"
+        )));
+    }
+    let first = &x[..d];
+    if x.chunks_exact(d).all(|row| row == first) {
+        return Err(Error::input(format!(
+            "{name}: all rows are the same: there is no variance to explain; give samples that differ"
+        )));
+    }
+    Ok(())
+}
+
+/// Narrows finite f64 values: f32 of `(x - mean_j) * 2^e` with the largest magnitude in [0.5, 1].
+fn narrow(name: &str, x: &[f64], samples: &mut Samples) -> Result<()> {
+    let (n, d) = (samples.n, samples.d);
+    let statistics = statistics::of_reals(x, n, d, parallel::cores());
+    // Eigenvalues are squares in f64 and sums over n of them: outside this range they would overflow or vanish.
+    if !(1e-150..1e150).contains(&statistics.max_deviation) {
+        return Err(Error::input(format!(
+            "{name}: the largest deviation from the mean is {:e}, outside 1e-150 .. 1e150; rescale the data",
+            statistics.max_deviation
+        )));
+    }
+    // In this range the exponent field of a double is its binary exponent + 1023; the scale is 2^-(exponent + 1).
+    let exponent = (statistics.max_deviation.to_bits() >> 52) - 1023 + 1024;
+    let scale = f64::from_bits((1023 + 1023 - exponent) << 52);
+    let mut narrowed: Vec<f32> = zeroed(n, d, name)?;
+    let rows = (1 << 16) / d + 1;
+    let tasks: Vec<_> = narrowed
+        .chunks_mut(rows * d)
+        .zip(x.chunks(rows * d))
+        .collect();
+    parallel::map(tasks, parallel::cores(), |_, (out, x)| {
+        for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+            for ((out, x), mean) in out.iter_mut().zip(x).zip(&statistics.mean) {
+                *out = ((x - mean) * scale) as f32;
+            }
+        }
+    });
+    samples.elements = Elements::F32(narrowed);
+    samples.source_scale = scale;
+    samples.offset = statistics.mean;
+    Ok(())
+}
+
+/// n x d zeros, or a word where they do not fit: an allocation that fails would abort the program.
+pub(super) fn zeroed<T: Clone + Default>(n: usize, d: usize, name: &str) -> Result<Vec<T>> {
+    let fits = |len: &usize| Vec::<T>::new().try_reserve_exact(*len).is_ok();
+    match n.checked_mul(d).filter(fits) {
+        Some(len) => Ok(vec![T::default(); len]),
+        None => Err(Error::input(format!(
+            "{name}: {n} x {d} values do not fit in memory; give fewer rows or columns"
+        ))),
+    }
+}
+
+/// The error for a file that cannot be opened or read.
+pub(super) fn io_error(path: &Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind;
+    let what = match error.kind() {
+        ErrorKind::NotFound => return super::spec::missing(path),
+        ErrorKind::PermissionDenied => {
+            "no permission to read it; change its mode or copy it".to_string()
+        }
+        _ => format!("cannot be read ({error}); check the path and the disk"),
+    };
+    Error::input(format!("{}: {what}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(shape: &[usize], values: Values) -> Result<Samples> {
+        let array = Array {
+            shape: shape.to_vec(),
+            values,
+            sha256: String::new(),
+        };
+        into_samples("x", "x".to_string(), array)
+    }
+
+    fn refused(shape: &[usize], values: Values) -> String {
+        samples(shape, values)
+            .expect_err("must be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn bad_matrices_are_refused_with_the_reason() {
+        assert!(refused(&[4], Values::U8(vec![1, 2, 3, 4])).contains("1-d"));
+        assert!(refused(&[0, 4], Values::U8(vec![])).contains("empty"));
+        assert!(refused(&[4, 0], Values::F32(vec![])).contains("empty"));
+        assert!(refused(&[1, 2], Values::F32(vec![1.0, 2.0])).contains("one row"));
+        assert!(refused(&[2, 2], Values::U8(vec![1, 2, 1, 2])).contains("all rows are the same"));
+        assert!(refused(&[2, 2], Values::F64(vec![0.1, 2.0, 0.1, 2.0])).contains("all rows"));
+        let nan = refused(&[2, 2], Values::F32(vec![1.0, 2.0, 3.0, f32::NAN]));
+        assert!(nan.contains("row 1, column 1 (counted from 0)"), "{nan}");
+        let mut far = vec![0.5; 300_000];
+        far[200_003] = f64::NEG_INFINITY;
+        assert!(refused(&[3000, 100], Values::F64(far)).contains("row 2000, column 3 "));
+        assert!(refused(&[2, 1], Values::F64(vec![1e200, 0.0])).contains("rescale"));
+    }
+
+    #[test]
+    fn f64_is_centred_and_scaled_by_a_power_of_two() {
+        for (shift, size) in [
+            (1e4, 1.0),
+            (0.0, 1e-20),
+            (0.0, 1e20),
+            (-3e20, 1e20),
+            (1e8, 1e-3),
+            (0.0, 3e-140),
+        ] {
+            let (n, d) = (50, 3);
+            let x: Vec<f64> = (0..n * d)
+                .map(|i| shift + size * ((i * 7919 % 101) as f64 / 101.0 - 0.3))
+                .collect();
+            let samples = samples(&[n, d], Values::F64(x.clone())).expect("finite");
+            let Elements::F32(elements) = &samples.elements else {
+                panic!("f64 becomes f32")
+            };
+            let largest = elements.iter().fold(0f32, |m, x| m.max(x.abs()));
+            assert!((0.5..=1.0).contains(&largest), "{largest}");
+            assert_eq!(samples.source_scale.to_bits() << 12, 0, "a power of two");
+            for (i, (element, x)) in elements.iter().zip(&x).enumerate() {
+                let offset = samples.offset[i % d];
+                let deviation = f64::from(*element) / samples.source_scale;
+                assert!((deviation - (x - offset)).abs() <= 6e-8 * size, "{x}");
+            }
+        }
+    }
+
+    #[test]
+    fn images_are_flattened_one_a_row() {
+        let samples = samples(&[2, 2, 3], Values::U8((0..12).collect())).expect("two images");
+        assert_eq!((samples.n, samples.d, samples.image), (2, 6, Some((2, 3))));
+    }
+}
