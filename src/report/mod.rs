@@ -11,7 +11,8 @@ pub mod quantity;
 pub mod table;
 
 use crate::error::{Error, Result};
-use crate::record::file::{Components, safe_name};
+use crate::record::file::safe_name;
+use crate::record::read::Components;
 use crate::record::{Machine, Record, Status};
 use chart::{Chart, curves, images, times};
 use group::{Group, short_name};

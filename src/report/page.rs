@@ -1,6 +1,6 @@
 //! The page: one HTML file that needs nothing else, light or dark as the reader has it.
 //!
-//! A page is its [`SECTIONS`] in order, each a function of the [`Report`]; a section with nothing to say is empty. All
+//! A page is its `SECTIONS` in order, each a function of the [`Report`]; a section with nothing to say is empty. All
 //! text from records goes through [`escape`].
 
 use super::chart::Chart;
@@ -243,8 +243,8 @@ fn facts(machine: &Machine) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::file::Components;
     use crate::record::fixture;
+    use crate::record::read::Components;
 
     fn page(records: &[Record]) -> String {
         let (machines, known) = ([fixture::machine()], Components::new());

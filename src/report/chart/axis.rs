@@ -12,7 +12,7 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// A logarithmic axis over 0 < low <= high, widened to `low_decade` when whole decades are wanted below.
+    /// A logarithmic axis over 0 < low <= high, widened a little where they are nearly the same.
     pub fn log(low: f64, high: f64) -> Self {
         let (mut low, mut high) = (low.log10(), high.log10());
         if high - low < 0.3 {
