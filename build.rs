@@ -4,13 +4,23 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the program is made of; a change elsewhere (a result, a page of text) does not make the program another one.
-const SOURCES: [&str; 6] = ["Cargo.toml", "Cargo.lock", "build.rs", "src", "benches", "kernels"];
+const SOURCES: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "build.rs",
+    "src",
+    "benches",
+    "kernels",
+];
 
 fn main() {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let rustc = output(&rustc, &["--version"]).unwrap_or_else(|| "unknown".into());
     println!("cargo::rustc-env=GRADRACE_RUSTC={rustc}");
-    println!("cargo::rustc-env=GRADRACE_COMMIT={}", commit().unwrap_or_else(|| "unknown".into()));
+    println!(
+        "cargo::rustc-env=GRADRACE_COMMIT={}",
+        commit().unwrap_or_else(|| "unknown".into())
+    );
     for path in SOURCES {
         // A path that is not there would make every build run this again.
         if Path::new(path).exists() {

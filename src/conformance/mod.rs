@@ -50,7 +50,10 @@ pub fn run<D: Device>(device: &mut D, seed: u64, tell: &mut dyn FnMut(&Check)) {
             compare_gemm(device, case, &mut random),
         ));
     }
-    tell(&check("record and replay".into(), replay(device, &mut random)));
+    tell(&check(
+        "record and replay".into(),
+        replay(device, &mut random),
+    ));
 }
 
 fn check(name: String, outcome: Result<f64>) -> Check {
@@ -59,7 +62,11 @@ fn check(name: String, outcome: Result<f64>) -> Check {
         Err(Error::Unsupported(reason)) => (Verdict::Skip(reason), 0.0),
         Err(error) => (Verdict::Fail(error.to_string()), f64::NAN),
     };
-    Check { name, verdict, error }
+    Check {
+        name,
+        verdict,
+        error,
+    }
 }
 
 /// A row's buffers on the host, in f64, exactly representable in their element type.
@@ -85,9 +92,13 @@ fn fill(parameter: &Parameter, len: usize, bytes: bool, random: &mut ChaCha8Rng)
         Fill::Mean => {
             // High parts near the samples' own size; remainders of one part in 10^7.
             let size = if bytes { 100.0 } else { 0.3 };
-            let high: Vec<f64> =
-                (0..len / 2).map(|_| f64::from((size * normal(random).abs()) as f32)).collect();
-            let low = high.iter().map(|x| f64::from((x * 1e-7) as f32)).collect::<Vec<_>>();
+            let high: Vec<f64> = (0..len / 2)
+                .map(|_| f64::from((size * normal(random).abs()) as f32))
+                .collect();
+            let low = high
+                .iter()
+                .map(|x| f64::from((x * 1e-7) as f32))
+                .collect::<Vec<_>>();
             [high, low].concat()
         }
         Fill::Orthonormal => (0..len).map(|_| normal(random)).collect(),
@@ -163,7 +174,12 @@ fn compare<D: Device>(
     let wide: Vec<f64> = scalars.iter().map(|x| f64::from(*x)).collect();
     (row.reference)(sizes, &wide, &mut expected);
     let borrowed: Vec<&D::Buffer> = device_buffers.iter().collect();
-    device.launch(&Launch { kernel: row.kernel, sizes, scalars, buffers: &borrowed })?;
+    device.launch(&Launch {
+        kernel: row.kernel,
+        sizes,
+        scalars,
+        buffers: &borrowed,
+    })?;
     device.synchronise()?;
     let mut worst = 0f64;
     for ((values, parameter), buffer) in expected.iter().zip(row.buffers).zip(&device_buffers) {
@@ -183,7 +199,12 @@ fn compare<D: Device>(
 fn difference(name: &str, got: &[f32], expected: &[f64], tolerance: f64) -> Result<f64> {
     let square = |x: f64| x * x;
     let size = expected.iter().map(|x| square(*x)).sum::<f64>().sqrt();
-    let off = got.iter().zip(expected).map(|(g, e)| square(f64::from(*g) - e)).sum::<f64>().sqrt();
+    let off = got
+        .iter()
+        .zip(expected)
+        .map(|(g, e)| square(f64::from(*g) - e))
+        .sum::<f64>()
+        .sqrt();
     let error = if size > 0.0 { off / size } else { off };
     if error <= tolerance {
         return Ok(error);
@@ -192,7 +213,9 @@ fn difference(name: &str, got: &[f32], expected: &[f64], tolerance: f64) -> Resu
         let off = (f64::from(got[*i]) - expected[*i]).abs();
         if off.is_nan() { f64::INFINITY } else { off }
     };
-    let worst = (0..got.len()).max_by(|a, b| badness(a).total_cmp(&badness(b))).unwrap_or(0);
+    let worst = (0..got.len())
+        .max_by(|a, b| badness(a).total_cmp(&badness(b)))
+        .unwrap_or(0);
     Err(Error::failed(format!(
         "{name}: relative error {error:.1e}, tolerance {tolerance:.1e}; element {worst} is {} and should be {}",
         got[worst], expected[worst]
@@ -207,7 +230,15 @@ const fn product(
     transpose_b: bool,
     beta: f32,
 ) -> Gemm {
-    Gemm { m, n, k, transpose_a, transpose_b, alpha: 0.5, beta }
+    Gemm {
+        m,
+        n,
+        k,
+        transpose_a,
+        transpose_b,
+        alpha: 0.5,
+        beta,
+    }
 }
 
 const GEMM: &[Gemm] = &[
@@ -220,7 +251,15 @@ const GEMM: &[Gemm] = &[
 ];
 
 fn compare_gemm<D: Device>(device: &mut D, gemm: &Gemm, random: &mut ChaCha8Rng) -> Result<f64> {
-    let Gemm { m, n, k, transpose_a, transpose_b, alpha, beta } = *gemm;
+    let Gemm {
+        m,
+        n,
+        k,
+        transpose_a,
+        transpose_b,
+        alpha,
+        beta,
+    } = *gemm;
     let mut matrix =
         |len: usize| -> Vec<f32> { (0..len).map(|_| StandardNormal.sample(random)).collect() };
     let (a, b, c) = (matrix(m * k), matrix(k * n), matrix(m * n));
@@ -229,17 +268,33 @@ fn compare_gemm<D: Device>(device: &mut D, gemm: &Gemm, random: &mut ChaCha8Rng)
         for j in 0..n {
             let sum: f64 = (0..k)
                 .map(|l| {
-                    let x = if transpose_a { a[l * m + i] } else { a[i * k + l] };
-                    let y = if transpose_b { b[j * k + l] } else { b[l * n + j] };
+                    let x = if transpose_a {
+                        a[l * m + i]
+                    } else {
+                        a[i * k + l]
+                    };
+                    let y = if transpose_b {
+                        b[j * k + l]
+                    } else {
+                        b[l * n + j]
+                    };
                     f64::from(x) * f64::from(y)
                 })
                 .sum();
-            let old = if beta == 0.0 { 0.0 } else { f64::from(beta) * f64::from(c[i * n + j]) };
+            let old = if beta == 0.0 {
+                0.0
+            } else {
+                f64::from(beta) * f64::from(c[i * n + j])
+            };
             expected[i * n + j] = f64::from(alpha) * sum + old;
         }
     }
     // With beta 0 the old content is not read: NaN there must vanish.
-    let old = if beta == 0.0 { vec![f32::NAN; m * n] } else { c };
+    let old = if beta == 0.0 {
+        vec![f32::NAN; m * n]
+    } else {
+        c
+    };
     let mut buffers = Vec::new();
     for x in [&a, &b, &old] {
         let buffer = device.alloc(Element::F32, x.len())?;
@@ -259,7 +314,10 @@ fn replay<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
     const LEN: usize = 257;
     let p: Vec<f32> = (0..LEN).map(|_| StandardNormal.sample(random)).collect();
     let control = device.alloc(Element::F32, control::LEN)?;
-    let (pb, gb) = (device.alloc(Element::F32, LEN)?, device.alloc(Element::F32, LEN)?);
+    let (pb, gb) = (
+        device.alloc(Element::F32, LEN)?,
+        device.alloc(Element::F32, LEN)?,
+    );
     device.write(&control, 0, Slice::F32(&control::example()))?;
     device.write(&pb, 0, Slice::F32(&p))?;
     device.write(&gb, 0, Slice::F32(&[1.0; LEN]))?;
@@ -302,7 +360,12 @@ mod tests {
             }
         });
         assert!(checks > ALL.len());
-        assert!(failures.is_empty(), "{} {threads}:\n{}", isa.name(), failures.join("\n"));
+        assert!(
+            failures.is_empty(),
+            "{} {threads}:\n{}",
+            isa.name(),
+            failures.join("\n")
+        );
     }
 
     #[test]

@@ -5,8 +5,9 @@ use super::*;
 use ndarray::Array2;
 
 const RULES: [&str; 6] = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"];
-const EIGENVALUES: [f64; 10] =
-    [5.1169, 3.7415, 3.2527, 2.8415, 2.5670, 2.2738, 1.7250, 1.5200, 1.4524, 1.2424];
+const EIGENVALUES: [f64; 10] = [
+    5.1169, 3.7415, 3.2527, 2.8415, 2.5670, 2.2738, 1.7250, 1.5200, 1.4524, 1.2424,
+];
 
 /// A machine to go with the records.
 pub(crate) fn machine() -> Machine {
@@ -21,8 +22,16 @@ pub(crate) fn machine() -> Machine {
         blas: "OpenBLAS 0.3.29 DYNAMIC_ARCH Haswell MAX_THREADS=64".into(),
         rustc: "rustc 1.89.0 (29483883e 2025-08-04)".into(),
         peaks: vec![
-            Peak { device: "cpu@1".into(), stream_gb_per_s: 15.5, gemm_gflop_per_s: 140.0 },
-            Peak { device: "cpu".into(), stream_gb_per_s: 31.0, gemm_gflop_per_s: 980.0 },
+            Peak {
+                device: "cpu@1".into(),
+                stream_gb_per_s: 15.5,
+                gemm_gflop_per_s: 140.0,
+            },
+            Peak {
+                device: "cpu".into(),
+                stream_gb_per_s: 31.0,
+                gemm_gflop_per_s: 980.0,
+            },
         ],
     }
 }
@@ -30,7 +39,10 @@ pub(crate) fn machine() -> Machine {
 /// Ten components of 28 x 28: products of waves, orthogonal enough to look at.
 pub(crate) fn components() -> Array2<f32> {
     Array2::from_shape_fn((10, 784), |(component, pixel)| {
-        let (row, column) = ((pixel / 28) as f32 / 27.0 - 0.5, (pixel % 28) as f32 / 27.0 - 0.5);
+        let (row, column) = (
+            (pixel / 28) as f32 / 27.0 - 0.5,
+            (pixel % 28) as f32 / 27.0 - 0.5,
+        );
         let (fx, fy) = ((component % 4) as f32, (component / 4 + 1) as f32);
         let edge = (-8.0 * (row * row + column * column)).exp();
         edge * (6.3 * fx * column + 0.4 * component as f32).cos() * (6.3 * fy * row).sin() / 14.0
@@ -55,15 +67,34 @@ pub(crate) fn race() -> Vec<Record> {
     records.push(direct(8, 0.12));
     // adam with all threads stops above the target, adagrad with one comes to its limit, rmsprop leaves the numbers.
     let ends = [
-        ("deflation/covariance/adam/k10/cpu/", Status::Stalled, "residual 4.1e-3 for 12 looks"),
-        ("deflation/covariance/adagrad/k10/cpu@1/", Status::Budget, "20000 iterations"),
-        ("subspace/covariance/rmsprop/k10/cpu@1/", Status::Diverged, "not finite at step 212"),
+        (
+            "deflation/covariance/adam/k10/cpu/",
+            Status::Stalled,
+            "residual 4.1e-3 for 12 looks",
+        ),
+        (
+            "deflation/covariance/adagrad/k10/cpu@1/",
+            Status::Budget,
+            "20000 iterations",
+        ),
+        (
+            "subspace/covariance/rmsprop/k10/cpu@1/",
+            Status::Diverged,
+            "not finite at step 212",
+        ),
     ];
     for (part, status, reason) in ends {
-        let record = records.iter_mut().find(|r| r.case.contains(part)).expect("a case above");
+        let record = records
+            .iter_mut()
+            .find(|r| r.case.contains(part))
+            .expect("a case above");
         end(record, status, reason);
     }
-    records.push(absent("cuda:0", Status::Skipped, "no CUDA driver: install one and run again"));
+    records.push(absent(
+        "cuda:0",
+        Status::Skipped,
+        "no CUDA driver: install one and run again",
+    ));
     records.push(absent(
         "wgpu:0",
         Status::Failed,
@@ -84,8 +115,15 @@ fn solved(
     let passes = if operator == "samples" { 1.0 } else { 0.0 };
     let solve_s = steps as f64 * step_s;
     let curve = curve(method, steps, step_s);
-    let to_target = curve.iter().find(|point| point.error <= 1e-3).map(|point| point.time_s);
-    let bytes = if operator == "samples" { 47.04e6 } else { 2.46e6 } * steps as f64;
+    let to_target = curve
+        .iter()
+        .find(|point| point.error <= 1e-3)
+        .map(|point| point.time_s);
+    let bytes = if operator == "samples" {
+        47.04e6
+    } else {
+        2.46e6
+    } * steps as f64;
     let last = curve.last().expect("a curve").error;
     let stream = if threads == 1 { 15.5 } else { 31.0 };
     Record {
@@ -133,7 +171,10 @@ fn solved(
             peak: Some("stream".into()),
         }),
         accuracy: Some(accuracy("lapack", last)),
-        eigenvalues: EIGENVALUES.iter().map(|value| value * (1.0 - 3e-7)).collect(),
+        eigenvalues: EIGENVALUES
+            .iter()
+            .map(|value| value * (1.0 - 3e-7))
+            .collect(),
         reference_eigenvalues: EIGENVALUES.to_vec(),
         artifacts: Default::default(),
         curve,
@@ -150,7 +191,10 @@ fn direct(threads: usize, solve_s: f64) -> Record {
         gradient: None,
         batch: None,
         precision: "f64".into(),
-        time: base.time.map(|time| Times { to_target_s: time.solve_s.clone(), ..time }),
+        time: base.time.map(|time| Times {
+            to_target_s: time.solve_s.clone(),
+            ..time
+        }),
         rate: Some(Rate {
             gb_per_s: 12.0,
             gflop_per_s: 410.0,
@@ -251,7 +295,10 @@ fn accuracy(reference: &str, sine: f64) -> Accuracy {
 }
 
 fn repeats(seconds: f64) -> Vec<f64> {
-    [1.004, 0.998, 1.0, 1.011, 0.995].iter().map(|factor| factor * seconds).collect()
+    [1.004, 0.998, 1.0, 1.011, 0.995]
+        .iter()
+        .map(|factor| factor * seconds)
+        .collect()
 }
 
 /// Points spaced geometrically; each component of a deflation falls from 1, the whole stays at 1 until the last is in.
@@ -272,7 +319,11 @@ fn curve(method: &str, steps: u64, step_s: f64) -> Vec<CurvePoint> {
                 time_s: step as f64 * step_s,
                 component: part as usize,
                 component_error: error.min(1.0),
-                error: if part + 1 < parts { 1.0 } else { error.min(1.0) },
+                error: if part + 1 < parts {
+                    1.0
+                } else {
+                    error.min(1.0)
+                },
             });
             if iteration == each {
                 break;

@@ -73,12 +73,17 @@ pub fn cpu_model() -> String {
 
 #[cfg(target_os = "macos")]
 fn memory_bytes() -> u64 {
-    sysctl("hw.memsize").and_then(|text| text.parse().ok()).unwrap_or(0)
+    sysctl("hw.memsize")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 #[cfg(target_os = "macos")]
 fn sysctl(name: &str) -> Option<String> {
-    let output = std::process::Command::new("sysctl").args(["-n", name]).output().ok()?;
+    let output = std::process::Command::new("sysctl")
+        .args(["-n", name])
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_string();
     (output.status.success() && !text.is_empty()).then_some(text)
 }
@@ -111,7 +116,9 @@ fn os() -> String {
         if unsafe { libc::uname(&mut name) } == 0 {
             // SAFETY: both fields are terminated, by uname or by the zeros they began as.
             let text = |field: &[libc::c_char]| unsafe {
-                std::ffi::CStr::from_ptr(field.as_ptr()).to_string_lossy().into_owned()
+                std::ffi::CStr::from_ptr(field.as_ptr())
+                    .to_string_lossy()
+                    .into_owned()
             };
             let (system, release) = (text(&name.sysname), text(&name.release));
             return format!("{system} {release} {}", text(&name.machine));
@@ -138,7 +145,10 @@ fn blas() -> String {
 /// The words of a text that are no path.
 #[cfg_attr(target_os = "macos", allow(dead_code))]
 fn without_paths(text: &str) -> String {
-    text.split_whitespace().filter(|word| !word.contains(['/', '\\'])).collect::<Vec<_>>().join(" ")
+    text.split_whitespace()
+        .filter(|word| !word.contains(['/', '\\']))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -177,16 +187,24 @@ mod tests {
     #[test]
     fn the_program_says_version_and_commit() {
         let version = program_version();
-        let commit = version.strip_prefix(concat!(env!("CARGO_PKG_VERSION"), "+")).unwrap();
+        let commit = version
+            .strip_prefix(concat!(env!("CARGO_PKG_VERSION"), "+"))
+            .unwrap();
         let hash = commit.trim_end_matches("-dirty");
-        assert!(hash == "unknown" || hash.bytes().all(|b| b.is_ascii_hexdigit()), "{version}");
+        assert!(
+            hash == "unknown" || hash.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{version}"
+        );
     }
 
     #[test]
     fn fields_are_found_by_the_first_key_that_is_there() {
         let text = "processor\t: 0\nModel\t\t: Raspberry Pi 5\nmodel name\t: Some  CPU\n";
         assert_eq!(field(text, &["model name", "Model"]).unwrap(), "Some CPU");
-        assert_eq!(field(text, &["cpu model", "Model"]).unwrap(), "Raspberry Pi 5");
+        assert_eq!(
+            field(text, &["cpu model", "Model"]).unwrap(),
+            "Raspberry Pi 5"
+        );
         assert_eq!(field(text, &["MemTotal"]), None);
     }
 }

@@ -33,7 +33,11 @@ impl Quartiles {
 
     /// Interquartile range over the median; infinite when the median is 0, so that it never passes for quiet.
     pub fn noise(&self) -> f64 {
-        if self.median == 0.0 { f64::INFINITY } else { self.iqr() / self.median.abs() }
+        if self.median == 0.0 {
+            f64::INFINITY
+        } else {
+            self.iqr() / self.median.abs()
+        }
     }
 }
 
@@ -96,7 +100,12 @@ const STABLE_SPREAD: f64 = 0.05;
 impl Stop {
     /// Repeats until quiet, within so many seconds.
     pub fn adaptive(time_s: f64) -> Self {
-        Self { noise: 0.02, min_repeats: 5, max_repeats: 100, time_s }
+        Self {
+            noise: 0.02,
+            min_repeats: 5,
+            max_repeats: 100,
+            time_s,
+        }
     }
 
     /// Exactly so many repeats, however long they take.
@@ -182,9 +191,16 @@ mod tests {
     #[test]
     fn noise_that_no_longer_changes_stops_where_noise_that_does_goes_on() {
         let stop = Stop::adaptive(60.0);
-        let steady: Vec<f64> = (0..40).map(|i| 1.0 + (0.618 * f64::from(i)).fract()).collect();
-        let when = (1..=40).find(|&n| stop.decide(&steady[..n], 0.0).is_some()).unwrap();
-        assert_eq!(stop.decide(&steady[..when], 0.0), Some(Stopped::NoiseStable));
+        let steady: Vec<f64> = (0..40)
+            .map(|i| 1.0 + (0.618 * f64::from(i)).fract())
+            .collect();
+        let when = (1..=40)
+            .find(|&n| stop.decide(&steady[..n], 0.0).is_some())
+            .unwrap();
+        assert_eq!(
+            stop.decide(&steady[..when], 0.0),
+            Some(Stopped::NoiseStable)
+        );
         let growing: Vec<f64> = (0..40).map(|i| 1.5f64.powi(i)).collect();
         assert!((1..=14).all(|n| stop.decide(&growing[..n], 0.0).is_none()));
     }

@@ -64,7 +64,11 @@ pub fn dsyrk(b: &[f64], order: usize, inner: usize, transposed: bool, c: &mut [f
         cblas_dsyrk(
             CBLAS_LAYOUT::CblasRowMajor,
             CBLAS_UPLO::CblasUpper,
-            if transposed { CBLAS_TRANSPOSE::CblasTrans } else { CBLAS_TRANSPOSE::CblasNoTrans },
+            if transposed {
+                CBLAS_TRANSPOSE::CblasTrans
+            } else {
+                CBLAS_TRANSPOSE::CblasNoTrans
+            },
             int(order),
             int(inner),
             1.0,
@@ -99,7 +103,13 @@ pub unsafe fn gemm(
     c: *mut f32,
     stride: usize,
 ) {
-    let transpose = |t| if t { CBLAS_TRANSPOSE::CblasTrans } else { CBLAS_TRANSPOSE::CblasNoTrans };
+    let transpose = |t| {
+        if t {
+            CBLAS_TRANSPOSE::CblasTrans
+        } else {
+            CBLAS_TRANSPOSE::CblasNoTrans
+        }
+    };
     // SAFETY: the caller's promise.
     unsafe {
         cblas_sgemm(
@@ -129,10 +139,14 @@ pub fn eigh(a: &mut [f64], order: usize, threads: usize) -> Result<Vec<f64>> {
     set_threads(threads);
     let mut matrix = ArrayViewMut2::from_shape((order, order), a)
         .map_err(|e| Error::failed(format!("eigensolver: {e}")))?;
-    let result = matrix.eigh_inplace(UPLO::Upper).map(|(values, _)| values.to_vec());
+    let result = matrix
+        .eigh_inplace(UPLO::Upper)
+        .map(|(values, _)| values.to_vec());
     set_threads(1);
     let values = result.map_err(|e| {
-        Error::failed(format!("LAPACK's symmetric eigensolver failed at order {order}: {e}"))
+        Error::failed(format!(
+            "LAPACK's symmetric eigensolver failed at order {order}: {e}"
+        ))
     })?;
     // ndarray-linalg returns eigenvectors as columns.
     for i in 0..order {
@@ -155,6 +169,9 @@ mod tests {
             assert!((value - expected).abs() < 1e-12);
         }
         assert!((a[2 * 3 + 2].abs() - 1.0).abs() < 1e-12);
-        assert!((a[0] + a[1]).abs() < 1e-12, "the first row is (1, -1, 0) / sqrt 2");
+        assert!(
+            (a[0] + a[1]).abs() < 1e-12,
+            "the first row is (1, -1, 0) / sqrt 2"
+        );
     }
 }

@@ -209,7 +209,10 @@ mod tests {
     fn rows_of_a_tile_lie_an_odd_number_of_lines_apart() {
         for d in [1, 16, 17, 784, 1024, 4096] {
             let stride = tile_stride(d);
-            assert!(stride >= d && stride % 16 == 0 && (stride / 16) % 2 == 1, "{d}: {stride}");
+            assert!(
+                stride >= d && stride % 16 == 0 && (stride / 16) % 2 == 1,
+                "{d}: {stride}"
+            );
         }
     }
 }

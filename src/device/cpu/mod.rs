@@ -95,7 +95,12 @@ impl Buffer {
 }
 
 enum Recorded {
-    Launch { kernel: Kernel, sizes: Vec<usize>, scalars: Vec<f32>, buffers: Vec<Buffer> },
+    Launch {
+        kernel: Kernel,
+        sizes: Vec<usize>,
+        scalars: Vec<f32>,
+        buffers: Vec<Buffer>,
+    },
     Gemm(Gemm, [Buffer; 3]),
 }
 
@@ -121,7 +126,10 @@ impl Cpu {
     /// # Errors
     /// When the machine has fewer cores, or gives no more threads.
     pub fn open(threads: usize) -> std::result::Result<Self, Unavailable> {
-        let best = Isa::available().into_iter().next_back().unwrap_or(Isa::Portable);
+        let best = Isa::available()
+            .into_iter()
+            .next_back()
+            .unwrap_or(Isa::Portable);
         Self::open_with(threads, best)
     }
 
@@ -362,7 +370,12 @@ impl Cpu {
                     let control = b[0].f32();
                     (control[control::RATE], control[control::STEP])
                 };
-                let step = rules::Step { kernel, scalars, rate, step };
+                let step = rules::Step {
+                    kernel,
+                    scalars,
+                    rate,
+                    step,
+                };
                 let len = sizes[0];
                 let (mut p, g) = (b[1].f32_mut(), b[2].f32());
                 let mut s1 = b.get(3).map(|s| s.f32_mut());
@@ -392,13 +405,21 @@ impl Cpu {
         let isa = self.isa;
         let scratch = &self.scratch;
         for worker in scratch {
-            worker.lock().expect("no worker panics while it holds its scratch").total.clear();
+            worker
+                .lock()
+                .expect("no worker panics while it holds its scratch")
+                .total
+                .clear();
         }
         self.pool.split(x.len(), 4096, &|worker, range| {
             let mut total = 0.0;
             // SAFETY: the instruction set was checked when the device was opened.
             unsafe { block::sum(isa, &x[range], &mut total) };
-            scratch[worker].lock().expect("one worker, one scratch").total.push(total);
+            scratch[worker]
+                .lock()
+                .expect("one worker, one scratch")
+                .total
+                .push(total);
         });
         scratch
             .iter()
@@ -407,22 +428,58 @@ impl Cpu {
     }
 
     fn multiply(&mut self, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
-        let Gemm { m, n, k, transpose_a, transpose_b, alpha, beta } = *gemm;
+        let Gemm {
+            m,
+            n,
+            k,
+            transpose_a,
+            transpose_b,
+            alpha,
+            beta,
+        } = *gemm;
         assert!(
             a.len() >= m * k && b.len() >= k * n && c.len() >= m * n,
             "gemm: a buffer is too short"
         );
         let c = product::Shared::new(c);
-        let (stride_a, stride_b) =
-            (if transpose_a { m } else { k }, if transpose_b { k } else { n });
+        let (stride_a, stride_b) = (
+            if transpose_a { m } else { k },
+            if transpose_b { k } else { n },
+        );
         let job = |_: usize, rows: Range<usize>| {
-            let a = if transpose_a { &a[rows.start..] } else { &a[rows.start * k..] };
-            let a = Matrix { data: a, stride: stride_a, transposed: transpose_a };
-            let b = Matrix { data: b, stride: stride_b, transposed: transpose_b };
+            let a = if transpose_a {
+                &a[rows.start..]
+            } else {
+                &a[rows.start * k..]
+            };
+            let a = Matrix {
+                data: a,
+                stride: stride_a,
+                transposed: transpose_a,
+            };
+            let b = Matrix {
+                data: b,
+                stride: stride_b,
+                transposed: transpose_b,
+            };
             // SAFETY: each worker writes its own rows of C; the shapes were asserted.
-            unsafe { blas::gemm((rows.len(), n, k), alpha, a, b, beta, c.at(rows.start * n), n) };
+            unsafe {
+                blas::gemm(
+                    (rows.len(), n, k),
+                    alpha,
+                    a,
+                    b,
+                    beta,
+                    c.at(rows.start * n),
+                    n,
+                )
+            };
         };
-        if m * n * k < SMALL_GEMM { job(0, 0..m) } else { self.pool.split(m, 1, &job) }
+        if m * n * k < SMALL_GEMM {
+            job(0, 0..m)
+        } else {
+            self.pool.split(m, 1, &job)
+        }
     }
 }
 
@@ -493,11 +550,25 @@ impl Device for Cpu {
     fn launch(&mut self, launch: &Launch<'_, Buffer>) -> Result<()> {
         let row = launch.kernel.row();
         assert_eq!(launch.sizes.len(), row.sizes.len(), "{}: sizes", row.name);
-        assert_eq!(launch.scalars.len(), row.scalars.len(), "{}: scalars", row.name);
-        assert_eq!(launch.buffers.len(), row.buffers.len(), "{}: buffers", row.name);
+        assert_eq!(
+            launch.scalars.len(),
+            row.scalars.len(),
+            "{}: scalars",
+            row.name
+        );
+        assert_eq!(
+            launch.buffers.len(),
+            row.buffers.len(),
+            "{}: buffers",
+            row.name
+        );
         for (parameter, buffer) in row.buffers.iter().zip(launch.buffers) {
             let (element, len) = buffer.element_and_len();
-            assert_eq!(element, parameter.element, "{}: {}", row.name, parameter.name);
+            assert_eq!(
+                element, parameter.element,
+                "{}: {}",
+                row.name, parameter.name
+            );
             let fits = match parameter.access {
                 Access::Read => len >= (parameter.len)(launch.sizes),
                 Access::Write | Access::Update => len == (parameter.len)(launch.sizes),
@@ -537,7 +608,12 @@ impl Device for Cpu {
         for _ in 0..times {
             for step in &recording.0 {
                 match step {
-                    Recorded::Launch { kernel, sizes, scalars, buffers } => {
+                    Recorded::Launch {
+                        kernel,
+                        sizes,
+                        scalars,
+                        buffers,
+                    } => {
                         // A row has at most eight buffers: no allocation on this path.
                         let mut borrowed = [&buffers[0]; 8];
                         for (slot, buffer) in borrowed.iter_mut().zip(buffers) {

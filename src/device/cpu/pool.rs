@@ -52,7 +52,10 @@ impl Pool {
             panicked: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         });
-        let mut pool = Self { shared, workers: Vec::new() };
+        let mut pool = Self {
+            shared,
+            workers: Vec::new(),
+        };
         for index in 1..threads {
             let shared = Arc::clone(&pool.shared);
             pool.workers.push(
@@ -104,7 +107,10 @@ impl Pool {
         if let Err(panic) = own {
             std::panic::resume_unwind(panic);
         }
-        assert!(!shared.panicked.swap(false, Ordering::Relaxed), "a worker thread panicked");
+        assert!(
+            !shared.panicked.swap(false, Ordering::Relaxed),
+            "a worker thread panicked"
+        );
     }
 
     /// Splits `0..len` into one contiguous range per worker, each a multiple of `grain` but for the last, and runs
@@ -204,7 +210,9 @@ mod tests {
     #[test]
     fn a_panic_in_a_worker_reaches_the_caller_and_the_pool_lives_on() {
         let mut pool = Pool::new(2).unwrap();
-        let caught = catch_unwind(AssertUnwindSafe(|| pool.run(&|worker| assert_eq!(worker, 0))));
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            pool.run(&|worker| assert_eq!(worker, 0))
+        }));
         assert!(caught.is_err());
         let sum = AtomicUsize::new(0);
         pool.run(&|worker| {

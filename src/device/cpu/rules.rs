@@ -31,7 +31,12 @@ unsafe fn update_body<V: Vector>(
     s1: &mut [f32],
     s2: &mut [f32],
 ) {
-    let Step { kernel, scalars, rate, step } = *step;
+    let Step {
+        kernel,
+        scalars,
+        rate,
+        step,
+    } = *step;
     match kernel {
         Kernel::Sgd => {
             for (p, g) in p.iter_mut().zip(g) {
