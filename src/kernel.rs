@@ -156,12 +156,20 @@ mod tests {
     #[test]
     fn rows_keep_within_eight_buffers_and_eight_scalars_and_their_cases_fit() {
         for row in &ALL {
-            assert!(row.buffers.len() <= 8, "{}: wgpu allows 8 storage buffers", row.name);
+            assert!(
+                row.buffers.len() <= 8,
+                "{}: wgpu allows 8 storage buffers",
+                row.name
+            );
             assert!(row.scalars.len() + row.sizes.len() <= 11, "{}", row.name);
             for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
                 assert_eq!(sizes.len(), row.sizes.len(), "{}", row.name);
                 assert_eq!(scalars.len(), row.scalars.len(), "{}", row.name);
-                assert!((row.bytes)(sizes) > 0.0 && (row.flops)(sizes) >= 0.0, "{}", row.name);
+                assert!(
+                    (row.bytes)(sizes) > 0.0 && (row.flops)(sizes) >= 0.0,
+                    "{}",
+                    row.name
+                );
             }
         }
     }

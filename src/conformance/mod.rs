@@ -1,1 +1,391 @@
-//! conformance
+//! Kernels against their f64 references, on every device: used by `cargo test` and by `gradrace verify`.
+//!
+//! A check is data (a row of the kernel table, sizes, scalars) plus a device. Inputs are fresh random numbers from the
+//! seed; buffers that a row only writes are poisoned with NaN before the launch, so that an element left alone shows.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::device::{Device, Element, Gemm, Launch, Slice, SliceMut};
+use crate::error::{Error, Result};
+use crate::kernel::{ALL, Access, Fill, Parameter, Row, control};
+
+/// How one check ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Within the tolerance.
+    Pass,
+    /// The device lacks the operation, and says so.
+    Skip(String),
+    /// Wrong: what was seen.
+    Fail(String),
+}
+
+/// One check and how it ended.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Row and sizes, for example `deflate [784, 10]`.
+    pub name: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Largest relative error seen, 2-norm over a buffer.
+    pub error: f64,
+}
+
+/// Runs every row of the kernel table, and the matrix product, on a device. `tell` sees each check as it ends.
+pub fn run<D: Device>(device: &mut D, seed: u64, tell: &mut dyn FnMut(&Check)) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    for row in &ALL {
+        for (sizes, scalars) in row.cases {
+            tell(&check(
+                format!("{} {sizes:?}", row.name),
+                compare(device, row, sizes, scalars, &mut random),
+            ));
+        }
+    }
+    for case in GEMM {
+        tell(&check(
+            format!("gemm {}x{}x{}", case.m, case.n, case.k),
+            compare_gemm(device, case, &mut random),
+        ));
+    }
+    tell(&check(
+        "record and replay".into(),
+        replay(device, &mut random),
+    ));
+}
+
+fn check(name: String, outcome: Result<f64>) -> Check {
+    let (verdict, error) = match outcome {
+        Ok(error) => (Verdict::Pass, error),
+        Err(Error::Unsupported(reason)) => (Verdict::Skip(reason), 0.0),
+        Err(error) => (Verdict::Fail(error.to_string()), f64::NAN),
+    };
+    Check {
+        name,
+        verdict,
+        error,
+    }
+}
+
+/// A row's buffers on the host, in f64, exactly representable in their element type.
+fn inputs(row: &Row, sizes: &[usize], random: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
+    let bytes = row.buffers.iter().any(|b| b.element == Element::U8);
+    row.buffers
+        .iter()
+        .map(|parameter| fill(parameter, (parameter.len)(sizes), bytes, random))
+        .collect()
+}
+
+fn fill(parameter: &Parameter, len: usize, bytes: bool, random: &mut ChaCha8Rng) -> Vec<f64> {
+    let normal = |random: &mut ChaCha8Rng| -> f64 {
+        let x: f64 = StandardNormal.sample(random);
+        f64::from(x as f32)
+    };
+    match parameter.fill {
+        Fill::Normal if parameter.element == Element::U8 => {
+            (0..len).map(|_| f64::from(random.random::<u8>())).collect()
+        }
+        Fill::Normal => (0..len).map(|_| normal(random)).collect(),
+        Fill::Positive => (0..len).map(|_| normal(random).abs()).collect(),
+        Fill::Mean => {
+            // High parts near the samples' own size; remainders of one part in 10^7.
+            let size = if bytes { 100.0 } else { 0.3 };
+            let high: Vec<f64> = (0..len / 2)
+                .map(|_| f64::from((size * normal(random).abs()) as f32))
+                .collect();
+            let low = high
+                .iter()
+                .map(|x| f64::from((x * 1e-7) as f32))
+                .collect::<Vec<_>>();
+            [high, low].concat()
+        }
+        Fill::Orthonormal => (0..len).map(|_| normal(random)).collect(),
+        Fill::Permutation => {
+            let mut rows: Vec<f64> = (0..len).map(|i| i as f64).collect();
+            for i in (1..len).rev() {
+                rows.swap(i, random.random_range(0..=i));
+            }
+            rows
+        }
+        Fill::Symmetric => {
+            let order = len.isqrt();
+            let mut a = vec![0.0; len];
+            for i in 0..order {
+                for j in 0..=i {
+                    let x = normal(random);
+                    (a[i * order + j], a[j * order + i]) = (x, x);
+                }
+            }
+            a
+        }
+        Fill::Control => control::example().iter().map(|x| f64::from(*x)).collect(),
+    }
+}
+
+/// Makes the rows of block vectors orthonormal, and rounds them to f32.
+fn orthonormalise(rows: &mut [f64], d: usize) {
+    let count = rows.len() / d;
+    let row = crate::kernel::Kernel::Orthonormalise.row();
+    let mut buffers = vec![rows.to_vec()];
+    (row.reference)(&[d, count], &[], &mut buffers);
+    for (to, from) in rows.iter_mut().zip(&buffers[0]) {
+        *to = f64::from(*from as f32);
+    }
+}
+
+fn compare<D: Device>(
+    device: &mut D,
+    row: &Row,
+    sizes: &[usize],
+    scalars: &[f32],
+    random: &mut ChaCha8Rng,
+) -> Result<f64> {
+    let mut expected = inputs(row, sizes, random);
+    for (values, parameter) in expected.iter_mut().zip(row.buffers) {
+        if parameter.fill == Fill::Orthonormal {
+            // Rows of orthonormal buffers have the length of the row's first size.
+            orthonormalise(values, sizes[0]);
+        }
+    }
+    let mut device_buffers = Vec::new();
+    for (values, parameter) in expected.iter().zip(row.buffers) {
+        let buffer = device.alloc(parameter.element, values.len())?;
+        match parameter.element {
+            Element::F32 if parameter.access == Access::Write => {
+                device.write(&buffer, 0, Slice::F32(&vec![f32::NAN; values.len()]))?;
+            }
+            Element::F32 => {
+                let x: Vec<f32> = values.iter().map(|x| *x as f32).collect();
+                device.write(&buffer, 0, Slice::F32(&x))?;
+            }
+            Element::U8 => {
+                let x: Vec<u8> = values.iter().map(|x| *x as u8).collect();
+                device.write(&buffer, 0, Slice::U8(&x))?;
+            }
+            Element::U32 => {
+                let x: Vec<u32> = values.iter().map(|x| *x as u32).collect();
+                device.write(&buffer, 0, Slice::U32(&x))?;
+            }
+        }
+        device_buffers.push(buffer);
+    }
+    let wide: Vec<f64> = scalars.iter().map(|x| f64::from(*x)).collect();
+    (row.reference)(sizes, &wide, &mut expected);
+    let borrowed: Vec<&D::Buffer> = device_buffers.iter().collect();
+    device.launch(&Launch {
+        kernel: row.kernel,
+        sizes,
+        scalars,
+        buffers: &borrowed,
+    })?;
+    device.synchronise()?;
+    let mut worst = 0f64;
+    for ((values, parameter), buffer) in expected.iter().zip(row.buffers).zip(&device_buffers) {
+        if parameter.access != Access::Read {
+            let mut got = vec![0.0f32; values.len()];
+            device.read(buffer, 0, SliceMut::F32(&mut got))?;
+            worst = worst.max(difference(parameter.name, &got, values, row.tolerance)?);
+        }
+    }
+    Ok(worst)
+}
+
+/// `|got - expected| / |expected|`, 2-norms.
+///
+/// # Errors
+/// When it is over the tolerance: the worst element and its neighbours in size.
+fn difference(name: &str, got: &[f32], expected: &[f64], tolerance: f64) -> Result<f64> {
+    let square = |x: f64| x * x;
+    let size = expected.iter().map(|x| square(*x)).sum::<f64>().sqrt();
+    let off = got
+        .iter()
+        .zip(expected)
+        .map(|(g, e)| square(f64::from(*g) - e))
+        .sum::<f64>()
+        .sqrt();
+    let error = if size > 0.0 { off / size } else { off };
+    if error <= tolerance {
+        return Ok(error);
+    }
+    let badness = |i: &usize| {
+        let off = (f64::from(got[*i]) - expected[*i]).abs();
+        if off.is_nan() { f64::INFINITY } else { off }
+    };
+    let worst = (0..got.len())
+        .max_by(|a, b| badness(a).total_cmp(&badness(b)))
+        .unwrap_or(0);
+    Err(Error::failed(format!(
+        "{name}: relative error {error:.1e}, tolerance {tolerance:.1e}; element {worst} is {} and should be {}",
+        got[worst], expected[worst]
+    )))
+}
+
+const fn product(
+    m: usize,
+    n: usize,
+    k: usize,
+    transpose_a: bool,
+    transpose_b: bool,
+    beta: f32,
+) -> Gemm {
+    Gemm {
+        m,
+        n,
+        k,
+        transpose_a,
+        transpose_b,
+        alpha: 0.5,
+        beta,
+    }
+}
+
+const GEMM: &[Gemm] = &[
+    product(1, 1, 1, false, false, 0.0),
+    product(31, 33, 257, false, false, 0.0),
+    product(33, 31, 64, true, false, 1.0),
+    product(10, 10, 784, false, true, 0.0),
+    product(65, 17, 33, true, true, 0.25),
+    product(257, 129, 65, false, true, 1.0),
+];
+
+fn compare_gemm<D: Device>(device: &mut D, gemm: &Gemm, random: &mut ChaCha8Rng) -> Result<f64> {
+    let Gemm {
+        m,
+        n,
+        k,
+        transpose_a,
+        transpose_b,
+        alpha,
+        beta,
+    } = *gemm;
+    let mut matrix =
+        |len: usize| -> Vec<f32> { (0..len).map(|_| StandardNormal.sample(random)).collect() };
+    let (a, b, c) = (matrix(m * k), matrix(k * n), matrix(m * n));
+    let mut expected = vec![0.0; m * n];
+    for i in 0..m {
+        for j in 0..n {
+            let sum: f64 = (0..k)
+                .map(|l| {
+                    let x = if transpose_a {
+                        a[l * m + i]
+                    } else {
+                        a[i * k + l]
+                    };
+                    let y = if transpose_b {
+                        b[j * k + l]
+                    } else {
+                        b[l * n + j]
+                    };
+                    f64::from(x) * f64::from(y)
+                })
+                .sum();
+            let old = if beta == 0.0 {
+                0.0
+            } else {
+                f64::from(beta) * f64::from(c[i * n + j])
+            };
+            expected[i * n + j] = f64::from(alpha) * sum + old;
+        }
+    }
+    // With beta 0 the old content is not read: NaN there must vanish.
+    let old = if beta == 0.0 {
+        vec![f32::NAN; m * n]
+    } else {
+        c
+    };
+    let mut buffers = Vec::new();
+    for x in [&a, &b, &old] {
+        let buffer = device.alloc(Element::F32, x.len())?;
+        device.write(&buffer, 0, Slice::F32(x))?;
+        buffers.push(buffer);
+    }
+    device.gemm(gemm, &buffers[0], &buffers[1], &buffers[2])?;
+    device.synchronise()?;
+    let mut got = vec![0.0; m * n];
+    device.read(&buffers[2], 0, SliceMut::F32(&mut got))?;
+    difference("c", &got, &expected, 1e-5)
+}
+
+/// A recording runs nothing while it is made, and replayed so many times it does what so many launches do; a set stop
+/// flag freezes it.
+fn replay<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
+    const LEN: usize = 257;
+    let p: Vec<f32> = (0..LEN).map(|_| StandardNormal.sample(random)).collect();
+    let control = device.alloc(Element::F32, control::LEN)?;
+    let (pb, gb) = (
+        device.alloc(Element::F32, LEN)?,
+        device.alloc(Element::F32, LEN)?,
+    );
+    device.write(&control, 0, Slice::F32(&control::example()))?;
+    device.write(&pb, 0, Slice::F32(&p))?;
+    device.write(&gb, 0, Slice::F32(&[1.0; LEN]))?;
+    let recording = device.record(&mut |device| {
+        device.launch(&Launch {
+            kernel: crate::kernel::Kernel::Sgd,
+            sizes: &[LEN],
+            scalars: &[],
+            buffers: &[&control, &pb, &gb],
+        })
+    })?;
+    let mut got = vec![0.0; LEN];
+    device.read(&pb, 0, SliceMut::F32(&mut got))?;
+    if got != p {
+        return Err(Error::failed("recording ran what it recorded"));
+    }
+    device.replay(&recording, 3)?;
+    let stop = control::STOP;
+    device.write(&control, stop, Slice::F32(&[control::CONVERGED]))?;
+    device.replay(&recording, 5)?;
+    device.read(&pb, 0, SliceMut::F32(&mut got))?;
+    let rate = f64::from(control::example()[control::RATE]);
+    let expected: Vec<f64> = p.iter().map(|x| f64::from(*x) - 3.0 * rate).collect();
+    difference("p", &got, &expected, 1e-6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cpu::{Cpu, Isa};
+
+    fn conforms(threads: usize, isa: Isa) {
+        let mut cpu = Cpu::open_with(threads, isa).expect("this machine has the cores");
+        let mut failures = Vec::new();
+        let mut checks = 0;
+        run(&mut cpu, 7, &mut |check| {
+            checks += 1;
+            if check.verdict != Verdict::Pass {
+                failures.push(format!("{}: {:?}", check.name, check.verdict));
+            }
+        });
+        assert!(checks > ALL.len());
+        assert!(
+            failures.is_empty(),
+            "{} {threads}:\n{}",
+            isa.name(),
+            failures.join("\n")
+        );
+    }
+
+    #[test]
+    fn every_row_agrees_with_its_reference_on_every_instruction_set_with_one_thread() {
+        for isa in Isa::available() {
+            conforms(1, isa);
+        }
+    }
+
+    #[test]
+    fn every_row_agrees_with_its_reference_on_every_instruction_set_with_all_threads() {
+        for isa in Isa::available() {
+            conforms(Cpu::cores(), isa);
+        }
+    }
+
+    #[test]
+    fn an_element_that_is_off_or_nan_fails() {
+        assert!(difference("x", &[1.0, 2.0], &[1.0, 2.0], 1e-6).is_ok());
+        assert!(difference("x", &[1.0, 2.1], &[1.0, 2.0], 1e-6).is_err());
+        assert!(difference("x", &[1.0, f32::NAN], &[1.0, 2.0], 1e-6).is_err());
+    }
+}

@@ -3,7 +3,8 @@
 //! The first line is a header when it holds no number at all. A line that mixes numbers and words is refused even in
 //! the first place: taking it for a header would lose a row to a typing error.
 
-use super::matrix::{Array, Hashing, Values};
+use super::hash::Hashing;
+use super::matrix::{Array, Values};
 use crate::error::{Error, Result};
 use std::io::Read;
 

@@ -60,7 +60,7 @@ pub(super) fn read(path: &Path) -> Result<Array> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Elements;
+    use crate::data::{Elements, hash};
 
     fn with_file<R>(name: &str, bytes: &[u8], check: impl Fn(&Path) -> R) -> R {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!((samples.n, samples.d, samples.unit), (2, 2, 1.0));
         assert_eq!(samples.spec, "x.csv");
         assert_eq!(samples.offset, [2.0, 5.0]);
-        assert_eq!(samples.sha256, matrix::sha256(b"a,b\n1,5\n3,5\n"));
+        assert_eq!(samples.sha256, hash::of_bytes(b"a,b\n1,5\n3,5\n"));
         let bytes = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 1, 3, 9];
         let samples = with_file("anything", &bytes, load).expect("idx by its bytes");
         assert_eq!(samples.elements, Elements::U8(vec![3, 9]));

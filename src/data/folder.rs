@@ -1,7 +1,7 @@
 //! A folder with the four files of the MNIST format: training and test images, and the labels of each.
 
 use super::matrix::{Array, Values, io_error};
-use super::{Elements, Samples, idx, matrix, spec};
+use super::{Elements, Samples, hash, idx, matrix, spec};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -109,7 +109,7 @@ pub(super) fn images(spec: String, side: usize, pixels: Vec<u8>, labels: Vec<u8>
         labels: Some(labels),
         image: Some((side, side)),
         spec,
-        sha256: matrix::sha256(&pixels),
+        sha256: hash::of_bytes(&pixels),
         elements: Elements::U8(pixels),
         known: None,
     }

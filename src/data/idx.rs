@@ -6,7 +6,8 @@
 //! values                     big-endian, last side fastest
 //! ```
 
-use super::matrix::{Array, Hashing, Values, io_error};
+use super::hash::Hashing;
+use super::matrix::{Array, Values, io_error};
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;

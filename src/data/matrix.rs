@@ -2,8 +2,6 @@
 
 use super::{Elements, Samples, parallel, statistics};
 use crate::error::{Error, Result};
-use sha2::{Digest, Sha256};
-use std::io::Read;
 use std::path::Path;
 
 /// Values as a file gives them. Integers other than bytes are widened to f64.
@@ -164,62 +162,6 @@ pub(super) fn zeroed<T: Clone + Default>(n: usize, d: usize, name: &str) -> Resu
     }
 }
 
-/// SHA-256 of the little-endian bytes of f32 values, in hex.
-pub(super) fn sha256_f32(x: &[f32]) -> String {
-    let mut hash = Sha256::new();
-    let mut bytes = Vec::with_capacity(1 << 16);
-    for block in x.chunks(1 << 14) {
-        bytes.clear();
-        block
-            .iter()
-            .for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
-        hash.update(&bytes);
-    }
-    hex(hash)
-}
-
-/// SHA-256 of bytes, in hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(bytes))
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// A reader that hashes what passes through it.
-pub(super) struct Hashing<R> {
-    inner: R,
-    hash: Sha256,
-}
-
-impl<R: Read> Hashing<R> {
-    pub(super) fn new(inner: R) -> Self {
-        Hashing {
-            inner,
-            hash: Sha256::new(),
-        }
-    }
-
-    /// SHA-256, in hex, of everything read so far.
-    pub(super) fn sha256(self) -> String {
-        hex(self.hash)
-    }
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        // A megabyte at a time: what is hashed is still in the cache.
-        let limit = buffer.len().min(1 << 20);
-        let read = self.inner.read(&mut buffer[..limit])?;
-        self.hash.update(&buffer[..read]);
-        Ok(read)
-    }
-}
-
 /// The error for a file that cannot be opened or read.
 pub(super) fn io_error(path: &Path, error: &std::io::Error) -> Error {
     use std::io::ErrorKind;
@@ -301,15 +243,5 @@ mod tests {
     fn images_are_flattened_one_a_row() {
         let samples = samples(&[2, 2, 3], Values::U8((0..12).collect())).expect("two images");
         assert_eq!((samples.n, samples.d, samples.image), (2, 6, Some((2, 3))));
-    }
-
-    #[test]
-    fn hashing_reads_all_and_agrees_with_one_call() {
-        let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
-        let mut reader = Hashing::new(bytes.as_slice());
-        let mut copy = Vec::new();
-        reader.read_to_end(&mut copy).expect("memory");
-        assert_eq!(copy, bytes);
-        assert_eq!(reader.sha256(), sha256(&bytes));
     }
 }

@@ -14,6 +14,7 @@ mod csv;
 pub mod digits;
 mod file;
 mod folder;
+mod hash;
 mod idx;
 mod labels;
 mod matrix;

@@ -3,7 +3,8 @@
 //! ndarray-npy believes the header: it allocates what the shape says and parses nested literals without a limit. So the
 //! header is bounded, and type, shape and length are checked against the file's size, before it reads the data.
 
-use super::matrix::{Array, Hashing, Values};
+use super::hash::Hashing;
+use super::matrix::{Array, Values};
 use crate::error::{Error, Result};
 use ndarray::ArrayD;
 use ndarray_npy::npy::header::Header;

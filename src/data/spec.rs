@@ -140,7 +140,7 @@ fn accepted() -> String {
 fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), known);
     let near = known.iter().copied().min_by_key(|name| distance(name))?;
-    (distance(&near) <= (near.len() / 3).max(1)).then_some(near)
+    (distance(&near) <= near.len().div_ceil(3) && distance(&near) < near.len()).then_some(near)
 }
 
 /// The `key=value` pairs of a spec, each key known and given once.

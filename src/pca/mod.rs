@@ -70,9 +70,11 @@ pub struct Look<'a> {
     pub passes: f64,
     /// Component being sought, 0-based (0 throughout for `subspace`).
     pub component: usize,
+    /// Length of a row of the snapshot: d, or n where the operator is the n x n Gram matrix.
+    pub order: usize,
     /// Whether this is the last look of the solve: the answer itself.
     pub last: bool,
-    /// Reads the components so far, the one being sought included: rows x p f32, p the order of the operator.
+    /// Reads the components so far, the one being sought included: rows x `order`, f32.
     pub snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
 }
 

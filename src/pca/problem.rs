@@ -1,15 +1,30 @@
-//! Samples on a device, as row blocks.
+//! Samples on a device, as row blocks, with what the operators need to know of them.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::data::{Samples, Statistics};
-use crate::device::Device;
+use crate::data::{Elements, Samples, Statistics};
+use crate::device::{Device, Element, Slice};
 use crate::error::Result;
+
+/// One block of rows on a device.
+pub(super) struct Block<B> {
+    /// First row.
+    pub first: usize,
+    /// Number of rows.
+    pub n: usize,
+    /// The rows, n x d.
+    pub x: B,
+}
 
 /// Samples on a device, as row blocks, with their statistics.
 pub struct Problem<D: Device> {
-    device: PhantomData<D>,
+    pub(super) samples: Arc<Samples>,
+    pub(super) statistics: Statistics,
+    pub(super) blocks: Vec<Block<D::Buffer>>,
+    /// `[2, d]`: the mean as a pair of f32.
+    pub(super) mean: D::Buffer,
+    /// Power of two that brings the largest deviation from the mean into 0.5..1.
+    pub(super) scale: f64,
 }
 
 impl<D: Device> Problem<D> {
@@ -18,7 +33,69 @@ impl<D: Device> Problem<D> {
     /// # Errors
     /// `Failed` when they do not fit.
     pub fn upload(device: &mut D, samples: &Arc<Samples>, statistics: &Statistics) -> Result<Self> {
-        let _ = (device, samples, statistics);
-        Ok(Self { device: PhantomData })
+        let Samples { n, d, .. } = **samples;
+        let size = match samples.elements {
+            Elements::U8(_) => 1,
+            Elements::F32(_) => 4,
+        };
+        let limit = device.info().max_buffer_bytes / (d * size) as u64;
+        let height = usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, n);
+        let mut blocks = Vec::new();
+        for first in (0..n).step_by(height) {
+            let rows = height.min(n - first);
+            let x = device.upload(samples, first * d..(first + rows) * d)?;
+            blocks.push(Block { first, n: rows, x });
+        }
+        let high: Vec<f32> = statistics.mean.iter().map(|x| *x as f32).collect();
+        let low = statistics
+            .mean
+            .iter()
+            .zip(&high)
+            .map(|(x, h)| (x - f64::from(*h)) as f32);
+        let pair: Vec<f32> = high.iter().copied().chain(low).collect();
+        let mean = device.alloc(Element::F32, 2 * d)?;
+        device.write(&mean, 0, Slice::F32(&pair))?;
+        Ok(Self {
+            samples: Arc::clone(samples),
+            statistics: statistics.clone(),
+            blocks,
+            mean,
+            scale: power_of_two(statistics.max_deviation),
+        })
+    }
+
+    /// Eigenvalues of the scaled operator (undivided) to the user's units (divisor n - 1).
+    pub(super) fn unscale(&self, lambda: f64) -> f64 {
+        in_user_units(&self.samples, lambda / (self.scale * self.scale))
+    }
+}
+
+/// An eigenvalue of `sum y y'`, in units of the elements, as one of the covariance in the user's units.
+pub(super) fn in_user_units(samples: &Samples, lambda: f64) -> f64 {
+    let unit = samples.unit / samples.source_scale;
+    lambda / (samples.n - 1) as f64 * unit * unit
+}
+
+/// The power of two that brings `size` into 0.5..1, within what f32 holds with room for sums of squares.
+fn power_of_two(size: f64) -> f64 {
+    if size > 0.0 && size.is_finite() {
+        (-(size.log2().floor() + 1.0)).clamp(-120.0, 120.0).exp2()
+    } else {
+        1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::power_of_two;
+
+    #[test]
+    fn the_scale_is_a_power_of_two_that_brings_the_size_under_one() {
+        for size in [1e-20, 0.3, 0.5, 1.0, 255.0, 1e20] {
+            let scaled = size * power_of_two(size);
+            assert!((0.5..1.0).contains(&scaled), "{size} became {scaled}");
+            assert_eq!(power_of_two(size).log2().fract(), 0.0);
+        }
+        assert_eq!(power_of_two(0.0), 1.0);
     }
 }

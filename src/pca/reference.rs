@@ -18,7 +18,9 @@ impl Reference {
     /// `Failed` with LAPACK's info code.
     pub fn new(samples: &Arc<Samples>, statistics: &Statistics, components: usize) -> Result<Self> {
         let _ = (samples, statistics, components);
-        Ok(Self { eigenvalues: Vec::new() })
+        Ok(Self {
+            eigenvalues: Vec::new(),
+        })
     }
 
     /// `lapack`, `spectrum` or `residual`.

@@ -18,7 +18,9 @@ impl<D: Device> Solver<D> {
     /// `Unsupported` or `Failed`, as the device says.
     pub fn prepare(device: &mut D, problem: &Problem<D>, plan: &Plan) -> Result<Self> {
         let _ = (device, problem, plan);
-        Ok(Self { device: PhantomData })
+        Ok(Self {
+            device: PhantomData,
+        })
     }
 
     /// One solve, from the start vectors to the Rayleigh-Ritz step; may be called again and gives the same bits.

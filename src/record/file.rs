@@ -1,13 +1,13 @@
-//! The results folder: `records.jsonl`, `machine.json` and `artifacts/*.npy`.
+//! Writing the results folder: `records.jsonl`, `machine.json` and `artifacts/*.npy`.
 //!
 //! A record is one line, written whole by a single call and flushed, so that a kill costs at most the line it cuts. Opening
 //! a folder mends such a line; broken JSON anywhere else is the user's to look at, and an error.
 
-use super::{Accuracy, Machine, Record, SCHEMA, Status};
+use super::read::{parse, plain};
+use super::{Accuracy, Machine, Record};
 use crate::error::{Error, Result};
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,6 @@ pub const RECORDS: &str = "records.jsonl";
 pub const MACHINE: &str = "machine.json";
 /// Folder of the artifacts, as it stands in a record.
 pub const ARTIFACTS: &str = "artifacts";
-
-/// Components (k x d, one row a component) by machine fingerprint and case id.
-pub type Components = BTreeMap<(String, String), Array2<f32>>;
 
 /// A results folder, open for appending.
 #[derive(Debug)]
@@ -36,19 +33,6 @@ pub struct Found {
     pub records: Vec<Record>,
     /// A word about a last line that was cut off and has been dropped.
     pub dropped: Option<String>,
-}
-
-/// What [`read`] found in any number of folders and files.
-#[derive(Debug, Default)]
-pub struct Results {
-    /// All records, in the order of the paths and, within a file, of the lines.
-    pub records: Vec<Record>,
-    /// The machines beside them; the last one told of each fingerprint.
-    pub machines: Vec<Machine>,
-    /// The components named by the records.
-    pub components: Components,
-    /// What is worth a word: a cut last line, an artifact that is gone.
-    pub notes: Vec<String>,
 }
 
 impl Folder {
@@ -151,56 +135,6 @@ impl Folder {
     }
 }
 
-/// Reads any number of results folders and record files; a file's machine facts and artifacts are looked for beside it.
-///
-/// # Errors
-/// `Error::Input` naming the file, and the line where one is at fault.
-pub fn read(paths: &[PathBuf]) -> Result<Results> {
-    let mut results = Results::default();
-    let mut machines = BTreeMap::new();
-    for path in paths {
-        let file = if path.is_dir() {
-            path.join(RECORDS)
-        } else {
-            path.clone()
-        };
-        let folder = file.parent().unwrap_or(Path::new(""));
-        let bytes = fs::read(&file).map_err(|e| {
-            Error::input(format!(
-                "cannot read records from {}: {}: give a results folder or a .jsonl file of one",
-                file.display(),
-                plain(&e)
-            ))
-        })?;
-        let lines = parse(&file, &bytes)?;
-        if lines.whole < bytes.len() {
-            results.notes.push(format!(
-                "left out the last line of {}: it is cut",
-                file.display()
-            ));
-        }
-        for record in &lines.records {
-            read_components(folder, record, &mut results);
-        }
-        results.records.extend(lines.records);
-        if let Some(machine) = read_machine(&folder.join(MACHINE))? {
-            machines.insert(machine.fingerprint.clone(), machine);
-        }
-    }
-    results.machines = machines.into_values().collect();
-    Ok(results)
-}
-
-/// Ids of the cases that need not run again under this program: those with a record that is not `skipped` (what was
-/// missing then may be there now). A failed case counts: the same program on the same case fails again.
-pub fn finished(records: &[Record], program: &str) -> BTreeSet<String> {
-    records
-        .iter()
-        .filter(|r| r.program == program && r.status != Status::Skipped)
-        .map(|r| r.case.clone())
-        .collect()
-}
-
 /// A file name (without extension) for a case id, the same each time, safe on every file system. Where the id itself
 /// holds what the name uses in place of a slash, or more than a name can, part of its hash keeps two ids apart.
 pub fn safe_name(case: &str) -> String {
@@ -268,100 +202,16 @@ pub fn finite(mut record: Record) -> Record {
 }
 
 /// One record, or any other plain value, as one line of JSON.
-fn json(record: &Record) -> String {
+pub(super) fn json(record: &Record) -> String {
     serde_json::to_string(record).expect("plain records are JSON")
-}
-
-struct Lines {
-    records: Vec<Record>,
-    /// Length in bytes of the part that is whole.
-    whole: usize,
-}
-
-/// Takes the lines apart. Only the last may be cut; JSON that is no record is never taken for a cut line.
-fn parse(file: &Path, bytes: &[u8]) -> Result<Lines> {
-    let mut records = Vec::new();
-    let mut whole = 0;
-    for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
-        let end = whole + line.len();
-        if line.iter().all(u8::is_ascii_whitespace) {
-            whole = end;
-            continue;
-        }
-        let place = || format!("{}, line {}", file.display(), index + 1);
-        match serde_json::from_slice::<Record>(line) {
-            Ok(record) if record.schema == SCHEMA => records.push(record),
-            Ok(record) => {
-                return Err(Error::input(format!(
-                    "{}: format version {} and this program reads {SCHEMA}: use the program that wrote it",
-                    place(),
-                    record.schema
-                )));
-            }
-            Err(error) if end == bytes.len() && !error.is_data() => break,
-            Err(error) => {
-                return Err(Error::input(format!(
-                    "{}: not a record: {error}: mend or delete this line",
-                    place()
-                )));
-            }
-        }
-        whole = end;
-    }
-    Ok(Lines { records, whole })
-}
-
-fn read_machine(file: &Path) -> Result<Option<Machine>> {
-    let Ok(text) = fs::read_to_string(file) else {
-        return Ok(None);
-    };
-    serde_json::from_str(&text).map(Some).map_err(|e| {
-        Error::input(format!(
-            "{}: not a machine's facts: {e}: delete it, and the next run writes it anew",
-            file.display()
-        ))
-    })
-}
-
-/// Adds the components that a record names; a file that is gone or is no k x d array of f32 costs a note only. Names
-/// that lead out of the folder are refused: records come from strangers too.
-fn read_components(folder: &Path, record: &Record, results: &mut Results) {
-    let Some(name) = record.artifacts.get("components") else {
-        return;
-    };
-    let inside = Path::new(name)
-        .components()
-        .all(|c| matches!(c, std::path::Component::Normal(_)));
-    let array = if inside {
-        ndarray_npy::read_npy(folder.join(name)).map_err(|e| e.to_string())
-    } else {
-        Err("it lies outside the results folder".into())
-    };
-    match array {
-        Ok(array) => {
-            results
-                .components
-                .insert((record.machine.clone(), record.case.clone()), array);
-        }
-        Err(why) => results
-            .notes
-            .push(format!("no components of {}: {name}: {why}", record.case)),
-    }
-}
-
-/// What the system says, without Rust's number in brackets.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or(&text)
-        .to_lowercase()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fixture;
+    use super::super::read::read;
     use super::*;
+    use std::collections::BTreeSet;
 
     fn line(record: &Record) -> String {
         json(record) + "\n"
@@ -420,17 +270,6 @@ mod tests {
     }
 
     #[test]
-    fn reading_leaves_a_cut_line_in_the_file_and_says_so() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(RECORDS);
-        let text = line(&fixture::race()[0]) + "{\"schema\": 1, \"ca";
-        fs::write(&file, &text).unwrap();
-        let results = read(std::slice::from_ref(&file)).unwrap();
-        assert_eq!((results.records.len(), results.notes.len()), (1, 1));
-        assert_eq!(fs::read_to_string(&file).unwrap(), text);
-    }
-
-    #[test]
     fn broken_json_in_the_middle_names_file_and_line() {
         let folder = tempfile::tempdir().unwrap();
         let good = line(&fixture::race()[0]);
@@ -456,20 +295,6 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_a_newer_format_is_refused_by_version() {
-        let folder = tempfile::tempdir().unwrap();
-        let record = Record {
-            schema: SCHEMA + 1,
-            ..fixture::race().remove(0)
-        };
-        fs::write(folder.path().join(RECORDS), line(&record)).unwrap();
-        let message = read(&[folder.path().to_path_buf()])
-            .unwrap_err()
-            .to_string();
-        assert!(message.contains("version 2"), "{message}");
-    }
-
-    #[test]
     fn a_folder_that_cannot_be_made_says_what_where_and_what_next() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
@@ -480,15 +305,6 @@ mod tests {
             "{message}"
         );
         assert!(!message.contains("os error"), "{message}");
-    }
-
-    #[test]
-    fn missing_records_say_which_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let message = read(&[folder.path().to_path_buf()])
-            .unwrap_err()
-            .to_string();
-        assert!(message.contains(RECORDS), "{message}");
     }
 
     #[test]
@@ -505,27 +321,6 @@ mod tests {
         assert_eq!(found.records[0].curve.len(), points - 1);
         assert_eq!(found.records[0].accuracy, None);
         assert!(found.records[0].eigenvalues.is_empty());
-    }
-
-    #[test]
-    fn only_a_skipped_case_or_another_program_runs_again() {
-        let mut records = fixture::race();
-        records.truncate(6);
-        let statuses = [
-            Status::Reached,
-            Status::Budget,
-            Status::Stalled,
-            Status::Diverged,
-            Status::Failed,
-            Status::Skipped,
-        ];
-        for (record, status) in records.iter_mut().zip(statuses) {
-            record.status = status;
-        }
-        let done = finished(&records, &records[0].program);
-        assert_eq!(done.len(), 5);
-        assert!(!done.contains(&records[5].case));
-        assert!(finished(&records, "0.0.0+other").is_empty());
     }
 
     #[test]
@@ -547,21 +342,6 @@ mod tests {
         );
         assert_eq!(read.machines, [fixture::machine()]);
         assert!(read.notes.is_empty());
-    }
-
-    #[test]
-    fn an_artifact_that_is_gone_or_outside_costs_a_note_only() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["artifacts/gone.npy", "../elsewhere.npy", "/etc/x.npy"] {
-            let mut record = fixture::race().remove(0);
-            record.artifacts.insert("components".into(), name.into());
-            fs::write(folder.path().join(RECORDS), line(&record)).unwrap();
-            let read = read(&[folder.path().to_path_buf()]).unwrap();
-            assert_eq!(
-                (read.records.len(), read.components.len(), read.notes.len()),
-                (1, 0, 1)
-            );
-        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod machine;
+pub mod read;
 pub mod schema;
 pub mod statistics;
 

@@ -191,7 +191,9 @@ mod tests {
     #[test]
     fn noise_that_no_longer_changes_stops_where_noise_that_does_goes_on() {
         let stop = Stop::adaptive(60.0);
-        let steady: Vec<f64> = (0..40).map(|i| 1.0 + (0.618 * f64::from(i)).fract()).collect();
+        let steady: Vec<f64> = (0..40)
+            .map(|i| 1.0 + (0.618 * f64::from(i)).fract())
+            .collect();
         let when = (1..=40)
             .find(|&n| stop.decide(&steady[..n], 0.0).is_some())
             .unwrap();

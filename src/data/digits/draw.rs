@@ -28,10 +28,10 @@ const BOX: f32 = 19.0;
 // How much hands differ; see the test of the module above for what these must give. Standard deviations.
 const TREMBLE: f32 = 0.030;
 const STRETCH: f32 = 0.14;
-const SHEAR: f32 = 0.22;
+const SHEAR: f32 = 0.18;
 const TURN: f32 = 0.13;
-const SHIFT: f32 = 1.3;
-const ELASTIC: f32 = 1.3;
+const SHIFT: f32 = 0.8;
+const ELASTIC: f32 = 1.2;
 
 /// Draws a digit of the class into `image` (SIDE x SIDE, zeros).
 pub(super) fn draw(class: usize, rng: &mut ChaCha8Rng, image: &mut [u8]) {

@@ -93,3 +93,107 @@ fn stream(seed: u64, number: u64) -> ChaCha8Rng {
     rng.set_stream(number);
     rng
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Elements;
+
+    fn images(n: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
+        let samples = draw(Parameters { n, seed }, 2).expect("small");
+        match (samples.elements, samples.labels) {
+            (Elements::U8(pixels), Some(labels)) => (pixels, labels),
+            _ => panic!("digits are bytes with labels"),
+        }
+    }
+
+    #[test]
+    fn the_first_of_many_are_the_few() {
+        let (few, few_labels) = images(33, 5);
+        let (many, many_labels) = images(120, 5);
+        assert_eq!(few, many[..few.len()]);
+        assert_eq!(few_labels, many_labels[..33]);
+        assert_ne!(few, images(33, 6).0);
+    }
+
+    #[test]
+    fn bytes_depend_on_the_seed_alone() {
+        let sha = |threads| {
+            draw(Parameters { n: 500, seed: 1 }, threads)
+                .expect("small")
+                .sha256
+        };
+        assert_eq!(sha(1), sha(7));
+        // The bytes are part of the benchmark: the same on every machine, and after every change of this folder.
+        assert_eq!(&sha(2)[..16], "98262ab8a8b80c86");
+    }
+
+    #[test]
+    fn every_ten_have_every_class_in_random_order() {
+        let (_, labels) = images(2000, 1);
+        for ten in labels.chunks(10) {
+            let mut sorted = ten.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..10).collect::<Vec<u8>>());
+        }
+        assert!(labels.chunks(10).any(|ten| ten != &labels[..10]));
+    }
+
+    #[test]
+    fn every_image_has_ink_and_few_touch_the_border() {
+        let (pixels, _) = images(2000, 1);
+        let mut cut = 0;
+        for image in pixels.chunks(SIDE * SIDE) {
+            let ink = image.iter().filter(|&&pixel| pixel > 100).count();
+            assert!((15..400).contains(&ink), "{ink} dark pixels");
+            let edge = |v: usize| v == 0 || v == SIDE - 1;
+            let border = |i: usize| edge(i / SIDE) || edge(i % SIDE);
+            cut += usize::from((0..image.len()).any(|i| border(i) && image[i] > 100));
+        }
+        assert!(cut < 100, "{cut} of 2000 touch the border");
+    }
+
+    /// Accuracy on the last 500 of 3,000 images of the nearest neighbour and of the nearest class mean in the others.
+    #[test]
+    fn they_are_neither_trivial_nor_unlearnable() {
+        let (n, train) = (3000, 2500);
+        let (pixels, labels) = images(n, 1);
+        let image = |i: usize| &pixels[i * SIDE * SIDE..(i + 1) * SIDE * SIDE];
+        let mut means = vec![[0.0f32; SIDE * SIDE]; CLASSES];
+        for i in 0..train {
+            let mean = &mut means[usize::from(labels[i])];
+            mean.iter_mut()
+                .zip(image(i))
+                .for_each(|(m, &p)| *m += f32::from(p) / (train / CLASSES) as f32);
+        }
+        let to_mean = |i: usize, mean: &[f32; SIDE * SIDE]| -> f32 {
+            image(i)
+                .iter()
+                .zip(mean)
+                .map(|(&p, m)| (f32::from(p) - m).powi(2))
+                .sum()
+        };
+        let to_image = |i: usize, j: usize| -> u32 {
+            image(i)
+                .iter()
+                .zip(image(j))
+                .map(|(&p, &q)| u32::from(p.abs_diff(q)).pow(2))
+                .sum()
+        };
+        let (mut by_mean, mut by_neighbour) = (0, 0);
+        for i in train..n {
+            let mean = (0..CLASSES)
+                .min_by(|&a, &b| to_mean(i, &means[a]).total_cmp(&to_mean(i, &means[b])));
+            by_mean += usize::from(mean == Some(labels[i].into()));
+            let neighbour = (0..train).min_by_key(|&j| to_image(i, j));
+            by_neighbour += usize::from(neighbour.map(|j| labels[j]) == Some(labels[i]));
+        }
+        let share = |right: usize| right as f64 / (n - train) as f64;
+        let (by_mean, by_neighbour) = (share(by_mean), share(by_neighbour));
+        assert!((0.65..0.85).contains(&by_mean), "nearest mean: {by_mean}");
+        assert!(
+            (0.75..0.95).contains(&by_neighbour),
+            "nearest neighbour: {by_neighbour}"
+        );
+    }
+}

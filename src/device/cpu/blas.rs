@@ -4,7 +4,7 @@
 //! spinning and multiply the time of everything. Only LAPACK's eigensolver, which cannot be split from outside, is given
 //! the threads for the length of one call.
 
-use cblas_sys::{CBLAS_LAYOUT, CBLAS_TRANSPOSE, CBLAS_UPLO, cblas_sgemm, cblas_ssyrk};
+use cblas_sys::{CBLAS_LAYOUT, CBLAS_TRANSPOSE, CBLAS_UPLO, cblas_dsyrk, cblas_sgemm, cblas_ssyrk};
 use ndarray::ArrayViewMut2;
 use ndarray_linalg::{EighInplace, UPLO};
 
@@ -55,6 +55,32 @@ pub fn syrk(tile: &[f32], rows: usize, stride: usize, d: usize, c: &mut [f32]) {
     }
 }
 
+/// `c (order x order, upper) += b b'` (`transposed` false, b order x inner) or `b' b` (true, b inner x order), in f64 and
+/// with the library's own threads: for the dense way alone.
+pub fn dsyrk(b: &[f64], order: usize, inner: usize, transposed: bool, c: &mut [f64]) {
+    assert!(b.len() >= order * inner && c.len() >= order * order);
+    // SAFETY: the shapes were asserted.
+    unsafe {
+        cblas_dsyrk(
+            CBLAS_LAYOUT::CblasRowMajor,
+            CBLAS_UPLO::CblasUpper,
+            if transposed {
+                CBLAS_TRANSPOSE::CblasTrans
+            } else {
+                CBLAS_TRANSPOSE::CblasNoTrans
+            },
+            int(order),
+            int(inner),
+            1.0,
+            b.as_ptr(),
+            int(if transposed { order } else { inner }),
+            1.0,
+            c.as_mut_ptr(),
+            int(order),
+        );
+    }
+}
+
 /// A matrix with its stride and whether it is transposed.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
@@ -77,7 +103,13 @@ pub unsafe fn gemm(
     c: *mut f32,
     stride: usize,
 ) {
-    let transpose = |t| if t { CBLAS_TRANSPOSE::CblasTrans } else { CBLAS_TRANSPOSE::CblasNoTrans };
+    let transpose = |t| {
+        if t {
+            CBLAS_TRANSPOSE::CblasTrans
+        } else {
+            CBLAS_TRANSPOSE::CblasNoTrans
+        }
+    };
     // SAFETY: the caller's promise.
     unsafe {
         cblas_sgemm(
@@ -107,10 +139,14 @@ pub fn eigh(a: &mut [f64], order: usize, threads: usize) -> Result<Vec<f64>> {
     set_threads(threads);
     let mut matrix = ArrayViewMut2::from_shape((order, order), a)
         .map_err(|e| Error::failed(format!("eigensolver: {e}")))?;
-    let result = matrix.eigh_inplace(UPLO::Upper).map(|(values, _)| values.to_vec());
+    let result = matrix
+        .eigh_inplace(UPLO::Upper)
+        .map(|(values, _)| values.to_vec());
     set_threads(1);
     let values = result.map_err(|e| {
-        Error::failed(format!("LAPACK's symmetric eigensolver failed at order {order}: {e}"))
+        Error::failed(format!(
+            "LAPACK's symmetric eigensolver failed at order {order}: {e}"
+        ))
     })?;
     // ndarray-linalg returns eigenvectors as columns.
     for i in 0..order {
@@ -133,6 +169,9 @@ mod tests {
             assert!((value - expected).abs() < 1e-12);
         }
         assert!((a[2 * 3 + 2].abs() - 1.0).abs() < 1e-12);
-        assert!((a[0] + a[1]).abs() < 1e-12, "the first row is (1, -1, 0) / sqrt 2");
+        assert!(
+            (a[0] + a[1]).abs() < 1e-12,
+            "the first row is (1, -1, 0) / sqrt 2"
+        );
     }
 }

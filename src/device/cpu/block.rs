@@ -44,7 +44,14 @@ fn dot<V: Vector>(a: &[f32], b: &[f32]) -> f64 {
 fn add_scaled<V: Vector>(factor: f64, x: &[f32], y: &mut [f32]) {
     debug_assert_eq!(x.len(), y.len());
     // SAFETY: both have y's length.
-    unsafe { axpy::<V>(factor as f32, x.as_ptr(), y.as_mut_ptr(), y.len().min(x.len())) };
+    unsafe {
+        axpy::<V>(
+            factor as f32,
+            x.as_ptr(),
+            y.as_mut_ptr(),
+            y.len().min(x.len()),
+        )
+    };
 }
 
 #[inline(always)]

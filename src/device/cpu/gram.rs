@@ -37,12 +37,41 @@ pub struct Covariance<'a> {
     pub mean: &'a [f32],
 }
 
+/// Sums over centred rows, before the remainder of the mean is taken out; exact for bytes.
+pub struct Sums {
+    /// Upper triangle of `sum_i y_i y_i'`, d x d.
+    pub gram: Vec<f64>,
+    /// `sum_i y_i`.
+    pub columns: Vec<f64>,
+    /// What the centring left over: `mean - round(mean)` for bytes.
+    pub rest: Vec<f64>,
+}
+
+impl Sums {
+    /// Sum of centred products of columns i <= j of n samples: nothing cancels, since the rest is under one half.
+    pub fn centred(&self, n: usize, i: usize, j: usize) -> f64 {
+        let (d, rest) = (self.columns.len(), &self.rest);
+        self.gram[i * d + j] - self.columns[i] * rest[j] - rest[i] * self.columns[j]
+            + n as f64 * rest[i] * rest[j]
+    }
+}
+
 /// Covariance of bytes, exact up to the last division.
 pub fn covariance_u8(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[u8], c: &mut [f32]) {
     let Covariance { n, d, mean, .. } = *covariance;
     assert!(x.len() >= n * d && mean.len() == 2 * d && c.len() == d * d);
-    let centre: Vec<i16> =
-        (0..d).map(|j| (f64::from(mean[j]) + f64::from(mean[d + j])).round() as i16).collect();
+    let mean: Vec<f64> = (0..d)
+        .map(|j| f64::from(mean[j]) + f64::from(mean[d + j]))
+        .collect();
+    let sums = exact_sums(cpu, x, n, &mean);
+    finish(cpu, covariance, &sums, c);
+}
+
+/// The exact sums over n rows of bytes.
+pub fn exact_sums(cpu: &mut Cpu, x: &[u8], n: usize, mean: &[f64]) -> Sums {
+    let d = mean.len();
+    assert!(x.len() >= n * d);
+    let centre: Vec<i16> = mean.iter().map(|mean| mean.round() as i16).collect();
     let lanes = match cpu.isa {
         super::Isa::Avx512 => 16,
         _ => 8,
@@ -55,7 +84,11 @@ pub fn covariance_u8(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[u8], c: &m
     for start in (0..n).step_by(EXACT_ROWS * threads) {
         let rows = (n - start).min(EXACT_ROWS * threads);
         for worker in &cpu.scratch {
-            worker.lock().expect("no worker panics while it holds its scratch").exact.clear();
+            worker
+                .lock()
+                .expect("no worker panics while it holds its scratch")
+                .exact
+                .clear();
         }
         let scratch = &cpu.scratch;
         cpu.pool.split(rows, 2, &|worker, range| {
@@ -65,15 +98,21 @@ pub fn covariance_u8(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[u8], c: &m
             // SAFETY: x holds n rows of d bytes; exact is padded x padded and a row of column sums.
             unsafe { sum_exact(isa, x, d, range, &centre, padded, &mut scratch) };
         });
-        let workers: Vec<_> =
-            cpu.scratch.iter().map(|s| s.lock().expect("the workers are done")).collect();
+        let workers: Vec<_> = cpu
+            .scratch
+            .iter()
+            .map(|s| s.lock().expect("the workers are done"))
+            .collect();
         for exact in workers.iter().map(|w| &w.exact).filter(|e| !e.is_empty()) {
             for j in 0..d {
                 column_sum[j] += i64::from(exact[padded * padded + j]);
             }
         }
-        let exact: Vec<&[i32]> =
-            workers.iter().map(|w| &w.exact[..]).filter(|e| !e.is_empty()).collect();
+        let exact: Vec<&[i32]> = workers
+            .iter()
+            .map(|w| &w.exact[..])
+            .filter(|e| !e.is_empty())
+            .collect();
         let out = Shared::new(&mut sum);
         cpu.pool.split(d, 16, &|_, rows| {
             for i in rows {
@@ -85,33 +124,32 @@ pub fn covariance_u8(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[u8], c: &m
             }
         });
     }
-    let rest: Vec<f64> = (0..d)
-        .map(|j| f64::from(mean[j]) + f64::from(mean[d + j]) - f64::from(centre[j]))
-        .collect();
-    let column_sum: Vec<f64> = column_sum.iter().map(|s| *s as f64).collect();
-    finish(cpu, covariance, &sum, &column_sum, &rest, c);
+    Sums {
+        gram: sum,
+        columns: column_sum.iter().map(|s| *s as f64).collect(),
+        rest: mean
+            .iter()
+            .zip(&centre)
+            .map(|(mean, c)| mean - f64::from(*c))
+            .collect(),
+    }
 }
 
 /// `C = beta C + w (S - s r' - r s' + n r r')`: S and s are sums of y, r what the centring left over.
-fn finish(
-    cpu: &mut Cpu,
-    covariance: &Covariance<'_>,
-    sum: &[f64],
-    column_sum: &[f64],
-    rest: &[f64],
-    c: &mut [f32],
-) {
-    let Covariance { n, d, beta, weight, .. } = *covariance;
-    let n = n as f64;
+fn finish(cpu: &mut Cpu, covariance: &Covariance<'_>, sums: &Sums, c: &mut [f32]) {
+    let Covariance {
+        n, d, beta, weight, ..
+    } = *covariance;
     let c = Shared::new(c);
     cpu.pool.split(d, 16, &|_, rows| {
         for i in rows {
             for j in i..d {
-                let value = weight
-                    * (sum[i * d + j] - column_sum[i] * rest[j] - rest[i] * column_sum[j]
-                        + n * rest[i] * rest[j]);
+                let value = weight * sums.centred(n, i, j);
                 // SAFETY: the worker of the smaller index writes both mirror images.
-                for at in [c.at(i * d + j), c.at(j * d + i)].iter().take(if i == j { 1 } else { 2 }) {
+                for at in [c.at(i * d + j), c.at(j * d + i)]
+                    .iter()
+                    .take(if i == j { 1 } else { 2 })
+                {
                     unsafe {
                         **at = if beta == 0.0 {
                             value as f32
@@ -141,7 +179,11 @@ unsafe fn sum_exact_body<V: Vector>(
 ) {
     let width = RIGHT * V::LANES;
     let pairs = BLOCK_ROWS / 2;
-    let Scratch { pairs: packed, exact, .. } = scratch;
+    let Scratch {
+        pairs: packed,
+        exact,
+        ..
+    } = scratch;
     packed.resize(packed.len().max(padded * BLOCK_ROWS), 0);
     let (exact, column_sum) = exact.split_at_mut(padded * padded);
     for start in rows.clone().step_by(BLOCK_ROWS) {
@@ -181,7 +223,11 @@ fn pack(
     let empty = vec![0u8; 0];
     for pair in 0..count.div_ceil(2) {
         let first = &block[2 * pair * d..][..d];
-        let second = if 2 * pair + 1 < count { &block[(2 * pair + 1) * d..][..d] } else { &empty[..] };
+        let second = if 2 * pair + 1 < count {
+            &block[(2 * pair + 1) * d..][..d]
+        } else {
+            &empty[..]
+        };
         for panel in (0..padded).step_by(width) {
             let out = &mut packed[panel * BLOCK_ROWS + pair * width * 2..][..width * 2];
             let columns = d.saturating_sub(panel).min(width);
@@ -227,7 +273,8 @@ unsafe fn tile<V: Vector>(
                 *right = V::load_i16(b.add((pair * width + r * V::LANES) * 2));
             }
             for (l, acc) in acc.iter_mut().enumerate() {
-                let left = V::splat_pair(a.add((pair * width + l) * 2).cast::<i32>().read_unaligned());
+                let left =
+                    V::splat_pair(a.add((pair * width + l) * 2).cast::<i32>().read_unaligned());
                 for r in 0..RIGHT {
                     acc[r] = V::pairs(acc[r], left, right[r]);
                 }
@@ -243,11 +290,12 @@ unsafe fn tile<V: Vector>(
 
 /// Covariance of floats: centred tiles through BLAS, each worker its rows, chunks summed in f64.
 pub fn covariance_f32(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: &mut [f32]) {
-    let Covariance { n, d, mean, weight, .. } = *covariance;
+    let Covariance {
+        n, d, mean, weight, ..
+    } = *covariance;
     assert!(x.len() >= n * d && mean.len() == 2 * d && c.len() == d * d);
     // Centred samples are scaled before they are squared: 1e20 squared is beyond f32.
     let scale = weight.sqrt();
-    let lo: Vec<f32> = mean[d..].to_vec();
     let isa = cpu.isa;
     let threads = cpu.pool.threads();
     let mut sum = vec![0.0f64; d * d];
@@ -255,13 +303,17 @@ pub fn covariance_f32(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: 
     for start in (0..n).step_by(CHUNK_ROWS * threads) {
         let rows = (n - start).min(CHUNK_ROWS * threads);
         for worker in &cpu.scratch {
-            let mut worker = worker.lock().expect("no worker panics while it holds its scratch");
+            let mut worker = worker
+                .lock()
+                .expect("no worker panics while it holds its scratch");
             worker.local.clear();
         }
         let scratch = &cpu.scratch;
         cpu.pool.split(rows, 1, &|worker, range| {
             let mut scratch = scratch[worker].lock().expect("one worker, one scratch");
-            let Scratch { tile, local, total, .. } = &mut *scratch;
+            let Scratch {
+                tile, local, total, ..
+            } = &mut *scratch;
             local.resize(d * d, 0.0);
             tile.resize(tile.len().max(BLOCK_ROWS * d), 0.0);
             total.clear();
@@ -279,10 +331,16 @@ pub fn covariance_f32(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: 
                 blas::syrk(tile, count, d, d, local);
             }
         });
-        let workers: Vec<_> =
-            cpu.scratch.iter().map(|s| s.lock().expect("the workers are done")).collect();
-        let locals: Vec<&[f32]> =
-            workers.iter().map(|w| &w.local[..]).filter(|l| !l.is_empty()).collect();
+        let workers: Vec<_> = cpu
+            .scratch
+            .iter()
+            .map(|s| s.lock().expect("the workers are done"))
+            .collect();
+        let locals: Vec<&[f32]> = workers
+            .iter()
+            .map(|w| &w.local[..])
+            .filter(|l| !l.is_empty())
+            .collect();
         for worker in workers.iter().filter(|w| !w.local.is_empty()) {
             for (sum, total) in column_sum.iter_mut().zip(&worker.total) {
                 *sum += total;
@@ -299,8 +357,21 @@ pub fn covariance_f32(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: 
             }
         });
     }
-    let rest: Vec<f64> = lo.iter().map(|x| f64::from(*x) * scale).collect();
-    finish(cpu, &Covariance { weight: 1.0, ..*covariance }, &sum, &column_sum, &rest, c);
+    let rest = mean[d..].iter().map(|x| f64::from(*x) * scale).collect();
+    let sums = Sums {
+        gram: sum,
+        columns: column_sum,
+        rest,
+    };
+    finish(
+        cpu,
+        &Covariance {
+            weight: 1.0,
+            ..*covariance
+        },
+        &sums,
+        c,
+    );
 }
 
 per_isa! {
@@ -338,46 +409,89 @@ pub struct Dual<'a> {
 
 /// `K[first_a + i, first_b + j] = w ya_i . yb_j`; workers share the columns, panels are summed in f64.
 pub fn dual<T: Sample>(cpu: &mut Cpu, dual: &Dual<'_>, xa: &[T], xb: &[T], k: &mut [f32]) {
-    let Dual { na, nb, d, n, first_a, first_b, weight, mean } = *dual;
+    let Dual {
+        na,
+        nb,
+        d,
+        n,
+        first_a,
+        first_b,
+        weight,
+        mean,
+    } = *dual;
     assert!(xa.len() >= na * d && xb.len() >= nb * d && k.len() == n * n && mean.len() == 2 * d);
     let scale = weight.sqrt();
     let isa = cpu.isa;
     for worker in &cpu.scratch {
-        worker.lock().expect("no worker panics while it holds its scratch").sum.clear();
+        worker
+            .lock()
+            .expect("no worker panics while it holds its scratch")
+            .sum
+            .clear();
     }
     let scratch = &cpu.scratch;
-    cpu.pool.split(d, PANEL.min(d.div_ceil(scratch.len())), &|worker, columns| {
-        let mut scratch = scratch[worker].lock().expect("one worker, one scratch");
-        let Scratch { tile, local, sum, .. } = &mut *scratch;
-        sum.resize(na * nb, 0.0);
-        local.resize(local.len().max(na * nb), 0.0);
-        for start in columns.clone().step_by(PANEL) {
-            let width = (columns.end - start).min(PANEL);
-            tile.resize(tile.len().max((na + nb) * width), 0.0);
-            let (ta, tb) = tile.split_at_mut(na * width);
-            for (x, rows, out) in [(xa, na, &mut *ta), (xb, nb, &mut *tb)] {
-                for i in 0..rows {
-                    // SAFETY: the panel lies within row i; out has `width` elements a row.
-                    unsafe {
-                        let out = out[i * width..].as_mut_ptr();
-                        centre_panel(isa, x[i * d + start..].as_ptr(), mean, d, start, width, scale as f32, out);
+    cpu.pool.split(
+        d,
+        PANEL.min(d.div_ceil(scratch.len())),
+        &|worker, columns| {
+            let mut scratch = scratch[worker].lock().expect("one worker, one scratch");
+            let Scratch {
+                tile, local, sum, ..
+            } = &mut *scratch;
+            sum.resize(na * nb, 0.0);
+            local.resize(local.len().max(na * nb), 0.0);
+            for start in columns.clone().step_by(PANEL) {
+                let width = (columns.end - start).min(PANEL);
+                tile.resize(tile.len().max((na + nb) * width), 0.0);
+                let (ta, tb) = tile.split_at_mut(na * width);
+                for (x, rows, out) in [(xa, na, &mut *ta), (xb, nb, &mut *tb)] {
+                    for i in 0..rows {
+                        // SAFETY: the panel lies within row i; out has `width` elements a row.
+                        unsafe {
+                            let out = out[i * width..].as_mut_ptr();
+                            centre_panel(
+                                isa,
+                                x[i * d + start..].as_ptr(),
+                                mean,
+                                d,
+                                start,
+                                width,
+                                scale as f32,
+                                out,
+                            );
+                        }
                     }
                 }
+                let a = Matrix {
+                    data: ta,
+                    stride: width,
+                    transposed: false,
+                };
+                let b = Matrix {
+                    data: tb,
+                    stride: width,
+                    transposed: true,
+                };
+                // SAFETY: local holds na x nb.
+                unsafe { blas::gemm((na, nb, width), 1.0, a, b, 0.0, local.as_mut_ptr(), nb) };
+                for (sum, local) in sum.iter_mut().zip(&local[..na * nb]) {
+                    *sum += f64::from(*local);
+                }
             }
-            let a = Matrix { data: ta, stride: width, transposed: false };
-            let b = Matrix { data: tb, stride: width, transposed: true };
-            // SAFETY: local holds na x nb.
-            unsafe { blas::gemm((na, nb, width), 1.0, a, b, 0.0, local.as_mut_ptr(), nb) };
-            for (sum, local) in sum.iter_mut().zip(&local[..na * nb]) {
-                *sum += f64::from(*local);
-            }
-        }
-    });
-    let workers: Vec<_> = cpu.scratch.iter().map(|s| s.lock().expect("the workers are done")).collect();
+        },
+    );
+    let workers: Vec<_> = cpu
+        .scratch
+        .iter()
+        .map(|s| s.lock().expect("the workers are done"))
+        .collect();
     for i in 0..na {
         for j in 0..nb {
-            let value: f64 =
-                workers.iter().filter(|w| !w.sum.is_empty()).map(|w| w.sum[i * nb + j]).sum();
+            let value: f64 = workers
+                .iter()
+                .filter(|w| !w.sum.is_empty())
+                .map(|w| w.sum[i * nb + j])
+                .sum();
             k[(first_a + i) * n + first_b + j] = value as f32;
         }
     }

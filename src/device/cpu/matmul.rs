@@ -49,7 +49,14 @@ pub unsafe fn project<V: Vector>(
                     _ => {
                         for i in 0..block {
                             for e in 0..columns {
-                                dots::<V, 1, 1>(t.add(i * stride), stride, w.add(e * d), d, out.add(i * m + e), m);
+                                dots::<V, 1, 1>(
+                                    t.add(i * stride),
+                                    stride,
+                                    w.add(e * d),
+                                    d,
+                                    out.add(i * m + e),
+                                    m,
+                                );
                             }
                         }
                     }
@@ -202,7 +209,10 @@ mod tests {
     fn rows_of_a_tile_lie_an_odd_number_of_lines_apart() {
         for d in [1, 16, 17, 784, 1024, 4096] {
             let stride = tile_stride(d);
-            assert!(stride >= d && stride % 16 == 0 && (stride / 16) % 2 == 1, "{d}: {stride}");
+            assert!(
+                stride >= d && stride % 16 == 0 && (stride / 16) % 2 == 1,
+                "{d}: {stride}"
+            );
         }
     }
 }

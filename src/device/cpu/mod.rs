@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable};
-use crate::data::Elements;
+use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel, control};
 
 mod blas;
 mod block;
+mod dense;
 mod gram;
 mod matmul;
 mod pool;
@@ -32,7 +33,7 @@ enum Memory {
     U8(Vec<u8>),
     U32(Vec<u32>),
     /// Samples on the host, shared: never written.
-    Shared(Arc<Elements>, Range<usize>),
+    Shared(Arc<Samples>, Range<usize>),
 }
 
 /// Memory of the CPU device.
@@ -49,7 +50,7 @@ impl Buffer {
             Memory::F32(x) => (Element::F32, x.len()),
             Memory::U8(x) => (Element::U8, x.len()),
             Memory::U32(x) => (Element::U32, x.len()),
-            Memory::Shared(x, range) => match **x {
+            Memory::Shared(x, range) => match x.elements {
                 Elements::F32(_) => (Element::F32, range.len()),
                 Elements::U8(_) => (Element::U8, range.len()),
             },
@@ -59,7 +60,7 @@ impl Buffer {
     fn f32(&self) -> Ref<'_, [f32]> {
         Ref::map(self.0.borrow(), |memory| match memory {
             Memory::F32(x) => &x[..],
-            Memory::Shared(x, range) => match &**x {
+            Memory::Shared(x, range) => match &x.elements {
                 Elements::F32(x) => &x[range.clone()],
                 Elements::U8(_) => panic!("bytes where floats were asked for"),
             },
@@ -70,7 +71,7 @@ impl Buffer {
     fn u8(&self) -> Ref<'_, [u8]> {
         Ref::map(self.0.borrow(), |memory| match memory {
             Memory::U8(x) => &x[..],
-            Memory::Shared(x, range) => match &**x {
+            Memory::Shared(x, range) => match &x.elements {
                 Elements::U8(x) => &x[range.clone()],
                 Elements::F32(_) => panic!("floats where bytes were asked for"),
             },
@@ -94,7 +95,12 @@ impl Buffer {
 }
 
 enum Recorded {
-    Launch { kernel: Kernel, sizes: Vec<usize>, scalars: Vec<f32>, buffers: Vec<Buffer> },
+    Launch {
+        kernel: Kernel,
+        sizes: Vec<usize>,
+        scalars: Vec<f32>,
+        buffers: Vec<Buffer>,
+    },
     Gemm(Gemm, [Buffer; 3]),
 }
 
@@ -120,7 +126,10 @@ impl Cpu {
     /// # Errors
     /// When the machine has fewer cores, or gives no more threads.
     pub fn open(threads: usize) -> std::result::Result<Self, Unavailable> {
-        let best = Isa::available().into_iter().next_back().unwrap_or(Isa::Portable);
+        let best = Isa::available()
+            .into_iter()
+            .next_back()
+            .unwrap_or(Isa::Portable);
         Self::open_with(threads, best)
     }
 
@@ -151,7 +160,7 @@ impl Cpu {
             info: Info {
                 kind: "cpu",
                 index: 0,
-                name: crate::record::cpu_model(),
+                name: crate::record::machine::cpu_model(),
                 software: false,
                 threads: Some(threads),
                 isa: Some(isa.name()),
@@ -172,7 +181,13 @@ impl Cpu {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
 
-    fn run(&mut self, kernel: Kernel, sizes: &[usize], scalars: &[f32], b: &[&Buffer]) -> Result<()> {
+    fn run(
+        &mut self,
+        kernel: Kernel,
+        sizes: &[usize],
+        scalars: &[f32],
+        b: &[&Buffer],
+    ) -> Result<()> {
         if kernel.freezes() && b[0].f32()[control::STOP] != 0.0 {
             return Ok(());
         }
@@ -284,33 +299,65 @@ impl Cpu {
                 let count = b[0].f32()[control::COUNT] as usize;
                 // SAFETY: the instruction set was checked when the device was opened.
                 unsafe {
-                    block::deflate(isa, sizes[0], count, &b[1].f32(), &b[2].f32(), &b[3].f32(), &mut b[4].f32_mut());
+                    block::deflate(
+                        isa,
+                        sizes[0],
+                        count,
+                        &b[1].f32(),
+                        &b[2].f32(),
+                        &b[3].f32(),
+                        &mut b[4].f32_mut(),
+                    );
                 }
             }
             Kernel::ProjectOut => {
                 let count = b[0].f32()[control::COUNT] as usize;
                 // SAFETY: as above.
-                unsafe { block::project_out(isa, sizes[0], count, &b[1].f32(), &mut b[2].f32_mut()) };
+                unsafe {
+                    block::project_out(isa, sizes[0], count, &b[1].f32(), &mut b[2].f32_mut())
+                };
             }
             Kernel::Orthonormalise => {
                 // SAFETY: as above.
-                unsafe { block::orthonormalise(isa, sizes[0], &mut b[0].f32_mut()[..sizes[0] * sizes[1]]) };
+                unsafe {
+                    block::orthonormalise(isa, sizes[0], &mut b[0].f32_mut()[..sizes[0] * sizes[1]])
+                };
             }
             Kernel::Ascent => {
                 let (mut control, v, mut g) = (b[0].f32_mut(), b[1].f32(), b[2].f32_mut());
                 let projected = scalars[0] != 0.0;
                 // SAFETY: as above.
                 unsafe {
-                    block::ascent(isa, sizes[0], sizes[1], projected, &mut control, &v, &mut g, &mut self.work);
+                    block::ascent(
+                        isa,
+                        sizes[0],
+                        sizes[1],
+                        projected,
+                        &mut control,
+                        &v,
+                        &mut g,
+                        &mut self.work,
+                    );
                 }
             }
             Kernel::Retract => {
                 let mut control = b[0].f32_mut();
-                let (mut v, mut previous, mut velocity) = (b[1].f32_mut(), b[2].f32_mut(), b[3].f32_mut());
+                let (mut v, mut previous, mut velocity) =
+                    (b[1].f32_mut(), b[2].f32_mut(), b[3].f32_mut());
                 let transport = scalars[0] != 0.0;
                 // SAFETY: as above.
                 unsafe {
-                    block::retract(isa, sizes[0], sizes[1], transport, &mut control, &mut v, &mut previous, &mut velocity, &mut self.work);
+                    block::retract(
+                        isa,
+                        sizes[0],
+                        sizes[1],
+                        transport,
+                        &mut control,
+                        &mut v,
+                        &mut previous,
+                        &mut velocity,
+                        &mut self.work,
+                    );
                 }
             }
             Kernel::Sgd
@@ -323,7 +370,12 @@ impl Cpu {
                     let control = b[0].f32();
                     (control[control::RATE], control[control::STEP])
                 };
-                let step = rules::Step { kernel, scalars, rate, step };
+                let step = rules::Step {
+                    kernel,
+                    scalars,
+                    rate,
+                    step,
+                };
                 let len = sizes[0];
                 let (mut p, g) = (b[1].f32_mut(), b[2].f32());
                 let mut s1 = b.get(3).map(|s| s.f32_mut());
@@ -353,31 +405,81 @@ impl Cpu {
         let isa = self.isa;
         let scratch = &self.scratch;
         for worker in scratch {
-            worker.lock().expect("no worker panics while it holds its scratch").total.clear();
+            worker
+                .lock()
+                .expect("no worker panics while it holds its scratch")
+                .total
+                .clear();
         }
         self.pool.split(x.len(), 4096, &|worker, range| {
             let mut total = 0.0;
             // SAFETY: the instruction set was checked when the device was opened.
             unsafe { block::sum(isa, &x[range], &mut total) };
-            scratch[worker].lock().expect("one worker, one scratch").total.push(total);
+            scratch[worker]
+                .lock()
+                .expect("one worker, one scratch")
+                .total
+                .push(total);
         });
-        scratch.iter().flat_map(|s| s.lock().map(|s| s.total.clone()).unwrap_or_default()).sum::<f64>()
-            as f32
+        scratch
+            .iter()
+            .flat_map(|s| s.lock().map(|s| s.total.clone()).unwrap_or_default())
+            .sum::<f64>() as f32
     }
 
     fn multiply(&mut self, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
-        let Gemm { m, n, k, transpose_a, transpose_b, alpha, beta } = *gemm;
-        assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n, "gemm: a buffer is too short");
+        let Gemm {
+            m,
+            n,
+            k,
+            transpose_a,
+            transpose_b,
+            alpha,
+            beta,
+        } = *gemm;
+        assert!(
+            a.len() >= m * k && b.len() >= k * n && c.len() >= m * n,
+            "gemm: a buffer is too short"
+        );
         let c = product::Shared::new(c);
-        let (stride_a, stride_b) = (if transpose_a { m } else { k }, if transpose_b { k } else { n });
+        let (stride_a, stride_b) = (
+            if transpose_a { m } else { k },
+            if transpose_b { k } else { n },
+        );
         let job = |_: usize, rows: Range<usize>| {
-            let a = if transpose_a { &a[rows.start..] } else { &a[rows.start * k..] };
-            let a = Matrix { data: a, stride: stride_a, transposed: transpose_a };
-            let b = Matrix { data: b, stride: stride_b, transposed: transpose_b };
+            let a = if transpose_a {
+                &a[rows.start..]
+            } else {
+                &a[rows.start * k..]
+            };
+            let a = Matrix {
+                data: a,
+                stride: stride_a,
+                transposed: transpose_a,
+            };
+            let b = Matrix {
+                data: b,
+                stride: stride_b,
+                transposed: transpose_b,
+            };
             // SAFETY: each worker writes its own rows of C; the shapes were asserted.
-            unsafe { blas::gemm((rows.len(), n, k), alpha, a, b, beta, c.at(rows.start * n), n) };
+            unsafe {
+                blas::gemm(
+                    (rows.len(), n, k),
+                    alpha,
+                    a,
+                    b,
+                    beta,
+                    c.at(rows.start * n),
+                    n,
+                )
+            };
         };
-        if m * n * k < SMALL_GEMM { job(0, 0..m) } else { self.pool.split(m, 1, &job) }
+        if m * n * k < SMALL_GEMM {
+            job(0, 0..m)
+        } else {
+            self.pool.split(m, 1, &job)
+        }
     }
 }
 
@@ -448,11 +550,25 @@ impl Device for Cpu {
     fn launch(&mut self, launch: &Launch<'_, Buffer>) -> Result<()> {
         let row = launch.kernel.row();
         assert_eq!(launch.sizes.len(), row.sizes.len(), "{}: sizes", row.name);
-        assert_eq!(launch.scalars.len(), row.scalars.len(), "{}: scalars", row.name);
-        assert_eq!(launch.buffers.len(), row.buffers.len(), "{}: buffers", row.name);
+        assert_eq!(
+            launch.scalars.len(),
+            row.scalars.len(),
+            "{}: scalars",
+            row.name
+        );
+        assert_eq!(
+            launch.buffers.len(),
+            row.buffers.len(),
+            "{}: buffers",
+            row.name
+        );
         for (parameter, buffer) in row.buffers.iter().zip(launch.buffers) {
             let (element, len) = buffer.element_and_len();
-            assert_eq!(element, parameter.element, "{}: {}", row.name, parameter.name);
+            assert_eq!(
+                element, parameter.element,
+                "{}: {}",
+                row.name, parameter.name
+            );
             let fits = match parameter.access {
                 Access::Read => len >= (parameter.len)(launch.sizes),
                 Access::Write | Access::Update => len == (parameter.len)(launch.sizes),
@@ -492,7 +608,12 @@ impl Device for Cpu {
         for _ in 0..times {
             for step in &recording.0 {
                 match step {
-                    Recorded::Launch { kernel, sizes, scalars, buffers } => {
+                    Recorded::Launch {
+                        kernel,
+                        sizes,
+                        scalars,
+                        buffers,
+                    } => {
                         // A row has at most eight buffers: no allocation on this path.
                         let mut borrowed = [&buffers[0]; 8];
                         for (slot, buffer) in borrowed.iter_mut().zip(buffers) {
@@ -513,8 +634,12 @@ impl Device for Cpu {
         Ok(())
     }
 
-    fn upload(&mut self, samples: &Arc<Elements>, range: Range<usize>) -> Result<Buffer> {
+    fn upload(&mut self, samples: &Arc<Samples>, range: Range<usize>) -> Result<Buffer> {
         Ok(Buffer::new(Memory::Shared(Arc::clone(samples), range)))
+    }
+
+    fn gram(&mut self, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
+        dense::gram(self, samples, statistics)
     }
 
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Vec<f64>> {

@@ -52,7 +52,10 @@ impl Pool {
             panicked: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         });
-        let mut pool = Self { shared, workers: Vec::new() };
+        let mut pool = Self {
+            shared,
+            workers: Vec::new(),
+        };
         for index in 1..threads {
             let shared = Arc::clone(&pool.shared);
             pool.workers.push(
@@ -81,8 +84,9 @@ impl Pool {
         // SAFETY: no worker runs (`&mut self`, and every `run` waits for `running` to be 0). The lifetime is erased, and
         // this function does not return before every worker is done with the pointer.
         unsafe {
-            let erased: Job =
-                std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(std::ptr::from_ref(job));
+            let erased: Job = std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(
+                std::ptr::from_ref(job),
+            );
             *shared.job.get() = Some(erased);
         }
         shared.running.store(self.workers.len(), Ordering::Relaxed);
@@ -103,12 +107,20 @@ impl Pool {
         if let Err(panic) = own {
             std::panic::resume_unwind(panic);
         }
-        assert!(!shared.panicked.swap(false, Ordering::Relaxed), "a worker thread panicked");
+        assert!(
+            !shared.panicked.swap(false, Ordering::Relaxed),
+            "a worker thread panicked"
+        );
     }
 
     /// Splits `0..len` into one contiguous range per worker, each a multiple of `grain` but for the last, and runs
     /// `job(worker, range)` on those that are not empty.
-    pub fn split(&mut self, len: usize, grain: usize, job: &(dyn Fn(usize, std::ops::Range<usize>) + Sync)) {
+    pub fn split(
+        &mut self,
+        len: usize,
+        grain: usize,
+        job: &(dyn Fn(usize, std::ops::Range<usize>) + Sync),
+    ) {
         let threads = self.threads();
         let grains = len.div_ceil(grain);
         self.run(&|worker| {
@@ -198,7 +210,9 @@ mod tests {
     #[test]
     fn a_panic_in_a_worker_reaches_the_caller_and_the_pool_lives_on() {
         let mut pool = Pool::new(2).unwrap();
-        let caught = catch_unwind(AssertUnwindSafe(|| pool.run(&|worker| assert_eq!(worker, 0))));
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            pool.run(&|worker| assert_eq!(worker, 0))
+        }));
         assert!(caught.is_err());
         let sum = AtomicUsize::new(0);
         pool.run(&|worker| {

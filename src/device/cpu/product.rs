@@ -14,7 +14,6 @@ use std::ops::Range;
 use super::Cpu;
 use super::matmul::{TILE_ROWS, project, tile_stride, update};
 use super::vector::{Vector, per_isa};
-use crate::data::Elements;
 
 /// Rows beyond this many elements take the panel path.
 const LONG_ROW: usize = 16_384;
@@ -66,7 +65,11 @@ pub enum Rows<'a> {
     /// All of them: so many.
     All(usize),
     /// Those of the list that lie in `first..first + n`, the rows of this block.
-    Listed { list: &'a [u32], first: usize, n: usize },
+    Listed {
+        list: &'a [u32],
+        first: usize,
+        n: usize,
+    },
 }
 
 impl Rows<'_> {
@@ -146,13 +149,6 @@ impl<T> Shared<T> {
 }
 
 /// Runs a product on the elements of one row block, into `g` (`[m, d]`).
-pub fn run(cpu: &mut Cpu, product: &Product<'_>, x: &Elements, range: Range<usize>, g: &mut [f32]) {
-    match x {
-        Elements::U8(x) => typed(cpu, product, &x[range], g),
-        Elements::F32(x) => typed(cpu, product, &x[range], g),
-    }
-}
-
 pub fn typed<T: Sample>(cpu: &mut Cpu, product: &Product<'_>, x: &[T], g: &mut [f32]) {
     let Product { d, m, .. } = *product;
     assert!(product.mean.len() == 2 * d && product.v.len() == m * d && g.len() == m * d);
@@ -160,7 +156,11 @@ pub fn typed<T: Sample>(cpu: &mut Cpu, product: &Product<'_>, x: &[T], g: &mut [
         assert!(x.len() >= n * d);
     }
     let lo = &product.mean[d..];
-    let offsets: Vec<f32> = product.v.chunks_exact(d).map(|v| dot_f64(lo, v) as f32).collect();
+    let offsets: Vec<f32> = product
+        .v
+        .chunks_exact(d)
+        .map(|v| dot_f64(lo, v) as f32)
+        .collect();
     if d > LONG_ROW {
         return panels(cpu, product, x, &offsets, g);
     }
@@ -169,7 +169,9 @@ pub fn typed<T: Sample>(cpu: &mut Cpu, product: &Product<'_>, x: &[T], g: &mut [
     let positions = product.rows.len();
     let grain = if m == 1 { GROUP } else { TILE_ROWS };
     for worker in scratch {
-        let mut worker = worker.lock().expect("no worker panics while it holds its scratch");
+        let mut worker = worker
+            .lock()
+            .expect("no worker panics while it holds its scratch");
         worker.sum.clear();
     }
     cpu.pool.split(positions, grain, &|worker, range| {
@@ -190,22 +192,39 @@ pub fn typed<T: Sample>(cpu: &mut Cpu, product: &Product<'_>, x: &[T], g: &mut [
     });
     let beta = f64::from(product.beta);
     let scale = f64::from(product.weight_out);
-    let workers: Vec<_> = scratch.iter().map(|s| s.lock().expect("the workers are done")).collect();
+    let workers: Vec<_> = scratch
+        .iter()
+        .map(|s| s.lock().expect("the workers are done"))
+        .collect();
     for a in 0..m {
-        let total: f64 = workers.iter().filter(|w| !w.sum.is_empty()).map(|w| w.total[a]).sum();
+        let total: f64 = workers
+            .iter()
+            .filter(|w| !w.sum.is_empty())
+            .map(|w| w.total[a])
+            .sum();
         for j in 0..d {
-            let sum: f64 =
-                workers.iter().filter(|w| !w.sum.is_empty()).map(|w| w.sum[a * d + j]).sum();
+            let sum: f64 = workers
+                .iter()
+                .filter(|w| !w.sum.is_empty())
+                .map(|w| w.sum[a * d + j])
+                .sum();
             let new = scale * (sum - total * f64::from(lo[j]));
             let g = &mut g[a * d + j];
-            *g = if beta == 0.0 { new as f32 } else { (beta * f64::from(*g) + new) as f32 };
+            *g = if beta == 0.0 {
+                new as f32
+            } else {
+                (beta * f64::from(*g) + new) as f32
+            };
         }
     }
 }
 
 /// A dot product in f64: for what is done once per launch.
 pub fn dot_f64(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+        .sum()
 }
 
 fn flush(local: &mut [f32], sum: &mut [f64]) {
@@ -227,8 +246,21 @@ unsafe fn one_column_body<V: Vector, T: Sample>(
     offset: f32,
     scratch: &mut Scratch,
 ) {
-    let Product { rows, d, mean, v, weight_in, .. } = *product;
-    let Scratch { tile, local, sum, total, .. } = scratch;
+    let Product {
+        rows,
+        d,
+        mean,
+        v,
+        weight_in,
+        ..
+    } = *product;
+    let Scratch {
+        tile,
+        local,
+        sum,
+        total,
+        ..
+    } = scratch;
     let stride = tile_stride(d);
     if tile.len() < GROUP * stride {
         tile.resize(GROUP * stride, 0.0);
@@ -245,7 +277,9 @@ unsafe fn one_column_body<V: Vector, T: Sample>(
         if filled == GROUP {
             // SAFETY: every row has d elements, the tile GROUP strides, v, mean and local d.
             *total.first_mut().expect("one column") += unsafe {
-                group_product::<V, T, GROUP>(group, d, mean, v, offset, weight_in, stride, tile, local)
+                group_product::<V, T, GROUP>(
+                    group, d, mean, v, offset, weight_in, stride, tile, local,
+                )
             };
             filled = 0;
             since_flush += GROUP;
@@ -257,7 +291,17 @@ unsafe fn one_column_body<V: Vector, T: Sample>(
             for &row in &group[..filled] {
                 // SAFETY: as above.
                 total[0] += unsafe {
-                    group_product::<V, T, 1>([row], d, mean, v, offset, weight_in, stride, tile, local)
+                    group_product::<V, T, 1>(
+                        [row],
+                        d,
+                        mean,
+                        v,
+                        offset,
+                        weight_in,
+                        stride,
+                        tile,
+                        local,
+                    )
                 };
             }
         }
@@ -341,8 +385,23 @@ unsafe fn many_columns_body<V: Vector, T: Sample>(
     offsets: &[f32],
     scratch: &mut Scratch,
 ) {
-    let Product { rows, d, m, mean, v, weight_in, .. } = *product;
-    let Scratch { tile, u, local, sum, total, .. } = scratch;
+    let Product {
+        rows,
+        d,
+        m,
+        mean,
+        v,
+        weight_in,
+        ..
+    } = *product;
+    let Scratch {
+        tile,
+        u,
+        local,
+        sum,
+        total,
+        ..
+    } = scratch;
     let stride = tile_stride(d);
     if tile.len() < TILE_ROWS * stride {
         tile.resize(TILE_ROWS * stride, 0.0);
@@ -394,7 +453,10 @@ pub unsafe fn centre<V: Vector, T: Sample>(row: *const T, mean: &[f32], d: usize
         let whole = d - d % V::LANES;
         let mut j = 0;
         while j < whole {
-            V::store(out.add(j), V::sub(T::load::<V>(row.add(j)), V::load(mean.add(j))));
+            V::store(
+                out.add(j),
+                V::sub(T::load::<V>(row.add(j)), V::load(mean.add(j))),
+            );
             j += V::LANES;
         }
         for j in whole..d {
@@ -404,7 +466,13 @@ pub unsafe fn centre<V: Vector, T: Sample>(row: *const T, mean: &[f32], d: usize
 }
 
 /// The panel path: projections first (workers share the rows), then the sums (workers share the columns).
-fn panels<T: Sample>(cpu: &mut Cpu, product: &Product<'_>, x: &[T], offsets: &[f32], g: &mut [f32]) {
+fn panels<T: Sample>(
+    cpu: &mut Cpu,
+    product: &Product<'_>,
+    x: &[T],
+    offsets: &[f32],
+    g: &mut [f32],
+) {
     let Product { rows, d, m, .. } = *product;
     let isa = cpu.isa;
     let positions = rows.len();
@@ -435,7 +503,14 @@ fn sum_panels<T: Sample>(
     let Product { d, m, .. } = *product;
     let isa = cpu.isa;
     let totals: Vec<f64> = (0..m)
-        .map(|a| projections.iter().skip(a).step_by(m).map(|u| f64::from(*u)).sum())
+        .map(|a| {
+            projections
+                .iter()
+                .skip(a)
+                .step_by(m)
+                .map(|u| f64::from(*u))
+                .sum()
+        })
         .collect();
     let g = Shared::new(g);
     let scratch = &cpu.scratch;
@@ -444,7 +519,18 @@ fn sum_panels<T: Sample>(
         for start in columns.clone().step_by(PANEL) {
             let panel = start..(start + PANEL).min(columns.end);
             // SAFETY: rows have d elements; each column of g is written by one worker.
-            unsafe { sum_panel(isa, product, x, projections, &totals, panel, &mut scratch, g) };
+            unsafe {
+                sum_panel(
+                    isa,
+                    product,
+                    x,
+                    projections,
+                    &totals,
+                    panel,
+                    &mut scratch,
+                    g,
+                )
+            };
         }
     });
 }
@@ -460,7 +546,14 @@ unsafe fn project_long_body<V: Vector, T: Sample>(
     offsets: &[f32],
     out: *mut f32,
 ) {
-    let Product { d, m, mean, v, weight_in, .. } = *product;
+    let Product {
+        d,
+        m,
+        mean,
+        v,
+        weight_in,
+        ..
+    } = *product;
     // Eight columns at a time share one reading of the row; each panel's sum goes into f64.
     for first in (0..m).step_by(8) {
         let columns = (m - first).min(8);
@@ -532,21 +625,43 @@ unsafe fn sum_panel_body<V: Vector, T: Sample>(
     scratch: &mut Scratch,
     g: Shared<f32>,
 ) {
-    let Product { rows, d, m, mean, beta, weight_out, .. } = *product;
+    let Product {
+        rows,
+        d,
+        m,
+        mean,
+        beta,
+        weight_out,
+        ..
+    } = *product;
     let len = panel.len();
-    let Scratch { tile, local, sum, .. } = scratch;
+    let Scratch {
+        tile, local, sum, ..
+    } = scratch;
     tile.resize(tile.len().max(len), 0.0);
     local.clear();
     local.resize(m * len, 0.0);
     sum.clear();
     sum.resize(m * len, 0.0);
     for position in 0..rows.len() {
-        let Some(row) = rows.row(x.as_ptr(), d, position) else { continue };
+        let Some(row) = rows.row(x.as_ptr(), d, position) else {
+            continue;
+        };
         // SAFETY: the panel lies within the row; tile and each row of local have `len` elements.
         unsafe {
-            centre::<V, T>(row.add(panel.start), &mean[panel.start..], len, tile.as_mut_ptr());
+            centre::<V, T>(
+                row.add(panel.start),
+                &mean[panel.start..],
+                len,
+                tile.as_mut_ptr(),
+            );
             for a in 0..m {
-                axpy::<V>(projections[position * m + a], tile.as_ptr(), local.as_mut_ptr().add(a * len), len);
+                axpy::<V>(
+                    projections[position * m + a],
+                    tile.as_ptr(),
+                    local.as_mut_ptr().add(a * len),
+                    len,
+                );
             }
         }
         if position % FLUSH_ROWS == FLUSH_ROWS - 1 {
@@ -557,11 +672,16 @@ unsafe fn sum_panel_body<V: Vector, T: Sample>(
     for a in 0..m {
         for j in 0..len {
             let column = panel.start + j;
-            let new = f64::from(weight_out) * (sum[a * len + j] - totals[a] * f64::from(mean[d + column]));
+            let new = f64::from(weight_out)
+                * (sum[a * len + j] - totals[a] * f64::from(mean[d + column]));
             // SAFETY: this worker alone writes this column.
             unsafe {
                 let g = g.at(a * d + column);
-                *g = if beta == 0.0 { new as f32 } else { (f64::from(beta) * f64::from(*g) + new) as f32 };
+                *g = if beta == 0.0 {
+                    new as f32
+                } else {
+                    (f64::from(beta) * f64::from(*g) + new) as f32
+                };
             }
         }
     }
@@ -606,7 +726,17 @@ pub struct Lift<'a> {
 
 /// Runs a lift: the second half of the panel path, with the projections given.
 pub fn lift<T: Sample>(cpu: &mut Cpu, lift: &Lift<'_>, x: &[T], out: &mut [f32]) {
-    let Lift { n, d, m, total, first, beta, weight, mean, u } = *lift;
+    let Lift {
+        n,
+        d,
+        m,
+        total,
+        first,
+        beta,
+        weight,
+        mean,
+        u,
+    } = *lift;
     assert!(x.len() >= n * d && out.len() == m * d && u.len() == m * total && first + n <= total);
     let mut projections = std::mem::take(&mut cpu.projections);
     projections.clear();
@@ -639,7 +769,11 @@ pub fn symmetric(cpu: &mut Cpu, p: usize, m: usize, c: &[f32], v: &[f32], g: &mu
         unsafe { symmetric_rows(isa, p, m, c, v, rows, &mut scratch.u, out) };
     };
     // Under this many elements waking the workers costs more than they save.
-    if p * p * m < 100_000 { job(0, 0..p) } else { cpu.pool.split(p, TILE_ROWS, &job) }
+    if p * p * m < 100_000 {
+        job(0, 0..p)
+    } else {
+        cpu.pool.split(p, TILE_ROWS, &job)
+    }
 }
 
 per_isa! {

@@ -31,7 +31,12 @@ unsafe fn update_body<V: Vector>(
     s1: &mut [f32],
     s2: &mut [f32],
 ) {
-    let Step { kernel, scalars, rate, step } = *step;
+    let Step {
+        kernel,
+        scalars,
+        rate,
+        step,
+    } = *step;
     match kernel {
         Kernel::Sgd => {
             for (p, g) in p.iter_mut().zip(g) {
@@ -73,9 +78,7 @@ unsafe fn update_body<V: Vector>(
         Kernel::Adam => {
             let (beta1, beta2, epsilon) = (scalars[0], scalars[1], scalars[2]);
             // In f64: 1 - 0.999^t loses three digits in f32.
-            let correct = |beta: f32| {
-                (1.0 / (1.0 - f64::from(beta).powf(f64::from(step)))) as f32
-            };
+            let correct = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(f64::from(step)))) as f32;
             let (correct1, correct2) = (correct(beta1), correct(beta2));
             for (((p, g), s1), s2) in p.iter_mut().zip(g).zip(s1).zip(s2) {
                 let first = beta1 * *s1 + (1.0 - beta1) * g;

@@ -63,7 +63,6 @@ pub unsafe trait Vector: Copy + 'static {
     unsafe fn store(p: *mut f32, x: Self::F);
     unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
     unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
-    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
     /// `a b + c`.
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// Sum of the lanes.
@@ -127,10 +126,6 @@ unsafe impl Vector for Portable {
         each(|i| a[i] - b[i])
     }
     #[inline(always)]
-    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F {
-        each(|i| a[i] * b[i])
-    }
-    #[inline(always)]
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         each(|i| a[i] * b[i] + c[i])
     }
@@ -154,7 +149,8 @@ unsafe impl Vector for Portable {
     #[inline(always)]
     unsafe fn pairs(acc: Self::I, a: Self::I, b: Self::I) -> Self::I {
         std::array::from_fn(|i| {
-            let product = i32::from(a[i][0]) * i32::from(b[i][0]) + i32::from(a[i][1]) * i32::from(b[i][1]);
+            let product =
+                i32::from(a[i][0]) * i32::from(b[i][0]) + i32::from(a[i][1]) * i32::from(b[i][1]);
             to_pair(from_pair(acc[i]) + product)
         })
     }
@@ -219,10 +215,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn sub(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_sub_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul(a: __m256, b: __m256) -> __m256 {
-            unsafe { _mm256_mul_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
@@ -296,10 +288,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn sub(a: __m512, b: __m512) -> __m512 {
             unsafe { _mm512_sub_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul(a: __m512, b: __m512) -> __m512 {
-            unsafe { _mm512_mul_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {

@@ -5,13 +5,15 @@
 //! cache is fetched again. The crate reads decompressed files from a folder; those are kept in the cache, or in a
 //! temporary folder where the cache cannot be written. A file moves to its place only when it is whole and right.
 
-use super::{Samples, folder, idx, matrix};
+mod fetch;
+#[cfg(test)]
+mod tests;
+
+use super::{Samples, folder, hash, idx, matrix};
 use crate::error::{Error, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// SHA-256 of the four files, decompressed (mirrors differ in their gzip bytes), in the order of `folder::FILES`.
 const SHA256: [&str; 4] = [
@@ -23,12 +25,6 @@ const SHA256: [&str; 4] = [
 
 /// Largest of the four, decompressed: what is longer cannot be right and is not read to its end.
 const LONGEST: u64 = 47_040_016;
-
-/// Where the `.gz` files are, in the order in which they are tried.
-const MIRRORS: [&str; 2] = [
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-];
 
 /// Samples, or why there are none.
 pub(super) enum Opened {
@@ -61,7 +57,7 @@ impl Places {
                 .chain(environment)
                 .collect(),
             cache: cache.map(|base| base.cache_dir().join("gradrace").join("mnist")),
-            mirrors: MIRRORS
+            mirrors: fetch::MIRRORS
                 .iter()
                 .filter(|_| !offline)
                 .map(|mirror| mirror.to_string())
@@ -113,7 +109,7 @@ pub fn fetch(data_dir: Option<&Path>, quiet: bool) -> Result<PathBuf> {
         )));
     };
     std::fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
-    match download(&folder, &places.mirrors, quiet)? {
+    match fetch::download(&folder, &places.mirrors, quiet)? {
         None => Ok(folder),
         Some(why) => Err(absent(&why)),
     }
@@ -163,7 +159,7 @@ fn open_in(places: &Places) -> Result<Opened> {
                 Some(cache) => cache.clone(),
                 None => {
                     let folder = room()?;
-                    if let Some(why) = download(&folder, &places.mirrors, places.quiet)? {
+                    if let Some(why) = fetch::download(&folder, &places.mirrors, places.quiet)? {
                         return Ok(Opened::Absent(why));
                     }
                     folder
@@ -194,7 +190,7 @@ fn unpack(folder: &Path, room: impl FnOnce() -> Result<PathBuf>) -> Result<PathB
     for (i, path) in files.iter().enumerate() {
         let name = path.display().to_string();
         let bytes = decompressed(&name, idx::open(path)?)?;
-        if matrix::sha256(&bytes) != SHA256[i] {
+        if hash::of_bytes(&bytes) != SHA256[i] {
             return Err(Error::input(format!(
                 "{name}: not MNIST's (SHA-256 of the content differs); remove it to have it fetched, \
                  or give the folder itself as --data to use other files"
@@ -231,7 +227,7 @@ fn right(folder: &Path, i: usize) -> bool {
     let Ok(file) = File::open(folder.join(folder::FILES[i])) else {
         return false;
     };
-    let mut hashing = matrix::Hashing::new(file.take(LONGEST + 1));
+    let mut hashing = hash::Hashing::new(file.take(LONGEST + 1));
     std::io::copy(&mut hashing, &mut std::io::sink()).is_ok() && hashing.sha256() == SHA256[i]
 }
 
@@ -243,87 +239,16 @@ fn complete(folder: &Path) -> bool {
 fn put(folder: &Path, i: usize, bytes: &[u8]) -> Result<()> {
     let path = folder.join(folder::FILES[i]);
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // Temporary files are private by default; a data file is as open as the user's umask has it.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.persist(&path)?;
         Ok(())
     };
     write().map_err(|error| cannot_write(&path, &error))
-}
-
-/// Fetches into `folder` what it lacks; `Some` is why that was not possible.
-fn download(folder: &Path, mirrors: &[String], quiet: bool) -> Result<Option<String>> {
-    let wanted: Vec<usize> = (0..SHA256.len()).filter(|&i| !right(folder, i)).collect();
-    if wanted.is_empty() {
-        return Ok(None);
-    }
-    if mirrors.is_empty() {
-        return Ok(Some(
-            "it is not on this machine and GRADRACE_OFFLINE forbids fetching it".to_string(),
-        ));
-    }
-    // A mirror that cannot be reached costs its time limit once: it is not asked again.
-    let mut mirrors: Vec<&String> = mirrors.iter().collect();
-    let mut reasons = Vec::new();
-    for i in wanted {
-        loop {
-            let Some(mirror) = mirrors.first() else {
-                let reasons = reasons.join("; ");
-                return Ok(Some(format!(
-                    "it is not on this machine and could not be fetched ({reasons})"
-                )));
-            };
-            match request(mirror, i, quiet) {
-                Ok(bytes) => break put(folder, i, &bytes)?,
-                Err(reason) => {
-                    reasons.push(format!("{}: {reason}", host(mirror)));
-                    mirrors.remove(0);
-                }
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// Fetches file `i` from one mirror, decompresses and checks it.
-fn request(mirror: &str, i: usize, quiet: bool) -> std::result::Result<Vec<u8>, String> {
-    let name = folder::FILES[i];
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_resolve(Some(Duration::from_secs(3)))
-        .timeout_connect(Some(Duration::from_secs(3)))
-        .timeout_recv_response(Some(Duration::from_secs(10)))
-        .timeout_global(Some(Duration::from_secs(600)))
-        .build()
-        .into();
-    let one_line = |error: String| error.lines().next().unwrap_or_default().to_string();
-    let response = agent.get(format!("{mirror}{name}.gz")).call();
-    let body = response
-        .map_err(|error| one_line(error.to_string()))?
-        .into_body();
-    let bar = match quiet {
-        true => ProgressBar::hidden(),
-        false => ProgressBar::new(body.content_length().unwrap_or(0)),
-    };
-    let style = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}";
-    bar.set_style(ProgressStyle::with_template(style).map_err(|error| error.to_string())?);
-    bar.set_message(name);
-    let mut packed = Vec::new();
-    let read = bar
-        .wrap_read(body.into_reader())
-        .take(LONGEST)
-        .read_to_end(&mut packed);
-    bar.finish_and_clear();
-    read.map_err(|error| one_line(error.to_string()))?;
-    let reader = flate2::bufread::MultiGzDecoder::new(packed.as_slice());
-    let bytes = decompressed(name, reader).map_err(|error| error.to_string())?;
-    match matrix::sha256(&bytes) == SHA256[i] {
-        true => Ok(bytes),
-        false => Err(format!("{name} has a wrong SHA-256")),
-    }
-}
-
-fn host(url: &str) -> &str {
-    url.split('/').nth(2).unwrap_or(url)
 }
 
 fn absent(why: &str) -> Error {

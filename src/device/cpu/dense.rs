@@ -1,0 +1,64 @@
+//! The dense way, in f64: the smaller Gram matrix of the centred samples. Bytes with d <= n are summed exactly in
+//! integers; everything else is centred in f64 in blocks and goes to BLAS with the library's own threads.
+
+use super::{Cpu, blas, gram};
+use crate::data::{Elements, Samples, Statistics};
+use crate::error::Result;
+
+/// Elements of a block in f64: 8 MiB.
+const BLOCK: usize = 1 << 20;
+
+/// See [`crate::device::Device::gram`].
+pub fn gram(cpu: &mut Cpu, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
+    let Samples { n, d, .. } = *samples;
+    let mut c = match &samples.elements {
+        Elements::U8(x) if d <= n => {
+            let mut sums = gram::exact_sums(cpu, x, n, &statistics.mean);
+            for i in 0..d {
+                for j in i..d {
+                    sums.gram[i * d + j] = sums.centred(n, i, j);
+                }
+            }
+            sums.gram
+        }
+        Elements::U8(x) => blocks(cpu, n, d, &statistics.mean, |i| f64::from(x[i])),
+        Elements::F32(x) => blocks(cpu, n, d, &statistics.mean, |i| f64::from(x[i])),
+    };
+    let order = n.min(d);
+    for i in 0..order {
+        for j in 0..i {
+            c[i * order + j] = c[j * order + i];
+        }
+    }
+    Ok(c)
+}
+
+fn blocks(cpu: &Cpu, n: usize, d: usize, mean: &[f64], x: impl Fn(usize) -> f64) -> Vec<f64> {
+    let order = n.min(d);
+    let mut c = vec![0.0; order * order];
+    let mut block = Vec::new();
+    blas::set_threads(cpu.pool.threads());
+    if d <= n {
+        let height = (BLOCK / d).max(1);
+        for start in (0..n).step_by(height) {
+            let rows = height.min(n - start);
+            block.clear();
+            for i in start..start + rows {
+                block.extend((0..d).map(|j| x(i * d + j) - mean[j]));
+            }
+            blas::dsyrk(&block, d, rows, true, &mut c);
+        }
+    } else {
+        let width = (BLOCK / n).max(1);
+        for start in (0..d).step_by(width) {
+            let columns = width.min(d - start);
+            block.clear();
+            for i in 0..n {
+                block.extend((start..start + columns).map(|j| x(i * d + j) - mean[j]));
+            }
+            blas::dsyrk(&block, n, columns, false, &mut c);
+        }
+    }
+    blas::set_threads(1);
+    c
+}

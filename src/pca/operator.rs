@@ -1,0 +1,212 @@
+//! What A v costs: the two operators, over row blocks, as launches of kernel-table rows.
+//!
+//! Both are the Gram matrix of the centred samples times the square of the problem's power-of-two scale, undivided:
+//! [`Problem::unscale`] brings an eigenvalue back.
+
+use super::{OperatorKind, Plan, Problem};
+use crate::data::{Elements, Samples};
+use crate::device::{Device, Element, Launch};
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+
+/// Work done, from the kernel table.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Cost {
+    pub bytes: f64,
+    pub flops: f64,
+}
+
+impl Cost {
+    /// Adds one launch.
+    pub fn add(&mut self, kernel: Kernel, sizes: &[usize]) {
+        let row = kernel.row();
+        self.bytes += (row.bytes)(sizes);
+        self.flops += (row.flops)(sizes);
+    }
+
+    /// Adds `times` times another cost.
+    pub fn add_times(&mut self, other: Cost, times: u64) {
+        self.bytes += other.bytes * times as f64;
+        self.flops += other.flops * times as f64;
+    }
+}
+
+/// Launches a row and adds its work to `cost`.
+pub(super) fn launch<D: Device>(
+    device: &mut D,
+    cost: &mut Cost,
+    kernel: Kernel,
+    sizes: &[usize],
+    scalars: &[f32],
+    buffers: &[&D::Buffer],
+) -> Result<()> {
+    cost.add(kernel, sizes);
+    device.launch(&Launch { kernel, sizes, scalars, buffers })
+}
+
+/// A symmetric operator on a device.
+pub(super) enum Operator<D: Device> {
+    /// Matrix-free, all rows.
+    Samples,
+    /// Matrix-free, the rows of a mini-batch: `rows` is the order of this epoch.
+    Batch { rows: D::Buffer, size: usize, batches: usize },
+    /// The d x d Gram matrix.
+    Covariance(D::Buffer),
+    /// The n x n Gram matrix.
+    Dual(D::Buffer),
+}
+
+/// The row of the table for the element type of the samples.
+fn typed(samples: &Samples, of_f32: Kernel, of_u8: Kernel) -> Kernel {
+    match samples.elements {
+        Elements::F32(_) => of_f32,
+        Elements::U8(_) => of_u8,
+    }
+}
+
+impl<D: Device> Operator<D> {
+    /// Allocates what the operator of this plan needs.
+    ///
+    /// # Errors
+    /// `Failed` when a Gram matrix does not fit.
+    pub fn prepare(device: &mut D, problem: &Problem<D>, plan: &Plan) -> Result<Self> {
+        let Samples { n, d, .. } = *problem.samples;
+        match (plan.operator, plan.batch) {
+            (OperatorKind::Samples, Some(size)) if size < n => Ok(Operator::Batch {
+                rows: device.alloc(Element::U32, n)?,
+                size,
+                batches: n / size,
+            }),
+            (OperatorKind::Samples, _) => Ok(Operator::Samples),
+            (OperatorKind::Covariance, _) => {
+                let order = n.min(d);
+                // The matrix in f32, and its sums in f64 while it is formed.
+                let bytes = 12 * (order as u64).pow(2);
+                if bytes > device.info().max_buffer_bytes {
+                    return Err(Error::failed(format!(
+                        "{}: the {order} x {order} Gram matrix needs {:.1} GB; race --operator samples, which never forms it",
+                        device.info().kind,
+                        bytes as f64 / 1e9
+                    )));
+                }
+                let matrix = device.alloc(Element::F32, order * order)?;
+                Ok(if n < d { Operator::Dual(matrix) } else { Operator::Covariance(matrix) })
+            }
+        }
+    }
+
+    /// Length of the vectors it acts on.
+    pub fn order(&self, samples: &Samples) -> usize {
+        match self {
+            Operator::Dual(_) => samples.n,
+            _ => samples.d,
+        }
+    }
+
+    /// Passes over the data (or the matrix) that one application makes.
+    pub fn passes(&self, samples: &Samples) -> f64 {
+        match self {
+            Operator::Batch { size, .. } => *size as f64 / samples.n as f64,
+            _ => 1.0,
+        }
+    }
+
+    /// Forms the Gram matrix, where there is one.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    pub fn form(&self, device: &mut D, problem: &Problem<D>, cost: &mut Cost) -> Result<()> {
+        let Samples { n, d, .. } = *problem.samples;
+        let w = problem.scale as f32;
+        match self {
+            Operator::Covariance(c) => {
+                let kernel =
+                    typed(&problem.samples, Kernel::CovarianceF32, Kernel::CovarianceU8);
+                for (i, block) in problem.blocks.iter().enumerate() {
+                    let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
+                    let buffers = [&block.x, &problem.mean, c];
+                    launch(device, cost, kernel, &[block.n, d], &scalars, &buffers)?;
+                }
+            }
+            Operator::Dual(k) => {
+                let kernel = typed(&problem.samples, Kernel::DualF32, Kernel::DualU8);
+                for a in &problem.blocks {
+                    for b in &problem.blocks {
+                        let sizes = [a.n, b.n, d, n, a.first, b.first];
+                        let buffers = [&a.x, &b.x, &problem.mean, k];
+                        launch(device, cost, kernel, &sizes, &[w, w], &buffers)?;
+                    }
+                }
+            }
+            Operator::Samples | Operator::Batch { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// `g = A v` for the m rows of v.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    pub fn apply(
+        &self,
+        device: &mut D,
+        problem: &Problem<D>,
+        cost: &mut Cost,
+        m: usize,
+        [control, v, g]: [&D::Buffer; 3],
+    ) -> Result<()> {
+        let Samples { n, d, .. } = *problem.samples;
+        let w = problem.scale as f32;
+        match self {
+            Operator::Samples => {
+                let kernel =
+                    typed(&problem.samples, Kernel::SamplesProductF32, Kernel::SamplesProductU8);
+                for (i, block) in problem.blocks.iter().enumerate() {
+                    let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
+                    let buffers = [control, &block.x, &problem.mean, v, g];
+                    launch(device, cost, kernel, &[block.n, d, m], &scalars, &buffers)?;
+                }
+                Ok(())
+            }
+            Operator::Batch { rows, size, .. } => {
+                let kernel =
+                    typed(&problem.samples, Kernel::BatchProductF32, Kernel::BatchProductU8);
+                for (i, block) in problem.blocks.iter().enumerate() {
+                    let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
+                    let buffers = [control, &block.x, &problem.mean, rows, v, g];
+                    let sizes = [block.n, d, m, *size, block.first];
+                    launch(device, cost, kernel, &sizes, &scalars, &buffers)?;
+                }
+                Ok(())
+            }
+            Operator::Covariance(c) => {
+                launch(device, cost, Kernel::SymmetricProduct, &[d, m], &[], &[control, c, v, g])
+            }
+            Operator::Dual(k) => {
+                launch(device, cost, Kernel::SymmetricProduct, &[n, m], &[], &[control, k, v, g])
+            }
+        }
+    }
+
+    /// `out = Y' u` for the m rows of u (m x n): vectors of the dual back to samples, m x d.
+    ///
+    /// # Errors
+    /// As [`Device::launch`].
+    pub fn lift(
+        device: &mut D,
+        problem: &Problem<D>,
+        cost: &mut Cost,
+        m: usize,
+        u: &D::Buffer,
+        out: &D::Buffer,
+    ) -> Result<()> {
+        let Samples { n, d, .. } = *problem.samples;
+        let kernel = typed(&problem.samples, Kernel::LiftF32, Kernel::LiftU8);
+        for (i, block) in problem.blocks.iter().enumerate() {
+            let scalars = [if i == 0 { 0.0 } else { 1.0 }, problem.scale as f32];
+            let sizes = [block.n, d, m, n, block.first];
+            launch(device, cost, kernel, &sizes, &scalars, &[&block.x, &problem.mean, u, out])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! Which records race against each other, in which order, and how a row is called.
+//!
+//! A group is one task on one machine: problem, samples, number of components, target. Within it every method, operator,
+//! optimizer and device competes. Of a case measured again, the last measurement counts.
+
+use super::quantity;
+use crate::record::statistics;
+use crate::record::{Record, Status};
+use std::collections::BTreeMap;
+
+/// One task with all its competitors.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// `pca/mnist/k10`: what the ids have in common.
+    pub id: String,
+    /// The task in words.
+    pub title: String,
+    /// Fingerprint of the machine.
+    pub machine: &'a str,
+    /// Competitors: by time to target, then those that did not get there, by how they ended.
+    pub rows: Vec<&'a Record>,
+}
+
+/// The groups of some records, in the order in which each first appears, and how many older measurements of the same
+/// cases are left out.
+pub fn groups(records: &[Record]) -> (Vec<Group<'_>>, usize) {
+    let mut last = BTreeMap::new();
+    for (index, record) in records.iter().enumerate() {
+        last.insert((&record.machine, &record.case), index);
+    }
+    let mut groups: Vec<(Key, Vec<&Record>)> = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        if last[&(&record.machine, &record.case)] != index {
+            continue;
+        }
+        let key = key(record);
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, rows)) => rows.push(record),
+            None => groups.push((key, vec![record])),
+        }
+    }
+    let older = records.len() - last.len();
+    (
+        groups
+            .into_iter()
+            .map(|(key, rows)| Group::new(key, rows))
+            .collect(),
+        older,
+    )
+}
+
+type Key<'a> = (&'a str, &'a str, &'a str, usize, u64);
+
+fn key(record: &Record) -> Key<'_> {
+    // The id names the samples even where they were never loaded.
+    let data = record.case.split('/').nth(1).unwrap_or_default();
+    let target = record.limits.target.to_bits();
+    (
+        &record.machine,
+        &record.problem,
+        data,
+        record.components,
+        target,
+    )
+}
+
+impl<'a> Group<'a> {
+    fn new(
+        (machine, problem, data, components, target): Key<'a>,
+        mut rows: Vec<&'a Record>,
+    ) -> Self {
+        rows.sort_by(|a, b| {
+            order(a)
+                .partial_cmp(&order(b))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
+        let size = rows.iter().find_map(|row| row.data.as_ref());
+        let size = size
+            .map(|d| format!(" ({} x {}, {})", d.n, d.d, d.dtype))
+            .unwrap_or_default();
+        let target = quantity::round(f64::from_bits(target));
+        Self {
+            id: format!("{problem}/{data}/k{components}"),
+            title: format!("{problem} of {data}{size}, k = {components}, target {target}"),
+            machine,
+            rows,
+        }
+    }
+
+    /// Time to target of the fastest, in seconds.
+    pub fn fastest_s(&self) -> Option<f64> {
+        self.rows.first().and_then(|row| to_target_s(row))
+    }
+
+    /// How many times longer than the fastest a row takes to the target; `None` when it does not get there.
+    pub fn slower(&self, row: &Record) -> Option<f64> {
+        Some(to_target_s(row)? / self.fastest_s()?)
+    }
+
+    /// Every group of rows that shares a chart of curves: one method, operator, device and precision, one line a rule.
+    /// With it the chart's name, `deflation/covariance/cpu@1`.
+    pub fn curves(&self) -> Vec<(String, Vec<&'a Record>)> {
+        let mut charts: Vec<(String, Vec<&Record>)> = Vec::new();
+        for row in self.rows.iter().filter(|row| row.curve.len() > 1) {
+            let mut name = row.method.clone();
+            for part in row.operator.as_deref().into_iter().chain([device(row)]) {
+                name = name + "/" + part;
+            }
+            if row.precision != "f32" {
+                name = name + "/" + &row.precision;
+            }
+            match charts.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, rows)) => rows.push(row),
+                None => charts.push((name, vec![row])),
+            }
+        }
+        charts
+    }
+
+    /// What is worth a word below the table: how and why rows ended that did not reach the target, and counts of
+    /// iterations that differ between devices.
+    pub fn notes(&self) -> Vec<String> {
+        let mut endings: Vec<(Status, &str, Vec<String>)> = Vec::new();
+        for row in self.rows.iter().filter(|row| row.status != Status::Reached) {
+            let reason = row.reason.as_deref().unwrap_or("no reason recorded");
+            let ending = endings
+                .iter_mut()
+                .find(|(s, r, _)| (*s, *r) == (row.status, reason));
+            match ending {
+                Some((_, _, names)) => names.push(short_name(row)),
+                None => endings.push((row.status, reason, vec![short_name(row)])),
+            }
+        }
+        let mut notes: Vec<String> = endings
+            .into_iter()
+            .map(|(status, reason, names)| {
+                let more = match names.len() {
+                    1 => String::new(),
+                    n => format!(" and {} more", n - 1),
+                };
+                format!("{} {}{more}: {reason}", word(status), names[0])
+            })
+            .collect();
+        notes.extend(self.rows.iter().filter_map(|row| self.different_count(row)));
+        notes
+    }
+
+    /// The same mathematics takes the same steps everywhere: more than 5 % off the CPU's count is flagged, not praised.
+    fn different_count(&self, row: &Record) -> Option<String> {
+        let others = |record: &Record| {
+            let parts = record
+                .case
+                .split('/')
+                .filter(|part| *part != device(record));
+            parts.map(str::to_string).collect::<Vec<_>>()
+        };
+        let cpu = self
+            .rows
+            .iter()
+            .find(|r| device(r) == "cpu" && others(r) == others(row))?;
+        if row.status != Status::Reached || cpu.status != Status::Reached {
+            return None;
+        }
+        let (here, there) = (row.work.as_ref()?.iterations, cpu.work.as_ref()?.iterations);
+        let off = (here as f64 - there as f64) / (there as f64).max(1.0);
+        (off.abs() > 0.05).then(|| {
+            let name = short_name(row);
+            format!(
+                "flagged {name}: {here} iterations where the CPU takes {there} ({:+.0} %)",
+                100.0 * off
+            )
+        })
+    }
+}
+
+/// Median time to the target in seconds; `None` when it was not reached.
+pub fn to_target_s(record: &Record) -> Option<f64> {
+    let reached = record.status == Status::Reached;
+    statistics::median(&record.time.as_ref().filter(|_| reached)?.to_target_s)
+}
+
+/// The device as the case id has it: `cpu@1`, `cuda:0`.
+pub fn device(record: &Record) -> &str {
+    let kind = record.device.kind.as_str();
+    record
+        .case
+        .split('/')
+        .skip(2)
+        .find(|part| {
+            part.strip_prefix(kind)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['@', ':']))
+        })
+        .unwrap_or(kind)
+}
+
+/// A case within its group: the id without what the group shares and without the default precision, and the word
+/// `software` for an emulated device.
+pub fn short_name(record: &Record) -> String {
+    let components = format!("k{}", record.components);
+    let parts = record.case.split('/').skip(2);
+    let parts: Vec<&str> = parts
+        .filter(|part| *part != components && *part != "f32")
+        .collect();
+    let label = if record.device.software {
+        " (software)"
+    } else {
+        ""
+    };
+    parts.join("/") + label
+}
+
+/// A status as it stands in the records.
+pub fn word(status: Status) -> &'static str {
+    match status {
+        Status::Reached => "reached",
+        Status::Budget => "budget",
+        Status::Stalled => "stalled",
+        Status::Diverged => "diverged",
+        Status::Failed => "failed",
+        Status::Skipped => "skipped",
+    }
+}
+
+/// By time to target; then by how it ended; then by the error that is left.
+fn order(record: &Record) -> (f64, u8, f64, &str) {
+    let ended = match record.status {
+        Status::Reached => 0,
+        Status::Stalled | Status::Budget => 1,
+        Status::Diverged => 2,
+        Status::Failed => 3,
+        Status::Skipped => 4,
+    };
+    let left = record
+        .accuracy
+        .as_ref()
+        .and_then(|a| a.subspace_sine)
+        .unwrap_or(1.0);
+    (
+        to_target_s(record).unwrap_or(f64::INFINITY),
+        ended,
+        left,
+        &record.case,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture;
+
+    #[test]
+    fn rows_are_sorted_by_time_to_target_and_then_by_how_they_ended() {
+        let records = fixture::race();
+        let (groups, older) = groups(&records);
+        assert_eq!((groups.len(), older), (1, 0));
+        assert_eq!(
+            groups[0].title,
+            "pca of mnist (60000 x 784, u8), k = 10, target 1e-3"
+        );
+        let rows = &groups[0].rows;
+        assert_eq!(rows.len(), records.len());
+        let times: Vec<f64> = rows.iter().filter_map(|row| to_target_s(row)).collect();
+        assert!(times.is_sorted() && times.len() == rows.len() - 5);
+        let ends: Vec<Status> = rows[times.len()..].iter().map(|row| row.status).collect();
+        assert_eq!(
+            ends[2..],
+            [Status::Diverged, Status::Failed, Status::Skipped]
+        );
+        assert_eq!(groups[0].slower(rows[0]), Some(1.0));
+        assert_eq!(groups[0].slower(rows[rows.len() - 1]), None);
+    }
+
+    #[test]
+    fn the_last_measurement_of_a_case_counts_and_another_machine_is_another_group() {
+        let mut records = fixture::race();
+        let mut again = records[0].clone();
+        again.seed = 7;
+        records.push(again.clone());
+        again.machine = "other".into();
+        records.push(again);
+        let (groups, older) = groups(&records);
+        assert_eq!((groups.len(), older), (2, 1));
+        let row = groups[0]
+            .rows
+            .iter()
+            .find(|row| row.case == records[0].case)
+            .unwrap();
+        assert_eq!(row.seed, 7);
+    }
+
+    #[test]
+    fn a_time_never_counts_for_a_case_that_failed_its_check() {
+        let mut record = fixture::race().remove(0);
+        assert!(to_target_s(&record).is_some());
+        record.status = Status::Failed;
+        assert_eq!(to_target_s(&record), None);
+    }
+
+    #[test]
+    fn names_keep_what_is_not_shared() {
+        let mut record = fixture::race().remove(0);
+        record.case = "pca/mnist/deflation/samples/adam/lr0.5/k10/cpu@1/f32/seed2".into();
+        assert_eq!(
+            short_name(&record),
+            "deflation/samples/adam/lr0.5/cpu@1/seed2"
+        );
+        assert_eq!(device(&record), "cpu@1");
+        record.case = "pca/cpu.npy-0123abcd/direct/k10/cpu/f64".into();
+        record.device.software = true;
+        assert_eq!(short_name(&record), "direct/cpu/f64 (software)");
+        assert_eq!(device(&record), "cpu");
+    }
+
+    #[test]
+    fn notes_give_every_ending_once_and_flag_other_counts() {
+        let mut records = fixture::race();
+        let mut second = records[records.len() - 2].clone();
+        second.case = second.case.replace("sgd", "adam");
+        records.push(second);
+        let work = records[0].work.as_mut().unwrap();
+        work.iterations = work.iterations * 11 / 10;
+        let notes = groups(&records).0[0].notes();
+        assert!(
+            notes
+                .iter()
+                .any(|n| n.contains("and 1 more: no CUDA driver")),
+            "{notes:?}"
+        );
+        assert!(
+            notes
+                .iter()
+                .any(|n| n.starts_with("diverged subspace/covariance/rmsprop/cpu@1"))
+        );
+        let flagged: Vec<_> = notes.iter().filter(|n| n.starts_with("flagged")).collect();
+        assert_eq!(flagged.len(), 1, "{notes:?}");
+        assert!(
+            flagged[0].contains("deflation/covariance/sgd/cpu@1"),
+            "{flagged:?}"
+        );
+    }
+
+    #[test]
+    fn a_chart_of_curves_has_one_method_operator_and_device() {
+        let records = fixture::race();
+        let charts = groups(&records).0[0].curves();
+        let six = |name: &str| charts.iter().any(|(n, rows)| n == name && rows.len() == 6);
+        assert!(six("deflation/covariance/cpu@1") && six("subspace/covariance/cpu"));
+        assert!(charts.iter().all(|(name, _)| !name.starts_with("direct")));
+    }
+}

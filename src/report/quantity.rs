@@ -1,0 +1,171 @@
+//! Numbers as a person reads them: three digits and a unit.
+
+use crate::record::Rate;
+use crate::record::statistics::Quartiles;
+
+/// Seconds with the unit that suits them: `43.1 µs`, `412 ms`, `1.23 s`.
+pub fn seconds(value: f64) -> String {
+    let (scale, unit) = unit(value);
+    format!("{} {unit}", digits(value * scale))
+}
+
+/// Seconds for an axis, where ticks are round: `50 ms`, `1.5 s`.
+pub fn tick_seconds(value: f64) -> String {
+    if value == 0.0 {
+        return "0".into();
+    }
+    let (scale, unit) = unit(value);
+    let text = digits(value * scale);
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
+    format!("{text} {unit}")
+}
+
+/// A round number as short as it gets: `1`, `0.05`, `1e-3`.
+pub fn round(value: f64) -> String {
+    if (0.01..1e4).contains(&value) {
+        value.to_string()
+    } else {
+        format!("{value:e}")
+    }
+}
+
+/// Median and quartiles in one unit, `412 ms [410, 415]`; the median alone when there is one sample, nothing when there
+/// is none.
+pub fn quartiles(samples: &[f64]) -> String {
+    match Quartiles::of(samples) {
+        None => String::new(),
+        Some(q) if samples.len() == 1 => seconds(q.median),
+        Some(q) => {
+            let (scale, unit) = unit(q.median);
+            let [median, q1, q3] = [q.median, q.q1, q.q3].map(|value| digits(value * scale));
+            format!("{median} {unit} [{q1}, {q3}]")
+        }
+    }
+}
+
+/// An error with two digits, `8.1e-5`.
+pub fn error(value: f64) -> String {
+    if value == 0.0 {
+        "0".into()
+    } else {
+        format!("{value:.1e}")
+    }
+}
+
+/// A ratio of times, `1.00x`, `12.3x`, `142x`.
+pub fn ratio(value: f64) -> String {
+    format!("{}x", digits(value))
+}
+
+/// A count, short enough for an axis: `500`, `20k`, `1.5M`.
+pub fn count(value: f64) -> String {
+    for (scale, unit) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
+        if value >= scale {
+            let text = format!("{:.2}", value / scale);
+            return format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'));
+        }
+    }
+    format!("{value:.0}")
+}
+
+/// The rate that binds, with its share of the peak: `21.1 GB/s 68 %`.
+pub fn rate(rate: &Rate) -> String {
+    let mut text = match rate.peak.as_deref() {
+        Some("gemm") => format!("{} GFLOP/s", digits(rate.gflop_per_s)),
+        _ => format!("{} GB/s", digits(rate.gb_per_s)),
+    };
+    if let Some(share) = rate.share_of_peak {
+        text += &format!(" {:.0} %", 100.0 * share);
+    }
+    text
+}
+
+/// Three significant digits without an exponent; whole numbers from 100 on.
+fn digits(value: f64) -> String {
+    // What rounds up to the next power of ten takes one decimal less: 9.999 is 10.0.
+    let decimals = match value.abs() {
+        v if v < 9.995 => 2,
+        v if v < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$}")
+}
+
+fn unit(seconds: f64) -> (f64, &'static str) {
+    match seconds.abs() {
+        v if v >= 0.9995 => (1.0, "s"),
+        v if v >= 0.9995e-3 => (1e3, "ms"),
+        0.0 => (1.0, "s"),
+        _ => (1e6, "µs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_take_three_digits_and_the_unit_that_suits() {
+        let cases = [
+            (0.0, "0.00 s"),
+            (4.31e-5, "43.1 µs"),
+            (0.00099996, "1.00 ms"),
+            (0.41234, "412 ms"),
+            (0.9999, "1.00 s"),
+            (9.999, "10.0 s"),
+            (1234.5, "1234 s"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(seconds(value), text);
+        }
+    }
+
+    #[test]
+    fn round_numbers_lose_their_zeros_and_only_those() {
+        let ticks = [0.0, 0.05, 1.5, 10.0, 100.0, 2e-4].map(tick_seconds);
+        assert_eq!(ticks, ["0", "50 ms", "1.5 s", "10 s", "100 s", "200 µs"]);
+        assert_eq!(
+            [1.0, 0.05, 1e-3, 5e-4].map(round),
+            ["1", "0.05", "1e-3", "5e-4"]
+        );
+    }
+
+    #[test]
+    fn quartiles_share_the_unit_of_the_median() {
+        assert_eq!(quartiles(&[0.9, 1.0, 1.1]), "1.00 s [0.95, 1.05]");
+        assert_eq!(quartiles(&[0.25]), "250 ms");
+        assert_eq!(quartiles(&[]), "");
+    }
+
+    #[test]
+    fn counts_are_short() {
+        for (value, text) in [
+            (1.0, "1"),
+            (970.0, "970"),
+            (20_000.0, "20k"),
+            (1_500_000.0, "1.5M"),
+        ] {
+            assert_eq!(count(value), text);
+        }
+    }
+
+    #[test]
+    fn a_rate_is_that_of_the_peak_that_binds() {
+        let mut value = Rate {
+            gb_per_s: 21.06,
+            gflop_per_s: 410.0,
+            share_of_peak: Some(0.679),
+            peak: Some("stream".into()),
+        };
+        assert_eq!(rate(&value), "21.1 GB/s 68 %");
+        value.peak = Some("gemm".into());
+        assert_eq!(rate(&value), "410 GFLOP/s 68 %");
+        value.share_of_peak = None;
+        value.peak = None;
+        assert_eq!(rate(&value), "21.1 GB/s");
+    }
+}
