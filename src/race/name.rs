@@ -72,12 +72,12 @@ impl Named for Gradient {
 impl Named for Rule {
     const WHAT: &'static str = "optimizer";
     const ALL: &'static [(&'static str, Self)] = &[
-        ("sgd", Self::Sgd),
-        ("momentum", Self::Momentum),
-        ("nesterov", Self::Nesterov),
-        ("adagrad", Self::Adagrad),
-        ("rmsprop", Self::Rmsprop),
-        ("adam", Self::Adam),
+        (Rule::Sgd.name(), Self::Sgd),
+        (Rule::Momentum.name(), Self::Momentum),
+        (Rule::Nesterov.name(), Self::Nesterov),
+        (Rule::Adagrad.name(), Self::Adagrad),
+        (Rule::Rmsprop.name(), Self::Rmsprop),
+        (Rule::Adam.name(), Self::Adam),
     ];
 }
 

@@ -8,9 +8,9 @@ use crate::record::CurvePoint;
 
 use super::clock::{Schedule, Stopwatch};
 
-/// Evaluates a snapshot (rows x p): the error of the component being sought and of the whole, or `None` when there is
+/// Evaluates a snapshot (rows x order) of that order: the error of the component being sought and of the whole, or `None` when there is
 /// no reference to hold it against.
-pub type Evaluate<'a> = dyn FnMut(&[f32]) -> Option<(f64, f64)> + 'a;
+pub type Evaluate<'a> = dyn FnMut(&[f32], usize) -> Option<(f64, f64)> + 'a;
 
 /// Sees an iteration and the error at it, now and then: for a progress bar.
 pub type Tell<'a> = dyn FnMut(u64, f64) + 'a;
@@ -86,7 +86,7 @@ impl Watch for Observer<'_> {
         match &mut self.task {
             Task::Draw { schedule, evaluate, tell } => {
                 if schedule.due(look.iteration, look.component) || look.last {
-                    let errors = evaluate(&(look.snapshot)()?);
+                    let errors = evaluate(&(look.snapshot)()?, look.order);
                     self.seen.looks.push(self.looks);
                     self.seen.times_s.push(time_s);
                     if let Some((component_error, error)) = errors {
@@ -126,7 +126,7 @@ mod tests {
 
     fn watch(watch: &mut dyn Watch, iteration: u64, last: bool) -> Verdict {
         let mut snapshot = || Ok(vec![iteration as f32]);
-        let look = Look { iteration, passes: 0.5, component: 0, last, snapshot: &mut snapshot };
+        let look = Look { iteration, passes: 0.5, component: 0, order: 1, last, snapshot: &mut snapshot };
         watch.look(look).unwrap()
     }
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn evaluation_is_off_the_clock_and_the_last_look_is_always_a_point() {
-        let mut evaluate = |snapshot: &[f32]| {
+        let mut evaluate = |snapshot: &[f32], _| {
             std::thread::sleep(Duration::from_millis(5));
             Some((f64::from(snapshot[0]), 1.0))
         };
