@@ -3,6 +3,8 @@
 //! A check is data (a row of the kernel table, sizes, scalars) plus a device. Inputs are fresh random numbers from the
 //! seed; buffers that a row only writes are poisoned with NaN before the launch, so that an element left alone shows.
 
+pub mod methods;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

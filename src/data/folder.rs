@@ -41,15 +41,18 @@ pub(super) fn locate_all(folder: &Path) -> Result<[PathBuf; 4]> {
         .filter(|(_, path)| path.is_none())
         .map(|(name, _)| *name)
         .collect();
-    if !missing.is_empty() {
-        return Err(Error::input(format!(
-            "{}: no {} (.gz or not); an MNIST-format folder has all of {}",
-            folder.display(),
-            missing.join(", "),
+    let place = folder.display();
+    match missing.len() {
+        0 => Ok(found.map(Option::unwrap_or_default)),
+        4 => Err(Error::input(format!(
+            "{place}: not a folder in the MNIST format; it must hold {} (.gz or not)",
             FILES.join(", ")
-        )));
+        ))),
+        _ => Err(Error::input(format!(
+            "{place}: no {} (.gz or not); put it beside the other files",
+            missing.join(", ")
+        ))),
     }
-    Ok(found.map(Option::unwrap_or_default))
 }
 
 /// Loads the training images of a folder. The test files are read and checked too: half a data set is no data set.

@@ -62,6 +62,16 @@ pub struct Plan {
     pub seed: u64,
 }
 
+impl Plan {
+    /// The gradient that the rule sees.
+    pub fn gradient(&self) -> Gradient {
+        self.gradient.unwrap_or(match self.rule {
+            Rule::Sgd => Gradient::Plain,
+            _ => Gradient::Projected,
+        })
+    }
+}
+
 /// What the host may see at a look; the device is synchronised.
 pub struct Look<'a> {
     /// Steps so far, over all components.
@@ -135,11 +145,14 @@ pub struct Outcome {
 }
 
 mod accuracy;
+mod operator;
 mod problem;
+mod rate;
 mod reference;
 mod solver;
 
 pub use accuracy::Assessment;
 pub use problem::Problem;
+pub use rate::Schedule;
 pub use reference::Reference;
 pub use solver::Solver;

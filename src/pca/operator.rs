@@ -41,7 +41,12 @@ pub(super) fn launch<D: Device>(
     buffers: &[&D::Buffer],
 ) -> Result<()> {
     cost.add(kernel, sizes);
-    device.launch(&Launch { kernel, sizes, scalars, buffers })
+    device.launch(&Launch {
+        kernel,
+        sizes,
+        scalars,
+        buffers,
+    })
 }
 
 /// A symmetric operator on a device.
@@ -49,7 +54,11 @@ pub(super) enum Operator<D: Device> {
     /// Matrix-free, all rows.
     Samples,
     /// Matrix-free, the rows of a mini-batch: `rows` is the order of this epoch.
-    Batch { rows: D::Buffer, size: usize, batches: usize },
+    Batch {
+        rows: D::Buffer,
+        size: usize,
+        batches: usize,
+    },
     /// The d x d Gram matrix.
     Covariance(D::Buffer),
     /// The n x n Gram matrix.
@@ -90,7 +99,11 @@ impl<D: Device> Operator<D> {
                     )));
                 }
                 let matrix = device.alloc(Element::F32, order * order)?;
-                Ok(if n < d { Operator::Dual(matrix) } else { Operator::Covariance(matrix) })
+                Ok(if n < d {
+                    Operator::Dual(matrix)
+                } else {
+                    Operator::Covariance(matrix)
+                })
             }
         }
     }
@@ -120,8 +133,11 @@ impl<D: Device> Operator<D> {
         let w = problem.scale as f32;
         match self {
             Operator::Covariance(c) => {
-                let kernel =
-                    typed(&problem.samples, Kernel::CovarianceF32, Kernel::CovarianceU8);
+                let kernel = typed(
+                    &problem.samples,
+                    Kernel::CovarianceF32,
+                    Kernel::CovarianceU8,
+                );
                 for (i, block) in problem.blocks.iter().enumerate() {
                     let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
                     let buffers = [&block.x, &problem.mean, c];
@@ -159,8 +175,11 @@ impl<D: Device> Operator<D> {
         let w = problem.scale as f32;
         match self {
             Operator::Samples => {
-                let kernel =
-                    typed(&problem.samples, Kernel::SamplesProductF32, Kernel::SamplesProductU8);
+                let kernel = typed(
+                    &problem.samples,
+                    Kernel::SamplesProductF32,
+                    Kernel::SamplesProductU8,
+                );
                 for (i, block) in problem.blocks.iter().enumerate() {
                     let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
                     let buffers = [control, &block.x, &problem.mean, v, g];
@@ -169,8 +188,11 @@ impl<D: Device> Operator<D> {
                 Ok(())
             }
             Operator::Batch { rows, size, .. } => {
-                let kernel =
-                    typed(&problem.samples, Kernel::BatchProductF32, Kernel::BatchProductU8);
+                let kernel = typed(
+                    &problem.samples,
+                    Kernel::BatchProductF32,
+                    Kernel::BatchProductU8,
+                );
                 for (i, block) in problem.blocks.iter().enumerate() {
                     let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
                     let buffers = [control, &block.x, &problem.mean, rows, v, g];
@@ -179,12 +201,22 @@ impl<D: Device> Operator<D> {
                 }
                 Ok(())
             }
-            Operator::Covariance(c) => {
-                launch(device, cost, Kernel::SymmetricProduct, &[d, m], &[], &[control, c, v, g])
-            }
-            Operator::Dual(k) => {
-                launch(device, cost, Kernel::SymmetricProduct, &[n, m], &[], &[control, k, v, g])
-            }
+            Operator::Covariance(c) => launch(
+                device,
+                cost,
+                Kernel::SymmetricProduct,
+                &[d, m],
+                &[],
+                &[control, c, v, g],
+            ),
+            Operator::Dual(k) => launch(
+                device,
+                cost,
+                Kernel::SymmetricProduct,
+                &[n, m],
+                &[],
+                &[control, k, v, g],
+            ),
         }
     }
 
@@ -205,7 +237,14 @@ impl<D: Device> Operator<D> {
         for (i, block) in problem.blocks.iter().enumerate() {
             let scalars = [if i == 0 { 0.0 } else { 1.0 }, problem.scale as f32];
             let sizes = [block.n, d, m, n, block.first];
-            launch(device, cost, kernel, &sizes, &scalars, &[&block.x, &problem.mean, u, out])?;
+            launch(
+                device,
+                cost,
+                kernel,
+                &sizes,
+                &scalars,
+                &[&block.x, &problem.mean, u, out],
+            )?;
         }
         Ok(())
     }

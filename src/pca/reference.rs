@@ -1,14 +1,95 @@
-//! The answer that a case is checked against, in f64 on the host.
+//! The answer that a case is checked against, in f64 on the host, computed once per data set off the clock.
+//!
+//! Where the smaller Gram matrix fits, it is LAPACK's eigendecomposition of it; else the spectrum known by construction;
+//! else nothing, and the residual alone is the check.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::OperatorKind;
+use super::problem::in_user_units;
 use crate::data::{Samples, Statistics};
-use crate::error::Result;
+use crate::device::Device;
+use crate::device::cpu::Cpu;
+use crate::error::{Error, Result};
 
-/// LAPACK's eigenpairs, a spectrum known by construction, or none (then the residual alone is the check).
-pub struct Reference {
+/// Relative gap under which neighbouring eigenvalues are one cluster: inside it any rotation is right.
+const CLUSTER_GAP: f64 = 1e-4;
+/// Largest order of a Gram matrix that is decomposed: 8,000 takes LAPACK minutes on two cores.
+const MAX_ORDER: usize = 8192;
+/// Share of the memory that the dense way may take.
+const MEMORY_SHARE: f64 = 0.4;
+
+/// Eigenpairs to compare with.
+struct Pairs {
+    /// All eigenvalues of the Gram matrix in the user's units, largest first.
     eigenvalues: Vec<f64>,
+    /// Eigenvectors in sample space, m x d, m >= k at the end of a cluster.
+    vectors: Vec<f64>,
+    /// The same in the dual, m x n, when the Gram matrix is n x n.
+    dual: Vec<f64>,
+}
+
+/// LAPACK's eigenpairs, a spectrum known by construction, or none.
+pub struct Reference {
+    pub(super) samples: Arc<Samples>,
+    pub(super) statistics: Statistics,
+    kind: &'static str,
+    components: usize,
+    pairs: Option<Pairs>,
+    /// Gram matrix in element units, when it is d x d: products with it are cheap.
+    pub(super) gram: Option<Vec<f64>>,
+}
+
+/// Whether a dense eigendecomposition of this order is within reach.
+///
+/// # Errors
+/// `Failed`, with what to do instead.
+pub(super) fn check_dense(order: usize, memory_bytes: u64) -> Result<()> {
+    // The matrix, the eigenvectors in its place, and LAPACK's workspace.
+    let bytes = 24.0 * (order as f64).powi(2);
+    if order > MAX_ORDER || bytes > MEMORY_SHARE * memory_bytes as f64 {
+        return Err(Error::failed(format!(
+            "the dense way at order {order} needs {:.1} GB and about {:.0} Gflop; race --method deflation or subspace on samples",
+            bytes / 1e9,
+            1e-9 * 9.0 * (order as f64).powi(3)
+        )));
+    }
+    Ok(())
+}
+
+/// Top `m` eigenvectors in sample space, m x d, from the rows of `vectors` (order x order, ascending): as they are, or
+/// lifted from the dual, `Y' u / |Y' u|`.
+pub(super) fn top_rows(
+    samples: &Samples,
+    statistics: &Statistics,
+    vectors: &[f64],
+    values: &[f64],
+    order: usize,
+    m: usize,
+) -> Vec<f64> {
+    let Samples { n, d, .. } = *samples;
+    let row = |i: usize| &vectors[(order - 1 - i) * order..][..order];
+    if d <= n {
+        return (0..m).flat_map(|i| row(i).iter().copied()).collect();
+    }
+    let top = values.last().copied().unwrap_or(0.0);
+    let mut lifted = vec![0.0; m * d];
+    let mut y = vec![0.0; d];
+    for sample in 0..n {
+        samples.centred_row_f64(sample, &statistics.mean, &mut y);
+        for (i, out) in lifted.chunks_exact_mut(d).enumerate() {
+            let u = row(i)[sample];
+            out.iter_mut().zip(&y).for_each(|(out, y)| *out += u * y);
+        }
+    }
+    for (i, out) in lifted.chunks_exact_mut(d).enumerate() {
+        let length = out.iter().map(|x| x * x).sum::<f64>().sqrt();
+        // An eigenvalue of zero has no vector here: its row is left zero, and stands outside every comparison.
+        let null = values[order - 1 - i] <= top * order as f64 * f64::EPSILON;
+        let factor = if null { 0.0 } else { 1.0 / length };
+        out.iter_mut().for_each(|x| *x *= factor);
+    }
+    lifted
 }
 
 impl Reference {
@@ -17,32 +98,228 @@ impl Reference {
     /// # Errors
     /// `Failed` with LAPACK's info code.
     pub fn new(samples: &Arc<Samples>, statistics: &Statistics, components: usize) -> Result<Self> {
-        let _ = (samples, statistics, components);
-        Ok(Self {
-            eigenvalues: Vec::new(),
-        })
+        let Samples { n, d, .. } = **samples;
+        let order = n.min(d);
+        let mut reference = Self {
+            samples: Arc::clone(samples),
+            statistics: statistics.clone(),
+            kind: "residual",
+            components,
+            pairs: None,
+            gram: None,
+        };
+        let mut cpu =
+            Cpu::open(Cpu::cores()).map_err(|e| Error::failed(format!("reference: {}", e.why)))?;
+        if check_dense(order, cpu.info().max_buffer_bytes).is_ok() {
+            let gram = cpu.gram(samples, statistics)?;
+            let mut vectors = gram.clone();
+            let values = cpu.eigh(&mut vectors, order)?;
+            let eigenvalues: Vec<f64> = values
+                .iter()
+                .rev()
+                .map(|x| in_user_units(samples, x.max(0.0)))
+                .collect();
+            let m = cluster_end(&eigenvalues, components.min(order));
+            reference.kind = "lapack";
+            reference.pairs = Some(Pairs {
+                vectors: top_rows(samples, statistics, &vectors, &values, order, m),
+                dual: if d <= n {
+                    Vec::new()
+                } else {
+                    (0..m)
+                        .flat_map(|i| vectors[(order - 1 - i) * order..][..order].iter().copied())
+                        .collect()
+                },
+                eigenvalues,
+            });
+            reference.gram = (d <= n).then_some(gram);
+        } else if let Some(known) = &samples.known {
+            let mut eigenvalues = known.eigenvalues.clone();
+            let vectors = cluster_end(&eigenvalues, components.min(eigenvalues.len()));
+            let rows = (0..vectors).flat_map(|i| known.eigenvector(i)).collect();
+            eigenvalues.resize(order.min(eigenvalues.len().max(components)), 0.0);
+            reference.kind = "spectrum";
+            reference.pairs = Some(Pairs {
+                eigenvalues,
+                vectors: rows,
+                dual: Vec::new(),
+            });
+        }
+        Ok(reference)
     }
 
     /// `lapack`, `spectrum` or `residual`.
     pub fn kind(&self) -> &'static str {
-        "lapack"
+        self.kind
     }
 
     /// Top k eigenvalues in the user's units, largest first; empty when the residual is all there is.
     pub fn eigenvalues(&self) -> &[f64] {
-        &self.eigenvalues
+        self.pairs.as_ref().map_or(&[], |p| {
+            &p.eigenvalues[..self.components.min(p.eigenvalues.len())]
+        })
     }
 
-    /// Errors of a snapshot (rows x p, p the order of the operator): of the last row alone as component
-    /// `rows - 1` (for deflation) or of the span (subspace), and of the whole k-subspace (1 while rows < k). `None` when
-    /// the residual is all there is.
+    /// All eigenvalues that are known, largest first.
+    pub(super) fn all_eigenvalues(&self) -> Option<&[f64]> {
+        self.pairs.as_ref().map(|p| &p.eigenvalues[..])
+    }
+
+    /// Eigenvalue at or under which a component is rounding for an f32 solve: `max(n, d) eps lambda_1`.
+    pub(super) fn floor(&self, top: f64) -> f64 {
+        self.samples.n.max(self.samples.d) as f64 * f64::from(f32::EPSILON) * top
+    }
+
+    /// Components above the floor: the others are left out of the sine.
+    fn significant(&self, pairs: &Pairs) -> usize {
+        let floor = self.floor(pairs.eigenvalues[0]);
+        pairs
+            .eigenvalues
+            .iter()
+            .take(self.components)
+            .take_while(|x| **x > floor)
+            .count()
+    }
+
+    /// Errors of a snapshot (rows x `order`): of the component being sought alone, or of the span, and of the whole
+    /// k-subspace (1 while rows < k). `None` when the residual is all there is.
     pub fn snapshot_errors(
         &self,
-        operator: OperatorKind,
+        order: usize,
         snapshot: &[f32],
         components: usize,
     ) -> Option<(f64, f64)> {
-        let _ = (operator, snapshot, components);
-        None
+        let pairs = self.pairs.as_ref()?;
+        let basis = if order == self.samples.d {
+            &pairs.vectors
+        } else {
+            &pairs.dual
+        };
+        if basis.is_empty() {
+            return None;
+        }
+        let rows = snapshot.len() / order;
+        let wide: Vec<f64> = snapshot.iter().map(|x| f64::from(*x)).collect();
+        let significant = self.significant(pairs);
+        if rows == components {
+            let end = cluster_end(&pairs.eigenvalues, significant);
+            let error = sine(&basis[..end * order], &wide[..significant * order], order);
+            let last = rows - 1;
+            let own = if last < significant {
+                self.component_error(pairs, basis, &wide[last * order..], order, last)
+            } else {
+                error
+            };
+            return Some((own, error));
+        }
+        let last = rows.saturating_sub(1);
+        if last >= significant {
+            return Some((0.0, 1.0));
+        }
+        Some((
+            self.component_error(pairs, basis, &wide[last * order..], order, last),
+            1.0,
+        ))
+    }
+
+    fn component_error(
+        &self,
+        pairs: &Pairs,
+        basis: &[f64],
+        row: &[f64],
+        order: usize,
+        index: usize,
+    ) -> f64 {
+        let cluster = cluster_around(&pairs.eigenvalues, index);
+        let end = cluster.end.min(basis.len() / order);
+        sine(&basis[cluster.start * order..end * order], row, order)
+    }
+
+    /// Sine of the largest principal angle of the answer's significant components; `None` when the residual is all.
+    pub(super) fn subspace_sine(&self, components: &[f32]) -> Option<f64> {
+        let k = components.len() / self.samples.d;
+        self.snapshot_errors(self.samples.d, components, k)
+            .map(|(_, error)| error)
+    }
+
+    /// Largest relative eigenvalue error, relative to the floor where the reference lies under it.
+    pub(super) fn eigenvalue_error(&self, eigenvalues: &[f64]) -> Option<f64> {
+        let pairs = self.pairs.as_ref()?;
+        let floor = self.floor(pairs.eigenvalues[0]);
+        let error = |(a, b): (&f64, &f64)| (a - b).abs() / b.max(floor).max(f64::MIN_POSITIVE);
+        Some(
+            eigenvalues
+                .iter()
+                .zip(&pairs.eigenvalues)
+                .map(error)
+                .fold(0.0, f64::max),
+        )
+    }
+}
+
+fn same_cluster(larger: f64, smaller: f64) -> bool {
+    larger - smaller <= CLUSTER_GAP * larger
+}
+
+/// The first index at or after `k` at which a cluster of descending eigenvalues ends.
+fn cluster_end(eigenvalues: &[f64], k: usize) -> usize {
+    let mut end = k;
+    while end > 0 && end < eigenvalues.len() && same_cluster(eigenvalues[end - 1], eigenvalues[end])
+    {
+        end += 1;
+    }
+    end
+}
+
+/// The cluster that holds `index`.
+fn cluster_around(eigenvalues: &[f64], index: usize) -> Range<usize> {
+    let mut start = index;
+    while start > 0 && same_cluster(eigenvalues[start - 1], eigenvalues[start]) {
+        start -= 1;
+    }
+    start..cluster_end(eigenvalues, index + 1)
+}
+
+/// `|(I - U'U) V'|_2`, the sine of the largest principal angle of the rows of V (made unit length) to the span of the
+/// orthonormal rows of U.
+fn sine(u: &[f64], v: &[f64], order: usize) -> f64 {
+    let rows = v.len() / order;
+    let mut outside = v.to_vec();
+    for row in outside.chunks_exact_mut(order) {
+        let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        row.iter_mut().for_each(|x| *x /= length);
+        // Twice: the first subtraction leaves rounding of the size of what it removed.
+        for _ in 0..2 {
+            for u in u.chunks_exact(order) {
+                let along: f64 = u.iter().zip(&*row).map(|(u, x)| u * x).sum();
+                row.iter_mut().zip(u).for_each(|(x, u)| *x -= along * u);
+            }
+        }
+    }
+    super::accuracy::spectral_norm(&outside, rows, order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_ends_where_the_relative_gap_opens() {
+        let eigenvalues = [5.0, 3.0, 3.0, 2.99999, 1.0];
+        assert_eq!(cluster_end(&eigenvalues, 1), 1);
+        assert_eq!(cluster_end(&eigenvalues, 2), 4);
+        assert_eq!(cluster_around(&eigenvalues, 2), 1..4);
+        assert_eq!(cluster_around(&eigenvalues, 4), 4..5);
+    }
+
+    #[test]
+    fn the_sine_is_that_of_the_largest_angle_and_blind_to_rotation_and_sign() {
+        let u = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        let root = 0.5f64.sqrt();
+        assert!(sine(&u, &[root, root, 0.0, root, -root, 0.0], 3) < 1e-15);
+        let angle = 1e-5f64;
+        let tilted = [1.0, 0.0, 0.0, 0.0, angle.cos(), angle.sin()];
+        assert!((sine(&u, &tilted, 3) / angle - 1.0).abs() < 1e-8);
+        assert!((sine(&u[..3], &[0.0, 0.0, 2.0], 3) - 1.0).abs() < 1e-15);
     }
 }

@@ -12,7 +12,7 @@ pub fn program_version() -> String {
 
 /// Looks at the machine. Peaks are empty: whoever measures them adds them.
 pub fn machine() -> Machine {
-    let cpu = cpu_model();
+    let cpu = cpu();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let isa = isa();
     let memory_bytes = memory_bytes();
@@ -50,8 +50,7 @@ fn field(text: &str, keys: &[&str]) -> Option<String> {
 }
 
 #[cfg(not(target_os = "macos"))]
-/// The processor's model, as the system tells it.
-pub fn cpu_model() -> String {
+fn cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     // Arm kernels give no model name; the architecture is then all there is.
     field(&text, &["model name", "Model", "cpu model", "cpu"])
@@ -66,8 +65,7 @@ fn memory_bytes() -> u64 {
 }
 
 #[cfg(target_os = "macos")]
-/// The processor's model, as the system tells it.
-pub fn cpu_model() -> String {
+fn cpu() -> String {
     sysctl("machdep.cpu.brand_string").unwrap_or_else(|| std::env::consts::ARCH.to_string())
 }
 

@@ -156,15 +156,16 @@ impl Cpu {
             remedy: "ask for fewer with --threads".into(),
         })?;
         blas::set_threads(1);
+        let machine = crate::record::machine::machine();
         Ok(Self {
             info: Info {
                 kind: "cpu",
                 index: 0,
-                name: crate::record::machine::cpu_model(),
+                name: machine.cpu,
                 software: false,
                 threads: Some(threads),
                 isa: Some(isa.name()),
-                max_buffer_bytes: u64::MAX,
+                max_buffer_bytes: machine.memory_bytes,
                 look_every: 1,
             },
             isa,

@@ -1,0 +1,177 @@
+//! Every method, operator and rule against the reference, on small data with known awkwardness, on every device.
+
+use std::sync::Arc;
+
+use super::{Check, check};
+use crate::data::{Elements, Request, Samples, Statistics, load};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::optimizer::Rule;
+use crate::pca::{
+    Assessment, Ended, Look, Method, OperatorKind, Outcome, Plan, Problem, Reference, Solver,
+    Verdict, Watch,
+};
+
+/// The sine that an answer in f32 owes on data with a gap.
+const SINE: f64 = 1e-3;
+
+/// Looks at nothing and never stops.
+struct Blind;
+
+impl Watch for Blind {
+    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
+        Ok(Verdict::Continue)
+    }
+}
+
+/// A plan with the defaults of the command line.
+pub fn plan(method: Method, operator: OperatorKind, rule: Rule, components: usize) -> Plan {
+    Plan {
+        method,
+        operator,
+        rule,
+        gradient: None,
+        learning_rate: None,
+        components,
+        batch: None,
+        epochs: 20,
+        tolerance: 1e-6,
+        max_iterations: 20_000,
+        seed: 1,
+    }
+}
+
+/// Solves once and checks.
+///
+/// # Errors
+/// As the device says.
+pub fn solve<D: Device>(
+    device: &mut D,
+    samples: &Arc<Samples>,
+    plan: &Plan,
+) -> Result<(Outcome, Assessment)> {
+    let statistics = Statistics::of(samples, 1);
+    let problem = Problem::upload(device, samples, &statistics)?;
+    let outcome = Solver::prepare(device, &problem, plan)?.solve(device, &mut Blind)?;
+    let reference = Reference::new(samples, &statistics, plan.components)?;
+    let assessment = Assessment::of(&outcome, &reference);
+    Ok((outcome, assessment))
+}
+
+fn generated(spec: &str) -> Result<Arc<Samples>> {
+    load(&Request {
+        spec: spec.into(),
+        quiet: true,
+        ..Request::default()
+    })
+    .map(Arc::new)
+}
+
+/// The data sets: bytes and floats, tall and wide, a mean that dwarfs the deviation, fewer dimensions than a vector has
+/// lanes.
+fn data_sets() -> Result<Vec<(&'static str, Arc<Samples>, usize)>> {
+    let spectrum = generated("spectrum:n=300,d=64,decay=0.7,seed=3")?;
+    let mut offset = (*spectrum).clone();
+    if let Elements::F32(x) = &mut offset.elements {
+        x.iter_mut().for_each(|x| *x = 1e20 * (*x + 100.0));
+    }
+    offset.known = None;
+    Ok(vec![
+        ("digits", generated("digits:n=500,seed=2")?, 4),
+        ("spectrum 300 x 64", spectrum, 5),
+        (
+            "spectrum 31 x 257",
+            generated("spectrum:n=31,d=257,decay=0.6,seed=4")?,
+            4,
+        ),
+        (
+            "spectrum 33 x 3",
+            generated("spectrum:n=33,d=3,decay=0.5,seed=5")?,
+            2,
+        ),
+        (
+            "spectrum 300 x 64 at 1e22, deviation 1e20",
+            Arc::new(offset),
+            3,
+        ),
+    ])
+}
+
+/// Runs every method, operator and rule on a device.
+///
+/// # Errors
+/// When the data cannot be made: a fault of this program.
+pub fn run<D: Device>(device: &mut D, tell: &mut dyn FnMut(&Check)) -> Result<()> {
+    for (name, samples, k) in data_sets()? {
+        let mut plans = vec![plan(Method::Direct, OperatorKind::Covariance, Rule::Sgd, k)];
+        for method in [Method::Deflation, Method::Subspace] {
+            for operator in [OperatorKind::Samples, OperatorKind::Covariance] {
+                plans.extend(Rule::ALL.map(|rule| plan(method, operator, rule, k)));
+            }
+        }
+        for plan in plans {
+            let outcome = solve(device, &samples, &plan).and_then(|(outcome, assessment)| {
+                let sine = assessment.accuracy.subspace_sine.unwrap_or(f64::NAN);
+                let sound = outcome.ended != Ended::Diverged && assessment.failures.is_empty();
+                if sound && sine <= SINE {
+                    Ok(sine)
+                } else {
+                    Err(Error::failed(format!(
+                        "{:?} after {} iterations, sine {sine:.1e}, {}",
+                        outcome.ended,
+                        outcome.iterations,
+                        assessment.failures.join("; ")
+                    )))
+                }
+            });
+            let title = match plan.method {
+                Method::Direct => format!("direct on {name}"),
+                method => format!(
+                    "{method:?} on {:?}, {}, {:?} gradient, on {name}",
+                    plan.operator,
+                    plan.rule.name(),
+                    plan.gradient()
+                )
+                .to_lowercase(),
+            };
+            tell(&check(title, outcome));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict as Told;
+    use super::*;
+    use crate::device::cpu::Cpu;
+
+    #[test]
+    fn every_method_operator_and_rule_finds_the_eigenvectors() {
+        let mut cpu = Cpu::open(1).expect("one thread is always there");
+        let mut failures = Vec::new();
+        let mut checks = 0;
+        run(&mut cpu, &mut |check| {
+            checks += 1;
+            println!("{} {:?} {:.1e}", check.name, check.verdict, check.error);
+            if check.verdict != Told::Pass {
+                failures.push(format!("{}: {:?}", check.name, check.verdict));
+            }
+        })
+        .expect("the data can be made");
+        assert_eq!(checks, 5 * 25);
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bits() {
+        let samples = generated("digits:n=300,seed=2").expect("digits need no file");
+        for threads in [1, Cpu::cores()] {
+            let mut cpu = Cpu::open(threads).expect("this machine has the cores");
+            let plan = plan(Method::Deflation, OperatorKind::Samples, Rule::Adam, 2);
+            let first = solve(&mut cpu, &samples, &plan).expect("it solves").0;
+            let second = solve(&mut cpu, &samples, &plan).expect("it solves").0;
+            assert_eq!(first, second);
+        }
+    }
+}
