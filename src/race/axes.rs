@@ -46,7 +46,11 @@ impl From<Value> for Words {
 impl Words {
     /// The pieces of a comma-separated list.
     pub fn split(text: &str) -> Self {
-        Self(text.split(',').map(|piece| piece.trim().to_string()).collect())
+        Self(
+            text.split(',')
+                .map(|piece| piece.trim().to_string())
+                .collect(),
+        )
     }
 
     /// The specs of a `--data` list, in which `key=value` continues the spec before it.
@@ -121,7 +125,12 @@ impl Axes {
             if flag.is_empty() || own.is_empty() {
                 return Some(over(flag, own));
             }
-            let both: Vec<_> = own.0.iter().filter(|word| flag.0.contains(word)).cloned().collect();
+            let both: Vec<_> = own
+                .0
+                .iter()
+                .filter(|word| flag.0.contains(word))
+                .cloned()
+                .collect();
             (!both.is_empty()).then_some(Words(both))
         };
         Some(Self {
@@ -178,22 +187,38 @@ impl Axes {
         };
         cross(&mut cases, &self.data, source, |c, x| c.source = x)?;
         cross(&mut cases, &self.method, Named::parse, |c, x| c.method = x)?;
-        cross(&mut cases, &self.operator, Named::parse, |c, x| c.operator = Some(x))?;
+        cross(&mut cases, &self.operator, Named::parse, |c, x| {
+            c.operator = Some(x)
+        })?;
         cross(&mut cases, &self.batch, batch, |c, x| c.batch = x)?;
-        cross(&mut cases, &self.optimizer, Named::parse, |c, x| c.optimizer = Some(x))?;
-        cross(&mut cases, &self.gradient, Named::parse, |c, x| c.gradient = Some(x))?;
-        cross(&mut cases, &self.learning_rate, rate, |c, x| c.learning_rate = x)?;
+        cross(&mut cases, &self.optimizer, Named::parse, |c, x| {
+            c.optimizer = Some(x)
+        })?;
+        cross(&mut cases, &self.gradient, Named::parse, |c, x| {
+            c.gradient = Some(x)
+        })?;
+        cross(&mut cases, &self.learning_rate, rate, |c, x| {
+            c.learning_rate = x
+        })?;
         let k = |text: &str| whole("components", text);
         cross(&mut cases, &self.components, k, |c, x| c.components = x)?;
-        cross(&mut cases, &self.precision, Named::parse, |c, x| c.precision = Some(x))?;
+        cross(&mut cases, &self.precision, Named::parse, |c, x| {
+            c.precision = Some(x)
+        })?;
         let target = |text: &str| positive("target", text);
         cross(&mut cases, &self.target, target, |c, x| c.target = Some(x))?;
         let tolerance = |text: &str| positive("tolerance", text);
-        cross(&mut cases, &self.tolerance, tolerance, |c, x| c.tolerance = x)?;
+        cross(&mut cases, &self.tolerance, tolerance, |c, x| {
+            c.tolerance = x
+        })?;
         let iterations = |text: &str| whole("max-iterations", text).map(|x| x as u64);
-        cross(&mut cases, &self.max_iterations, iterations, |c, x| c.max_iterations = x)?;
+        cross(&mut cases, &self.max_iterations, iterations, |c, x| {
+            c.max_iterations = x
+        })?;
         let limit = |text: &str| positive("time-limit", text);
-        cross(&mut cases, &self.time_limit, limit, |c, x| c.time_limit_s = x)?;
+        cross(&mut cases, &self.time_limit, limit, |c, x| {
+            c.time_limit_s = x
+        })?;
         let epochs = |text: &str| whole("epochs", text).map(|x| x as u64);
         cross(&mut cases, &self.epochs, epochs, |c, x| c.epochs = x)?;
         cross(&mut cases, &self.seed, seed, |c, x| c.seed = x)?;
@@ -202,10 +227,18 @@ impl Axes {
         let devices = self.devices()?;
         for case in cases {
             for (device, by_name) in &devices {
-                let case = Case { device: *device, ..case.clone() }.settled();
+                let case = Case {
+                    device: *device,
+                    ..case.clone()
+                }
+                .settled();
                 let named = named && *by_name;
                 if entries.iter().all(|entry| entry.case != case) {
-                    entries.push(Entry { case, repeats, named });
+                    entries.push(Entry {
+                        case,
+                        repeats,
+                        named,
+                    });
                 }
             }
         }
@@ -219,7 +252,9 @@ impl Axes {
             threads.push(match text.as_str() {
                 "all" => Threads::All,
                 text => Threads::Count(whole("threads", text).map_err(|_| {
-                    Error::input(format!("threads `{text}`: give `all` or a whole number from 1"))
+                    Error::input(format!(
+                        "threads `{text}`: give `all` or a whole number from 1"
+                    ))
                 })?),
             });
         }
@@ -236,7 +271,12 @@ impl Axes {
         let crossed = specs.into_iter().flat_map(|(spec, named)| match spec.kind {
             Kind::Cpu if !threads.is_empty() => threads
                 .iter()
-                .map(|&threads| (DeviceSpec { threads, ..spec }, named || threads != Threads::All))
+                .map(|&threads| {
+                    (
+                        DeviceSpec { threads, ..spec },
+                        named || threads != Threads::All,
+                    )
+                })
                 .collect(),
             _ => vec![(spec, named)],
         });
@@ -251,14 +291,21 @@ fn cross<T: Clone>(
     parse: impl Fn(&str) -> Result<T>,
     set: impl Fn(&mut Case, T),
 ) -> Result<()> {
-    let values = words.0.iter().map(|word| parse(word)).collect::<Result<Vec<T>>>()?;
+    let values = words
+        .0
+        .iter()
+        .map(|word| parse(word))
+        .collect::<Result<Vec<T>>>()?;
     if !values.is_empty() {
         let crossed = std::mem::take(cases).into_iter().flat_map(|case| {
-            values.iter().map(|value| {
-                let mut case = case.clone();
-                set(&mut case, value.clone());
-                case
-            }).collect::<Vec<_>>()
+            values
+                .iter()
+                .map(|value| {
+                    let mut case = case.clone();
+                    set(&mut case, value.clone());
+                    case
+                })
+                .collect::<Vec<_>>()
         });
         *cases = crossed.collect();
     }
@@ -269,7 +316,11 @@ fn whole(what: &str, text: &str) -> Result<usize> {
     text.parse()
         .ok()
         .filter(|value| (1..=1 << 24).contains(value))
-        .ok_or_else(|| Error::input(format!("{what} `{text}`: give a whole number from 1 to 2^24")))
+        .ok_or_else(|| {
+            Error::input(format!(
+                "{what} `{text}`: give a whole number from 1 to 2^24"
+            ))
+        })
 }
 
 fn positive(what: &str, text: &str) -> Result<f64> {
@@ -284,7 +335,9 @@ fn rate(text: &str) -> Result<Option<f64>> {
         return Ok(None);
     }
     positive("learning-rate", text).map(Some).map_err(|_| {
-        Error::input(format!("learning-rate `{text}`: give `auto` or a number above 0"))
+        Error::input(format!(
+            "learning-rate `{text}`: give `auto` or a number above 0"
+        ))
     })
 }
 
@@ -293,13 +346,18 @@ fn batch(text: &str) -> Result<Option<usize>> {
         return Ok(None);
     }
     whole("batch", text).map(Some).map_err(|_| {
-        Error::input(format!("batch `{text}`: give `full` or a number of rows from 1"))
+        Error::input(format!(
+            "batch `{text}`: give `full` or a number of rows from 1"
+        ))
     })
 }
 
 fn seed(text: &str) -> Result<u64> {
-    text.parse()
-        .map_err(|_| Error::input(format!("seed `{text}`: give a whole number from 0 to 2^64 - 1")))
+    text.parse().map_err(|_| {
+        Error::input(format!(
+            "seed `{text}`: give a whole number from 0 to 2^64 - 1"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -307,7 +365,11 @@ mod tests {
     use super::*;
 
     fn ids(axes: &Axes) -> Vec<String> {
-        axes.entries(true).unwrap().iter().map(|entry| entry.case.id("x")).collect()
+        axes.entries(true)
+            .unwrap()
+            .iter()
+            .map(|entry| entry.case.id("x"))
+            .collect()
     }
 
     #[test]
@@ -343,16 +405,33 @@ mod tests {
         assert_eq!(narrowed.optimizer, block.optimizer);
         assert_eq!(narrowed.components, Words::split("3"));
         assert_eq!(narrowed.gradient, Words::split("plain"));
-        let flags = Axes { optimizer: Words::split("rmsprop"), ..Axes::default() };
+        let flags = Axes {
+            optimizer: Words::split("rmsprop"),
+            ..Axes::default()
+        };
         assert_eq!(flags.narrow(&block), None);
     }
 
     #[test]
     fn a_device_is_named_when_it_or_its_threads_are() {
         let named = |device: &str, threads: &str| {
-            let list = |text| if text == "" { Words::default() } else { Words::split(text) };
-            let axes = Axes { device: list(device), threads: list(threads), ..Axes::default() };
-            axes.entries(true).unwrap().iter().map(|entry| entry.named).collect::<Vec<_>>()
+            let list = |text| {
+                if text == "" {
+                    Words::default()
+                } else {
+                    Words::split(text)
+                }
+            };
+            let axes = Axes {
+                device: list(device),
+                threads: list(threads),
+                ..Axes::default()
+            };
+            axes.entries(true)
+                .unwrap()
+                .iter()
+                .map(|entry| entry.named)
+                .collect::<Vec<_>>()
         };
         assert_eq!(named("", ""), [false]);
         assert_eq!(named("all", "1,all"), [true, false]);

@@ -49,7 +49,11 @@ pub struct DeviceSpec {
 impl DeviceSpec {
     /// The CPU with these threads.
     pub fn cpu(threads: Threads) -> Self {
-        Self { kind: Kind::Cpu, index: 0, threads }
+        Self {
+            kind: Kind::Cpu,
+            index: 0,
+            threads,
+        }
     }
 
     /// Reads `cpu`, `cuda`, `cuda:1`, `wgpu:0`.
@@ -65,14 +69,22 @@ impl DeviceSpec {
         let index = match index {
             None => 0,
             Some(_) if kind == Kind::Cpu => {
-                return Err(Error::input(format!("device `{text}`: there is one cpu; write cpu")));
+                return Err(Error::input(format!(
+                    "device `{text}`: there is one cpu; write cpu"
+                )));
             }
             Some(index) => index.parse().map_err(|_| {
                 let name = kind.name();
-                Error::input(format!("device `{text}`: `{index}` is no index; write {name}:0"))
+                Error::input(format!(
+                    "device `{text}`: `{index}` is no index; write {name}:0"
+                ))
             })?,
         };
-        Ok(Self { kind, index, threads: Threads::All })
+        Ok(Self {
+            kind,
+            index,
+            threads: Threads::All,
+        })
     }
 }
 
@@ -201,7 +213,11 @@ impl Case {
     /// The id of a settled case: stable, readable, every parameter that is not the default. `data` is the name of the
     /// samples, known once they are loaded.
     pub fn id(&self, data: &str) -> String {
-        let mut parts = vec!["pca".to_string(), data.to_string(), self.method.name().to_string()];
+        let mut parts = vec![
+            "pca".to_string(),
+            data.to_string(),
+            self.method.name().to_string(),
+        ];
         parts.extend(self.operator.map(|operator| operator.name().to_string()));
         if let (Some(rule), Some(gradient)) = (self.optimizer, self.gradient) {
             parts.push(rule.name().to_string());
@@ -237,7 +253,11 @@ impl Case {
 
     /// Whether two cases differ in nothing but the device: then their repeats are interleaved.
     pub fn races(&self, other: &Self) -> bool {
-        *other == Self { device: other.device, ..self.clone() }
+        *other
+            == Self {
+                device: other.device,
+                ..self.clone()
+            }
     }
 
     /// What the solver is asked to do.
@@ -286,7 +306,11 @@ fn own_precision(method: Method) -> Precision {
 }
 
 fn own_target(batch: Option<usize>) -> f64 {
-    if batch.is_some() { BATCH_TARGET } else { TARGET }
+    if batch.is_some() {
+        BATCH_TARGET
+    } else {
+        TARGET
+    }
 }
 
 /// A number as a person writes it: `0.2`, `1e-8`, `50000`.
@@ -305,8 +329,15 @@ mod tests {
 
     #[test]
     fn the_id_of_the_defaults_holds_no_parameter() {
-        let case = Case { optimizer: Some(Rule::Momentum), ..Case::default() }.settled();
-        assert_eq!(case.id("mnist"), "pca/mnist/deflation/samples/momentum/k10/cpu/f32");
+        let case = Case {
+            optimizer: Some(Rule::Momentum),
+            ..Case::default()
+        }
+        .settled();
+        assert_eq!(
+            case.id("mnist"),
+            "pca/mnist/deflation/samples/momentum/k10/cpu/f32"
+        );
     }
 
     #[test]
@@ -337,28 +368,62 @@ mod tests {
     fn what_a_case_does_not_use_makes_no_other_case() {
         let direct = |rule, seed, tolerance| {
             let (method, optimizer) = (Method::Direct, Some(rule));
-            Case { method, optimizer, seed, tolerance, batch: Some(9), ..Case::default() }.settled()
+            Case {
+                method,
+                optimizer,
+                seed,
+                tolerance,
+                batch: Some(9),
+                ..Case::default()
+            }
+            .settled()
         };
         assert_eq!(direct(Rule::Sgd, 1, 1e-6), direct(Rule::Adam, 2, 1e-3));
-        assert_eq!(direct(Rule::Sgd, 1, 1e-6).id("mnist"), "pca/mnist/direct/k10/cpu/f64");
+        assert_eq!(
+            direct(Rule::Sgd, 1, 1e-6).id("mnist"),
+            "pca/mnist/direct/k10/cpu/f64"
+        );
         let operator = Some(OperatorKind::Covariance);
-        let covariance =
-            |batch| Case { operator, batch, epochs: 3, ..Case::default() }.settled();
+        let covariance = |batch| {
+            Case {
+                operator,
+                batch,
+                epochs: 3,
+                ..Case::default()
+            }
+            .settled()
+        };
         assert_eq!(covariance(Some(64)), covariance(None));
         let gradient = Some(Gradient::Plain);
-        assert_eq!(Case { gradient, ..Case::default() }.settled(), Case::default().settled());
+        assert_eq!(
+            Case {
+                gradient,
+                ..Case::default()
+            }
+            .settled(),
+            Case::default().settled()
+        );
     }
 
     #[test]
     fn cases_on_two_devices_race_and_others_do_not() {
-        let one = Case { device: DeviceSpec::cpu(Threads::Count(1)), ..Case::default() };
+        let one = Case {
+            device: DeviceSpec::cpu(Threads::Count(1)),
+            ..Case::default()
+        };
         assert!(one.races(&Case::default()));
-        assert!(!one.races(&Case { seed: 2, ..Case::default() }));
+        assert!(!one.races(&Case {
+            seed: 2,
+            ..Case::default()
+        }));
     }
 
     #[test]
     fn another_precision_is_refused_not_replaced() {
-        let case = Case { precision: Some(Precision::F64), ..Case::default() };
+        let case = Case {
+            precision: Some(Precision::F64),
+            ..Case::default()
+        };
         assert!(matches!(case.plan(), Err(Error::Unsupported(why)) if why.contains("f64")));
     }
 

@@ -57,7 +57,13 @@ pub struct Schedule {
 impl Schedule {
     /// A schedule for a solve that seeks so many components one by one (1 when it seeks them together).
     pub fn new(components: usize) -> Self {
-        Self { components, component: 0, began: 0, last: 0, due: 0 }
+        Self {
+            components,
+            component: 0,
+            began: 0,
+            last: 0,
+            due: 0,
+        }
     }
 
     /// Whether the look at this iteration (counted over all components) becomes a point.
@@ -70,7 +76,11 @@ impl Schedule {
         if step < self.due {
             return false;
         }
-        let growth = if component + 1 < self.components { COARSE } else { FINE };
+        let growth = if component + 1 < self.components {
+            COARSE
+        } else {
+            FINE
+        };
         self.due = (step + 1).max((step as f64 * growth).ceil() as u64);
         true
     }
@@ -99,7 +109,13 @@ mod tests {
             .chain((1001..=2000).map(|i| (1, i)))
             .filter(|&(component, i)| schedule.due(i, component))
             .collect();
-        let of = |c| points.iter().filter(|p| p.0 == c).map(|p| p.1).collect::<Vec<_>>();
+        let of = |c| {
+            points
+                .iter()
+                .filter(|p| p.0 == c)
+                .map(|p| p.1)
+                .collect::<Vec<_>>()
+        };
         let (first, last) = (of(0), of(1));
         assert_eq!((first[0], last[0]), (1, 1001));
         assert!((15..30).contains(&first.len()), "{}", first.len());

@@ -19,8 +19,14 @@ pub fn present() -> Vec<DeviceSpec> {
 
 /// The kinds that this version was built without, as cases name them.
 pub fn absent() -> Vec<(DeviceSpec, Unavailable)> {
-    let first = |kind| DeviceSpec { kind, index: 0, threads: Threads::All };
-    [Kind::Cuda, Kind::Wgpu].map(|kind| (first(kind), not_built(kind))).into()
+    let first = |kind| DeviceSpec {
+        kind,
+        index: 0,
+        threads: Threads::All,
+    };
+    [Kind::Cuda, Kind::Wgpu]
+        .map(|kind| (first(kind), not_built(kind)))
+        .into()
 }
 
 /// Number of cores that the program may use.

@@ -35,8 +35,10 @@ pub struct Setting<'a> {
     pub interrupted: &'a AtomicBool,
     /// Repeats asked for.
     pub repeats: Option<usize>,
-    /// Sees the entrant (its place in the list), the iteration and the error, now and then.
-    pub tell: &'a dyn Fn(usize, u64, f64),
+    /// Hears that an entrant (its place in the list) begins.
+    pub announce: &'a dyn Fn(usize),
+    /// Hears the iteration and the error of the first solve, now and then.
+    pub tell: &'a dyn Fn(u64, f64),
 }
 
 /// One device's part in a heat.
@@ -44,7 +46,7 @@ pub struct Entrant<'a> {
     /// The case on this device.
     pub case: &'a Case,
     /// The device.
-    pub lane: &'a mut dyn Lane,
+    pub lane: Box<dyn Lane + 'a>,
 }
 
 /// What was measured on one device.
@@ -90,7 +92,8 @@ pub fn run(entrants: Vec<Entrant<'_>>, setting: &Setting<'_>) -> Option<Vec<Resu
     let seed = entrants.first().map_or(0, |entrant| entrant.case.seed);
     let mut runners: Vec<Result<Runner<'_>>> = Vec::new();
     for (place, entrant) in entrants.into_iter().enumerate() {
-        runners.push(Runner::start(entrant, place, setting));
+        (setting.announce)(place);
+        runners.push(Runner::start(entrant, setting));
         if setting.interrupted.load(Ordering::Relaxed) {
             return None;
         }
@@ -114,7 +117,12 @@ pub fn run(entrants: Vec<Entrant<'_>>, setting: &Setting<'_>) -> Option<Vec<Resu
             }
         }
     }
-    Some(runners.into_iter().map(|runner| runner.map(Runner::finish)).collect())
+    Some(
+        runners
+            .into_iter()
+            .map(|runner| runner.map(Runner::finish))
+            .collect(),
+    )
 }
 
 /// Calls into a lane; a panic there is a failed case, not the end of the race.
@@ -125,21 +133,24 @@ pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
-        Err(Error::failed(format!("the program panicked: {}", text.replace('\n', " "))))
+        Err(Error::failed(format!(
+            "the program panicked: {}",
+            text.replace('\n', " ")
+        )))
     })
 }
 
 impl<'a> Runner<'a> {
     /// Prepares the plan, solves once with the curve drawn, and warms up.
-    fn start(entrant: Entrant<'a>, place: usize, setting: &Setting<'_>) -> Result<Self> {
-        let Entrant { case, lane } = entrant;
+    fn start(entrant: Entrant<'a>, setting: &Setting<'_>) -> Result<Self> {
+        let Entrant { case, mut lane } = entrant;
         let plan: Plan = case.plan()?;
         let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&plan)));
         prepared?;
         let one_by_one = case.method == crate::pca::Method::Deflation;
         let mut evaluate =
             |snapshot: &[f32], order: usize| (setting.evaluate)(case, snapshot, order);
-        let mut tell = |iteration, error| (setting.tell)(place, iteration, error);
+        let mut tell = |iteration, error| (setting.tell)(iteration, error);
         let task = Task::Draw {
             schedule: Schedule::new(if one_by_one { case.components } else { 1 }),
             evaluate: &mut evaluate,
@@ -148,7 +159,9 @@ impl<'a> Runner<'a> {
         let observer = Observer::new(task, case.time_limit_s, setting.interrupted);
         let (outcome, drawn) = observer.time(|watch| guarded(|| lane.solve(watch)))?;
 
-        let stop = setting.repeats.map_or_else(|| Stop::adaptive(REPEAT_S), Stop::exactly);
+        let stop = setting
+            .repeats
+            .map_or_else(|| Stop::adaptive(REPEAT_S), Stop::exactly);
         let long = drawn.solve_s >= REPEAT_S && setting.repeats.is_none_or(|repeats| repeats == 1);
         let mut runner = Self {
             entrant: Entrant { case, lane },
@@ -207,7 +220,9 @@ impl<'a> Runner<'a> {
         }
         if !same_bits(&outcome, &self.outcome) && self.changed.is_none() {
             let repeat = self.repeats.len() + 1;
-            self.changed = Some(format!("repeat {repeat} gave other bits than the first solve"));
+            self.changed = Some(format!(
+                "repeat {repeat} gave other bits than the first solve"
+            ));
         }
         self.count(seen);
         Ok(())
@@ -216,17 +231,24 @@ impl<'a> Runner<'a> {
     fn count(&mut self, seen: Seen) {
         self.solve_s.push(seen.solve_s);
         self.repeats.push(seen);
-        self.stopped = self.stop.decide(&self.solve_s, self.spent_s.max(self.solve_s.iter().sum()));
+        self.stopped = self
+            .stop
+            .decide(&self.solve_s, self.spent_s.max(self.solve_s.iter().sum()));
     }
 
     fn finish(self) -> Measured {
-        self.entrant.lane.release();
         let target = self.entrant.case.target();
-        let met = self.drawn.curve.iter().position(|point| point.error <= target);
+        let met = self
+            .drawn
+            .curve
+            .iter()
+            .position(|point| point.error <= target);
         let to_target_s = match met {
-            Some(point) => {
-                self.repeats.iter().filter_map(|seen| seen.times_s.get(point).copied()).collect()
-            }
+            Some(point) => self
+                .repeats
+                .iter()
+                .filter_map(|seen| seen.times_s.get(point).copied())
+                .collect(),
             None => Vec::new(),
         };
         let mut curve = self.drawn.curve;
@@ -250,7 +272,12 @@ impl<'a> Runner<'a> {
 
 /// Whether two answers are the same to the last bit.
 fn same_bits(a: &Outcome, b: &Outcome) -> bool {
-    let values = |x: &Outcome| x.eigenvalues.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let values = |x: &Outcome| {
+        x.eigenvalues
+            .iter()
+            .map(|x| x.to_bits())
+            .collect::<Vec<_>>()
+    };
     let vectors = |x: &Outcome| x.components.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     a.iterations == b.iterations && values(a) == values(b) && vectors(a) == vectors(b)
 }

@@ -17,13 +17,19 @@ use super::device::{self, AnyDevice};
 use super::peaks;
 
 /// A device with samples on it.
-pub trait Lane {
+pub trait Opened {
     /// What the device says of itself.
     fn info(&self) -> &Info;
 
     /// Seconds to open the device, and to put the samples on it.
     fn opening_s(&self) -> (f64, f64);
 
+    /// The lane on it, with no plan ready.
+    fn lane(&mut self) -> Box<dyn Lane + '_>;
+}
+
+/// Runs plans on one device, one at a time.
+pub trait Lane {
     /// Makes a plan ready to run, in place of the one before it.
     ///
     /// # Errors
@@ -35,9 +41,6 @@ pub trait Lane {
     /// # Errors
     /// As the device says.
     fn solve(&mut self, watch: &mut dyn Watch) -> Result<Outcome>;
-
-    /// Gives back what the plan holds.
-    fn release(&mut self);
 }
 
 /// Opens a device and measures its peaks under the name `label`.
@@ -59,7 +62,7 @@ pub fn open(
     spec: DeviceSpec,
     samples: &Arc<Samples>,
     statistics: &Statistics,
-) -> std::result::Result<Result<Box<dyn Lane>>, Unavailable> {
+) -> std::result::Result<Result<Box<dyn Opened>>, Unavailable> {
     let (device, open_s) = timed(|| device::open(spec));
     Ok(match device? {
         AnyDevice::Cpu(device) => OnDevice::boxed(device, open_s, samples, statistics),
@@ -69,7 +72,6 @@ pub fn open(
 struct OnDevice<D: Device> {
     device: D,
     problem: Problem<D>,
-    solver: Option<Solver<D>>,
     opening_s: (f64, f64),
 }
 
@@ -79,18 +81,22 @@ impl<D: Device + 'static> OnDevice<D> {
         open_s: f64,
         samples: &Arc<Samples>,
         statistics: &Statistics,
-    ) -> Result<Box<dyn Lane>> {
+    ) -> Result<Box<dyn Opened>> {
         let (problem, upload_s) = timed(|| {
             let problem = Problem::upload(&mut device, samples, statistics)?;
             device.synchronise()?;
             Ok(problem)
         });
         let opening_s = (open_s, upload_s);
-        Ok(Box::new(Self { device, problem: problem?, solver: None, opening_s }))
+        Ok(Box::new(Self {
+            device,
+            problem: problem?,
+            opening_s,
+        }))
     }
 }
 
-impl<D: Device> Lane for OnDevice<D> {
+impl<D: Device> Opened for OnDevice<D> {
     fn info(&self) -> &Info {
         self.device.info()
     }
@@ -99,21 +105,36 @@ impl<D: Device> Lane for OnDevice<D> {
         self.opening_s
     }
 
+    fn lane(&mut self) -> Box<dyn Lane + '_> {
+        Box::new(Ready {
+            device: &mut self.device,
+            problem: &self.problem,
+            solver: None,
+        })
+    }
+}
+
+struct Ready<'a, D: Device> {
+    device: &'a mut D,
+    problem: &'a Problem<D>,
+    solver: Option<Solver<'a, D>>,
+}
+
+impl<D: Device> Lane for Ready<'_, D> {
     fn prepare(&mut self, plan: &Plan) -> Result<()> {
         // The memory of the plan before is given back first.
         self.solver = None;
-        self.solver = Some(Solver::prepare(&mut self.device, &self.problem, plan)?);
+        self.solver = Some(Solver::prepare(self.device, self.problem, plan)?);
         self.device.synchronise()
     }
 
     fn solve(&mut self, watch: &mut dyn Watch) -> Result<Outcome> {
-        let solver = self.solver.as_mut().ok_or_else(|| Error::failed("no plan is ready"))?;
-        let outcome = solver.solve(&mut self.device, watch)?;
+        let solver = self
+            .solver
+            .as_mut()
+            .ok_or_else(|| Error::failed("no plan is ready"))?;
+        let outcome = solver.solve(self.device, watch)?;
         self.device.synchronise()?;
         Ok(outcome)
-    }
-
-    fn release(&mut self) {
-        self.solver = None;
     }
 }

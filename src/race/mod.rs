@@ -21,3 +21,4 @@ pub mod peaks;
 pub mod row;
 pub mod runner;
 pub mod suite;
+mod track;

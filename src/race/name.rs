@@ -27,7 +27,11 @@ pub trait Named: Copy + PartialEq + 'static {
     fn parse(text: &str) -> Result<Self> {
         let found = Self::ALL.iter().find(|(name, _)| *name == text);
         found.map(|(_, value)| *value).ok_or_else(|| {
-            unknown(Self::WHAT, text, &Self::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+            unknown(
+                Self::WHAT,
+                text,
+                &Self::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            )
         })
     }
 }
@@ -38,7 +42,10 @@ pub fn unknown(what: &str, text: &str, accepted: &[&str]) -> Error {
         Some(near) => format!("did you mean {near}? "),
         None => String::new(),
     };
-    Error::input(format!("unknown {what} `{text}`: {hint}accepted: {}", accepted.join(", ")))
+    Error::input(format!(
+        "unknown {what} `{text}`: {hint}accepted: {}",
+        accepted.join(", ")
+    ))
 }
 
 /// The nearest of `accepted`, when it is near enough to have been meant.
@@ -53,8 +60,11 @@ fn nearest<'a>(text: &str, accepted: &[&'a str]) -> Option<&'a str> {
 
 impl Named for Method {
     const WHAT: &'static str = "method";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("deflation", Self::Deflation), ("subspace", Self::Subspace), ("direct", Self::Direct)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("deflation", Self::Deflation),
+        ("subspace", Self::Subspace),
+        ("direct", Self::Direct),
+    ];
 }
 
 impl Named for OperatorKind {
@@ -111,8 +121,11 @@ pub enum Kind {
 
 impl Named for Kind {
     const WHAT: &'static str = "device";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("cpu", Self::Cpu), ("cuda", Self::Cuda), ("wgpu", Self::Wgpu)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("cpu", Self::Cpu),
+        ("cuda", Self::Cuda),
+        ("wgpu", Self::Wgpu),
+    ];
 }
 
 #[cfg(test)]
@@ -129,8 +142,14 @@ mod tests {
     #[test]
     fn an_unknown_name_is_told_the_nearest_and_what_is_accepted() {
         let error = Rule::parse("adm").unwrap_err().to_string();
-        assert!(error.contains("did you mean adam?") && error.contains("rmsprop"), "{error}");
+        assert!(
+            error.contains("did you mean adam?") && error.contains("rmsprop"),
+            "{error}"
+        );
         let error = Method::parse("zzz").unwrap_err().to_string();
-        assert!(!error.contains("did you mean") && error.contains("subspace"), "{error}");
+        assert!(
+            !error.contains("did you mean") && error.contains("subspace"),
+            "{error}"
+        );
     }
 }

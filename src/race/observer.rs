@@ -60,17 +60,21 @@ impl<'a> Observer<'a> {
     /// An observer that ends the solve after `limit_s` seconds, or at once when `interrupted`. Its clock stands.
     pub fn new(task: Task<'a>, limit_s: f64, interrupted: &'a AtomicBool) -> Self {
         let (clock, seen) = (Stopwatch::default(), Seen::default());
-        Self { task, clock, limit_s, interrupted, looks: 0, seen }
+        Self {
+            task,
+            clock,
+            limit_s,
+            interrupted,
+            looks: 0,
+            seen,
+        }
     }
 
     /// Runs a solve on the clock.
     ///
     /// # Errors
     /// What the solve returns.
-    pub fn time<T>(
-        mut self,
-        solve: impl FnOnce(&mut dyn Watch) -> Result<T>,
-    ) -> Result<(T, Seen)> {
+    pub fn time<T>(mut self, solve: impl FnOnce(&mut dyn Watch) -> Result<T>) -> Result<(T, Seen)> {
         self.clock.start();
         let result = solve(&mut self);
         self.clock.stop();
@@ -84,7 +88,11 @@ impl Watch for Observer<'_> {
         self.clock.stop();
         let time_s = self.clock.seconds();
         match &mut self.task {
-            Task::Draw { schedule, evaluate, tell } => {
+            Task::Draw {
+                schedule,
+                evaluate,
+                tell,
+            } => {
                 if schedule.due(look.iteration, look.component) || look.last {
                     let errors = evaluate(&(look.snapshot)()?, look.order);
                     self.seen.looks.push(self.looks);
@@ -113,8 +121,15 @@ impl Watch for Observer<'_> {
         let late = time_s >= self.limit_s && !look.last;
         self.seen.out_of_time |= late;
         let stop = late || self.interrupted.load(Ordering::Relaxed);
-        self.clock.start();
-        Ok(if stop { Verdict::Stop } else { Verdict::Continue })
+        // What follows the last look (reading the answer back) is off the clock.
+        if !look.last {
+            self.clock.start();
+        }
+        Ok(if stop {
+            Verdict::Stop
+        } else {
+            Verdict::Continue
+        })
     }
 }
 
@@ -126,12 +141,23 @@ mod tests {
 
     fn watch(watch: &mut dyn Watch, iteration: u64, last: bool) -> Verdict {
         let mut snapshot = || Ok(vec![iteration as f32]);
-        let look = Look { iteration, passes: 0.5, component: 0, order: 1, last, snapshot: &mut snapshot };
+        let look = Look {
+            iteration,
+            passes: 0.5,
+            component: 0,
+            order: 1,
+            last,
+            snapshot: &mut snapshot,
+        };
         watch.look(look).unwrap()
     }
 
     fn draw<'a>(evaluate: &'a mut Evaluate<'a>, tell: &'a mut Tell<'a>) -> Task<'a> {
-        Task::Draw { schedule: Schedule::new(1), evaluate, tell }
+        Task::Draw {
+            schedule: Schedule::new(1),
+            evaluate,
+            tell,
+        }
     }
 
     #[test]
@@ -153,7 +179,13 @@ mod tests {
             .unwrap();
         let points = seen.curve.len();
         assert!((20..60).contains(&points), "{points}");
-        assert_eq!((seen.curve[points - 1].iteration, *seen.looks.last().unwrap()), (99, 99));
+        assert_eq!(
+            (
+                seen.curve[points - 1].iteration,
+                *seen.looks.last().unwrap()
+            ),
+            (99, 99)
+        );
         assert_eq!(seen.curve[0].component_error, 1.0);
         assert!(seen.solve_s < 0.005 * points as f64, "{} s", seen.solve_s);
         assert!(seen.times_s.is_sorted());
@@ -171,7 +203,10 @@ mod tests {
             Ok(())
         };
         let ((), seen) = observer.time(solve).unwrap();
-        assert_eq!((seen.looks, seen.times_s.len(), seen.curve.len()), (vec![0, 3, 4], 3, 0));
+        assert_eq!(
+            (seen.looks, seen.times_s.len(), seen.curve.len()),
+            (vec![0, 3, 4], 3, 0)
+        );
     }
 
     #[test]

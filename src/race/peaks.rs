@@ -38,13 +38,25 @@ pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
     }
     let stream_s = best(device, |device| {
         let buffers = [&x, &out];
-        device.launch(&Launch { kernel: row.kernel, sizes: &sizes, scalars: &[], buffers: &buffers })
+        device.launch(&Launch {
+            kernel: row.kernel,
+            sizes: &sizes,
+            scalars: &[],
+            buffers: &buffers,
+        })
     })?;
     drop((x, out));
 
     let (m, n, k) = (ORDER, ORDER, ORDER);
-    let gemm =
-        Gemm { m, n, k, transpose_a: false, transpose_b: false, alpha: 1.0, beta: 0.0 };
+    let gemm = Gemm {
+        m,
+        n,
+        k,
+        transpose_a: false,
+        transpose_b: false,
+        alpha: 1.0,
+        beta: 0.0,
+    };
     let mut matrix = || {
         let matrix = device.alloc(Element::F32, ORDER * ORDER)?;
         device.write(&matrix, 0, Slice::F32(&vec![0.5; ORDER * ORDER]))?;
@@ -78,7 +90,9 @@ fn best<D: Device>(device: &mut D, mut work: impl FnMut(&mut D) -> Result<()>) -
 /// Size in bytes of the last-level cache, as Linux tells it; 0 where nothing is known.
 fn last_level_cache() -> usize {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index3/size");
-    let kib = text.ok().and_then(|text| text.trim().strip_suffix('K')?.parse::<usize>().ok());
+    let kib = text
+        .ok()
+        .and_then(|text| text.trim().strip_suffix('K')?.parse::<usize>().ok());
     kib.unwrap_or(0) << 10
 }
 
@@ -89,7 +103,11 @@ pub fn rate(work: &Work, solve_s: f64, peak: Option<&Peak>) -> Rate {
     let binding = peak.map(|peak| {
         let stream = gb_per_s / peak.stream_gb_per_s;
         let gemm = gflop_per_s / peak.gemm_gflop_per_s;
-        if gemm > stream { (gemm, "gemm") } else { (stream, "stream") }
+        if gemm > stream {
+            (gemm, "gemm")
+        } else {
+            (stream, "stream")
+        }
     });
     Rate {
         gb_per_s,
@@ -105,12 +123,27 @@ mod tests {
 
     #[test]
     fn the_peak_that_binds_is_the_one_used_more() {
-        let peak = Peak { device: "cpu".into(), stream_gb_per_s: 20.0, gemm_gflop_per_s: 100.0 };
-        let work = |bytes, flops| Work { iterations: 1, passes: 1.0, bytes, flops };
+        let peak = Peak {
+            device: "cpu".into(),
+            stream_gb_per_s: 20.0,
+            gemm_gflop_per_s: 100.0,
+        };
+        let work = |bytes, flops| Work {
+            iterations: 1,
+            passes: 1.0,
+            bytes,
+            flops,
+        };
         let slow = rate(&work(10e9, 10e9), 1.0, Some(&peak));
-        assert_eq!((slow.share_of_peak, slow.peak.as_deref()), (Some(0.5), Some("stream")));
+        assert_eq!(
+            (slow.share_of_peak, slow.peak.as_deref()),
+            (Some(0.5), Some("stream"))
+        );
         let dense = rate(&work(1e9, 90e9), 1.0, Some(&peak));
-        assert_eq!((dense.share_of_peak, dense.peak.as_deref()), (Some(0.9), Some("gemm")));
+        assert_eq!(
+            (dense.share_of_peak, dense.peak.as_deref()),
+            (Some(0.9), Some("gemm"))
+        );
         assert_eq!(rate(&work(1e9, 1e9), 2.0, None).share_of_peak, None);
     }
 }

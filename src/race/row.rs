@@ -138,17 +138,25 @@ pub fn verdict(
     }
     match outcome.ended {
         Ended::Converged => (Status::Stalled, at("met its tolerance above the target")),
-        Ended::Floor => (Status::Stalled, at("no further improvement, above the target")),
+        Ended::Floor => (
+            Status::Stalled,
+            at("no further improvement, above the target"),
+        ),
         Ended::Iterations if case.batch.is_some() => {
             let what = format!("{} epochs", case.epochs);
-            (Status::Budget, Some(format!("{what} or {} iterations", case.max_iterations)))
+            (
+                Status::Budget,
+                Some(format!("{what} or {} iterations", case.max_iterations)),
+            )
         }
-        Ended::Iterations => {
-            (Status::Budget, Some(format!("limit of {} iterations", case.max_iterations)))
-        }
-        Ended::Stopped => {
-            (Status::Budget, at(&format!("time limit of {} s", case.time_limit_s)))
-        }
+        Ended::Iterations => (
+            Status::Budget,
+            Some(format!("limit of {} iterations", case.max_iterations)),
+        ),
+        Ended::Stopped => (
+            Status::Budget,
+            at(&format!("time limit of {} s", case.time_limit_s)),
+        ),
         Ended::Diverged => (Status::Diverged, None),
     }
 }
@@ -213,17 +221,35 @@ mod tests {
             let assessment = assessment(sine, residual, failures);
             verdict(&case, &outcome(ended), &assessment, None).0
         };
-        assert_eq!(status(Ended::Converged, Some(1e-4), 1.0, &[]), Status::Reached);
-        assert_eq!(status(Ended::Iterations, Some(1e-4), 1.0, &[]), Status::Reached);
+        assert_eq!(
+            status(Ended::Converged, Some(1e-4), 1.0, &[]),
+            Status::Reached
+        );
+        assert_eq!(
+            status(Ended::Iterations, Some(1e-4), 1.0, &[]),
+            Status::Reached
+        );
         assert_eq!(status(Ended::Converged, None, 1e-4, &[]), Status::Reached);
         assert_eq!(status(Ended::Converged, None, 1e-2, &[]), Status::Stalled);
         assert_eq!(status(Ended::Floor, Some(1e-2), 0.0, &[]), Status::Stalled);
-        assert_eq!(status(Ended::Iterations, Some(1e-2), 0.0, &[]), Status::Budget);
+        assert_eq!(
+            status(Ended::Iterations, Some(1e-2), 0.0, &[]),
+            Status::Budget
+        );
         assert_eq!(status(Ended::Stopped, Some(1e-2), 0.0, &[]), Status::Budget);
-        assert_eq!(status(Ended::Converged, Some(1e-9), 0.0, &["off"]), Status::Failed);
-        assert_eq!(status(Ended::Diverged, Some(f64::NAN), f64::NAN, &["nan"]), Status::Diverged);
+        assert_eq!(
+            status(Ended::Converged, Some(1e-9), 0.0, &["off"]),
+            Status::Failed
+        );
+        assert_eq!(
+            status(Ended::Diverged, Some(f64::NAN), f64::NAN, &["nan"]),
+            Status::Diverged
+        );
         // A target that nothing can be held against is not reached.
-        assert_eq!(status(Ended::Converged, Some(f64::NAN), 0.0, &[]), Status::Stalled);
+        assert_eq!(
+            status(Ended::Converged, Some(f64::NAN), 0.0, &[]),
+            Status::Stalled
+        );
     }
 
     #[test]

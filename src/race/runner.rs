@@ -6,26 +6,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ndarray::ArrayView2;
-
 use crate::data::{self, Request, Samples, Spec, Statistics};
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
-use crate::pca::{Assessment, OperatorKind, Reference};
-use crate::record::file::{Folder, finished};
+use crate::record::file::Folder;
 use crate::record::machine::{machine, program_version};
-use crate::record::statistics::median;
+use crate::record::read::{finished, read};
 use crate::record::{Machine, Record, Status};
 
 use super::axes::Entry;
 use super::case::{Case, DeviceSpec, Source};
 use super::clock::timed;
-use super::heat::{self, Entrant, Measured, Setting, guarded};
-use super::lane::{self, Lane};
-use super::{device, peaks, row};
-
-/// Components of more numbers than this are not kept beside the record (4 MB).
-const ARTIFACT_NUMBERS: usize = 1_000_000;
+use super::track::Track;
+use super::{device, row};
 
 /// Hears how the race goes.
 pub trait Progress {
@@ -65,23 +58,31 @@ pub struct Summary {
 impl Summary {
     /// Whether a check failed or a case crashed.
     pub fn failed(&self) -> bool {
-        self.records.iter().any(|record| record.status == Status::Failed)
+        self.records
+            .iter()
+            .any(|record| record.status == Status::Failed)
     }
 }
 
 /// Samples that were loaded and checked, with the cases about them.
-struct Loaded {
-    samples: Arc<Samples>,
-    statistics: Statistics,
+pub(super) struct Loaded {
+    pub samples: Arc<Samples>,
+    pub statistics: Statistics,
     /// Seconds that the statistics took.
-    statistics_s: f64,
+    pub statistics_s: f64,
     /// Cases with their ids.
-    cases: Vec<(Entry, String)>,
+    pub cases: Vec<(Entry, String)>,
 }
 
 /// Name of the samples in case ids: a file carries eight digits of its SHA-256.
 fn name(samples: &Samples) -> String {
-    let clean = |c: char| if c.is_whitespace() || c.is_control() || c == '/' { '_' } else { c };
+    let clean = |c: char| {
+        if c.is_whitespace() || c.is_control() || c == '/' {
+            '_'
+        } else {
+            c
+        }
+    };
     match Spec::parse(&samples.spec) {
         Ok(Spec::Path(_)) | Err(_) => {
             let base: String = samples.spec.chars().map(clean).collect();
@@ -137,7 +138,10 @@ impl Race {
         let loaded = self.load_all(interrupted, progress)?;
         let stopped = || interrupted.load(Ordering::Relaxed);
         if stopped() {
-            return Ok(Summary { records: Vec::new(), interrupted: true });
+            return Ok(Summary {
+                records: Vec::new(),
+                interrupted: true,
+            });
         }
         let program = program_version();
         let (mut folder, found) = Folder::open(&self.out)?;
@@ -148,13 +152,18 @@ impl Race {
             true => finished(&found.records, &program),
             false => BTreeSet::new(),
         };
-        let ids: BTreeSet<&String> =
-            loaded.iter().flat_map(|l| l.cases.iter().map(|(_, id)| id)).collect();
+        let ids: BTreeSet<&String> = loaded
+            .iter()
+            .flat_map(|l| l.cases.iter().map(|(_, id)| id))
+            .collect();
         let kept = |record: &Record| done.contains(&record.case) && ids.contains(&record.case);
         let records: Vec<Record> = found.records.into_iter().filter(kept).collect();
         let machine = machine();
         let mut track = Track {
-            origin: row::Origin { machine: machine.fingerprint.clone(), program },
+            origin: row::Origin {
+                machine: machine.fingerprint.clone(),
+                program,
+            },
             total: ids.len(),
             done: ids.iter().filter(|id| done.contains(**id)).count(),
             records,
@@ -171,7 +180,10 @@ impl Race {
                 break;
             }
         }
-        Ok(Summary { records: track.records, interrupted: stopped() })
+        Ok(Summary {
+            records: track.records,
+            interrupted: stopped(),
+        })
     }
 
     /// Devices asked for by name must be there.
@@ -184,7 +196,9 @@ impl Race {
             .collect();
         for (name, spec) in named {
             if let Err(Unavailable { why, remedy }) = device::open(spec) {
-                return Err(Error::input(format!("device {name} is not there: {why}: {remedy}")));
+                return Err(Error::input(format!(
+                    "device {name} is not there: {why}: {remedy}"
+                )));
             }
         }
         Ok(())
@@ -194,17 +208,27 @@ impl Race {
         match source {
             Source::Default => data::default_samples(&self.request),
             Source::Spec(spec) => {
-                let request = Request { spec: spec.clone(), ..self.request.clone() };
+                let request = Request {
+                    spec: spec.clone(),
+                    ..self.request.clone()
+                };
                 Ok((data::load(&request)?, None))
             }
         }
     }
 
     /// Loads every source once and checks its cases against it. All are held until the end of the race.
-    fn load_all(&self, interrupted: &AtomicBool, progress: &mut dyn Progress) -> Result<Vec<Loaded>> {
+    fn load_all(
+        &self,
+        interrupted: &AtomicBool,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Loaded>> {
         let mut sources: Vec<(&Source, Vec<Entry>)> = Vec::new();
         for entry in &self.entries {
-            match sources.iter_mut().find(|(source, _)| **source == entry.case.source) {
+            match sources
+                .iter_mut()
+                .find(|(source, _)| **source == entry.case.source)
+            {
                 Some((_, entries)) => entries.push(entry.clone()),
                 None => sources.push((&entry.case.source, vec![entry.clone()])),
             }
@@ -229,7 +253,12 @@ impl Race {
                 (entry, id)
             };
             let cases = entries.into_iter().map(id).collect();
-            loaded.push(Loaded { samples: Arc::new(samples), statistics, statistics_s, cases });
+            loaded.push(Loaded {
+                samples: Arc::new(samples),
+                statistics,
+                statistics_s,
+                cases,
+            });
             if interrupted.load(Ordering::Relaxed) {
                 break;
             }
@@ -256,8 +285,11 @@ fn check_shape(case: &Case, samples: &Samples) -> Result<()> {
 
 /// The facts of this machine, with the peaks that an earlier run of the same folder measured on it.
 fn with_known_peaks(mut machine: Machine, out: &std::path::Path) -> Machine {
-    if let Ok(results) = crate::record::file::read(&[out.to_path_buf()]) {
-        let before = results.machines.into_iter().find(|m| m.fingerprint == machine.fingerprint);
+    if let Ok(results) = read(&[out.to_path_buf()]) {
+        let before = results
+            .machines
+            .into_iter()
+            .find(|m| m.fingerprint == machine.fingerprint);
         machine.peaks = before.map(|m| m.peaks).unwrap_or_default();
     }
     machine

@@ -16,7 +16,10 @@ pub const DEFAULT: &str = "quick";
 const EMBEDDED: [(&str, &str); 3] = [
     ("quick", include_str!("../../benches/suites/quick.toml")),
     ("seed", include_str!("../../benches/suites/seed.toml")),
-    ("gradients", include_str!("../../benches/suites/gradients.toml")),
+    (
+        "gradients",
+        include_str!("../../benches/suites/gradients.toml"),
+    ),
 ];
 
 /// A suite: what it shows, and blocks of lists that are crossed.
@@ -45,7 +48,9 @@ impl Suite {
     pub fn find(name: &str) -> Result<Self> {
         if name.contains(['/', '\\']) || name.ends_with(".toml") {
             let text = std::fs::read_to_string(Path::new(name)).map_err(|e| {
-                Error::input(format!("suite {name}: {e}: give the path of a TOML file of cases"))
+                Error::input(format!(
+                    "suite {name}: {e}: give the path of a TOML file of cases"
+                ))
             })?;
             return Self::parse(name, &text);
         }
@@ -54,14 +59,18 @@ impl Suite {
             None => {
                 let names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
                 let error = unknown("suite", name, &names);
-                Err(Error::input(format!("{error}, or the path of a .toml file")))
+                Err(Error::input(format!(
+                    "{error}, or the path of a .toml file"
+                )))
             }
         }
     }
 
     fn parse(name: &str, text: &str) -> Result<Self> {
         toml::from_str(text).map_err(|e| {
-            let before = e.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
+            let before = e
+                .span()
+                .map_or("", |span| text.get(..span.start).unwrap_or_default());
             let line = before.matches('\n').count() + 1;
             let what = e.message().replace('\n', " ");
             Error::input(format!("suite {name}, line {line}: {what}"))
@@ -104,14 +113,23 @@ mod tests {
     fn every_embedded_suite_parses_and_has_cases() {
         assert_eq!(Suite::list().count(), EMBEDDED.len());
         for (name, suite) in Suite::list() {
-            assert!(suite.shows.ends_with('.'), "{name} says what it shows in a sentence");
-            assert!(!suite.entries(&Axes::default()).unwrap().is_empty(), "{name}");
+            assert!(
+                suite.shows.ends_with('.'),
+                "{name} says what it shows in a sentence"
+            );
+            assert!(
+                !suite.entries(&Axes::default()).unwrap().is_empty(),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn quick_races_all_rules_by_both_methods_the_seed_job_and_direct_with_one_thread_and_all() {
-        let entries = Suite::find("quick").unwrap().entries(&Axes::default()).unwrap();
+        let entries = Suite::find("quick")
+            .unwrap()
+            .entries(&Axes::default())
+            .unwrap();
         assert_eq!(entries.len(), 2 * (6 * 2 + 1 + 1));
         let ids: Vec<_> = entries.iter().map(|entry| entry.case.id("mnist")).collect();
         for id in [
@@ -120,7 +138,10 @@ mod tests {
             "pca/mnist/deflation/samples/sgd/k10/cpu@1/f32",
             "pca/mnist/direct/k10/cpu/f64",
         ] {
-            assert!(ids.iter().any(|other| other == id), "{id} is not in {ids:?}");
+            assert!(
+                ids.iter().any(|other| other == id),
+                "{id} is not in {ids:?}"
+            );
         }
     }
 
@@ -134,18 +155,33 @@ mod tests {
         };
         let left = quick.entries(&flags("sgd,adam", "subspace")).unwrap();
         assert_eq!(left.len(), 4);
-        let error = quick.entries(&flags("adm", "subspace")).unwrap_err().to_string();
+        let error = quick
+            .entries(&flags("adm", "subspace"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("did you mean adam?"), "{error}");
         let components = Words::split("10");
-        let none = Suite { shows: String::new(), cases: vec![] };
-        assert!(none.entries(&Axes { components, ..Axes::default() }).is_err());
+        let none = Suite {
+            shows: String::new(),
+            cases: vec![],
+        };
+        assert!(
+            none.entries(&Axes {
+                components,
+                ..Axes::default()
+            })
+            .is_err()
+        );
     }
 
     #[test]
     fn a_file_that_is_no_suite_is_told_with_the_line() {
         let error = Suite::parse("x.toml", "shows = 'a'\n[[cases]]\noptimiser = ['sgd']\n");
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("x.toml, line 3") && error.contains("optimiser"), "{error}");
+        assert!(
+            error.contains("x.toml, line 3") && error.contains("optimiser"),
+            "{error}"
+        );
         let error = Suite::find("quik").unwrap_err().to_string();
         assert!(error.contains("did you mean quick?"), "{error}");
         let error = Suite::find("no/such.toml").unwrap_err().to_string();
