@@ -25,7 +25,7 @@ use super::observer::{Observer, Seen, Task};
 /// Seconds of warm-up before the repeats of a short case.
 const WARM_UP_S: f64 = 0.1;
 /// Seconds for the repeats of a case where no number of them was asked for.
-const REPEAT_S: f64 = 2.0;
+const REPEAT_S: f64 = 1.5;
 
 /// What a heat is told.
 pub struct Setting<'a> {
@@ -281,3 +281,6 @@ fn same_bits(a: &Outcome, b: &Outcome) -> bool {
     let vectors = |x: &Outcome| x.components.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     a.iterations == b.iterations && values(a) == values(b) && vectors(a) == vectors(b)
 }
+
+#[cfg(test)]
+mod tests;
