@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn every_name_leads_back_to_its_choice() {
-        for (name, rule) in Rule::ALL {
+        for (name, rule) in <Rule as Named>::ALL {
             assert_eq!((rule.name(), Rule::parse(name).unwrap()), (*name, *rule));
         }
     }
