@@ -14,8 +14,6 @@
 //! Rows that belong to a step read the control buffer and do nothing once its [`control::STOP`] is set: the state stays
 //! frozen at the first step that met the criterion, however many steps were recorded.
 
-use crate::device::Element;
-
 pub mod control;
 mod reference;
 mod rows;
@@ -52,6 +50,27 @@ pub enum Kernel {
     Retract,
     Advance,
     Commit,
+}
+
+/// Element type of a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// 32-bit float.
+    F32,
+    /// Byte (images stay bytes on every device).
+    U8,
+    /// 32-bit unsigned integer (row indices).
+    U32,
+}
+
+impl Element {
+    /// Size in bytes.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Element::F32 | Element::U32 => 4,
+            Element::U8 => 1,
+        }
+    }
 }
 
 /// How a launch uses a buffer.

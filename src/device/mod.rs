@@ -16,28 +16,9 @@ use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
+pub use crate::kernel::Element;
+
 pub mod cpu;
-
-/// Element type of a buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Element {
-    /// 32-bit float.
-    F32,
-    /// Byte (images stay bytes on every device).
-    U8,
-    /// 32-bit unsigned integer (row indices).
-    U32,
-}
-
-impl Element {
-    /// Size in bytes.
-    pub const fn bytes(self) -> usize {
-        match self {
-            Element::F32 | Element::U32 => 4,
-            Element::U8 => 1,
-        }
-    }
-}
 
 /// Elements on the host, to be written to a device.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,7 @@
 //! The rows. A long file because it is a table.
 
 use super::reference as r;
-use super::{Access, Fill, Kernel, Parameter, Row};
-use crate::device::Element;
+use super::{Access, Element, Fill, Kernel, Parameter, Row};
 
 const fn f32(
     name: &'static str,
