@@ -244,6 +244,10 @@ fn a_suite_is_narrowed_by_flags() {
     let expected = "pca/digits:n=200/subspace/covariance/sgd/k2/cpu@1/f32\n\
                     pca/digits:n=200/subspace/covariance/adam/k2/cpu@1/f32\n2 cases\n";
     assert_eq!(stdout(&assert), expected);
+    let flags = format!("{flags} --data digits:n=200 --repeats 1 --quiet");
+    let assert = place.run(&format!("run quick {flags} --out r")).code(0);
+    assert!(stdout(&assert).starts_with("quick: Which update rule"));
+    assert_eq!(place.records("r").len(), 2);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use clap::Args;
 
 use crate::device::Unavailable;
 use crate::error::Result;
-use crate::race::case::{DeviceSpec, Threads};
-use crate::race::{device, lane};
+use crate::race::device::{self, DeviceSpec, Threads};
+use crate::race::lane;
 use crate::record::machine::machine;
 
 use super::output::{End, print};

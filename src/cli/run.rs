@@ -9,9 +9,11 @@ use clap::{Args, ValueEnum};
 
 use crate::data::Request;
 use crate::error::{Error, Result};
-use crate::race::axes::{Axes, Entry, Words};
+use crate::race::axes::{Axes, Entry};
 use crate::race::runner::Race;
 use crate::race::suite::{self, Suite};
+use crate::race::words::Words;
+use crate::record::file::RECORDS;
 use crate::record::read::read;
 use crate::report::{self, table};
 
@@ -24,8 +26,9 @@ use super::report::LOCAL;
 /// Every flag of a case takes a comma-separated list, crossed with the others; with a suite the flags narrow it. A race
 /// leaves records.jsonl, machine.json, report.html and charts in its folder.
 #[derive(Debug, Args)]
+#[command(after_help = suites())]
 pub struct Run {
-    /// Suite by name (quick, seed, gradients) or path of a TOML file; flags then narrow it
+    /// Suite by name (below) or path of a TOML file; flags then narrow it
     suite: Option<String>,
     #[command(flatten)]
     flags: Flags,
@@ -161,7 +164,7 @@ impl Run {
     /// # Errors
     /// `Input` for bad usage and bad input, before anything is written.
     pub fn run(self) -> Result<End> {
-        let entries = self.entries()?;
+        let (entries, shows) = self.entries()?;
         if let Some(path) = &self.save_components {
             check_save(path, entries.len())?;
         }
@@ -186,7 +189,10 @@ impl Run {
             if let Some(word) = word {
                 tell(&format!("note: {word}"));
             }
-            let count = format!("{} cases\n", ids.len());
+            let count = match ids.len() {
+                1 => "1 case\n".to_string(),
+                count => format!("{count} cases\n"),
+            };
             print(&(ids.into_iter().map(|id| id + "\n").collect::<String>() + &count))?;
             return Ok(End::Good);
         }
@@ -195,8 +201,9 @@ impl Run {
         let summary = race.run(&interrupted, &mut bar);
         bar.finish();
         let summary = summary?;
-        // Ctrl-C may have come before there was a folder.
-        if out.is_dir() {
+        // Ctrl-C may have come before there was anything.
+        let written = out.join(RECORDS).is_file();
+        if written {
             let results = read(std::slice::from_ref(&out))?;
             report::write(
                 &results.records,
@@ -207,13 +214,14 @@ impl Run {
         }
         match self.format {
             Format::Table if summary.records.is_empty() => {}
-            Format::Table => print(&table::terminal(
-                &summary.records,
-                table::Style::of_stdout(),
-            ))?,
+            Format::Table => {
+                print(&shows.unwrap_or_default())?;
+                let style = table::Style::of_stdout();
+                print(&table::terminal(&summary.records, style))?;
+            }
             Format::Json => print(&table::json(&summary.records))?,
         }
-        if !self.quiet && out.is_dir() {
+        if !self.quiet && written {
             tell(&format!("report: {}", out.join("report.html").display()));
         }
         Ok(match (summary.interrupted, summary.failed()) {
@@ -223,14 +231,24 @@ impl Run {
         })
     }
 
-    fn entries(&self) -> Result<Vec<Entry>> {
+    /// The cases, and what their suite is meant to show.
+    fn entries(&self) -> Result<(Vec<Entry>, Option<String>)> {
         let flags = self.flags.axes()?;
-        match &self.suite {
-            Some(name) => Suite::find(name)?.entries(&flags),
-            None if flags.describe_cases() => flags.entries(true),
-            None => Suite::find(suite::DEFAULT)?.entries(&flags),
-        }
+        let name = match &self.suite {
+            Some(name) => name,
+            None if flags.describe_cases() => return Ok((flags.entries(true)?, None)),
+            None => suite::DEFAULT,
+        };
+        let suite = Suite::find(name)?;
+        let entries = suite.entries(&flags)?;
+        Ok((entries, Some(format!("{name}: {}\n\n", suite.shows))))
     }
+}
+
+/// The suites, for the help.
+fn suites() -> String {
+    let lines = Suite::list().map(|(name, suite)| format!("\n  {name:<12} {}", suite.shows));
+    format!("Suites:{}", lines.collect::<String>())
 }
 
 /// A flag that the first Ctrl-C sets; the second ends the program at once.

@@ -2,70 +2,13 @@
 
 use serde::Deserialize;
 
-use crate::data::{Spec, split_list};
+use crate::data::Spec;
 use crate::error::{Error, Result};
 
-use super::case::{Case, DeviceSpec, Source, Threads};
-use super::device;
+use super::case::{Case, Source};
+use super::device::{self, DeviceSpec, Threads};
 use super::name::{Kind, Named, unknown};
-
-/// A list of words, empty where none was given. A suite may write one value for a list of one, and numbers as numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Value")]
-pub struct Words(Vec<String>);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Value {
-    One(Scalar),
-    Many(Vec<Scalar>),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Text(String),
-    Whole(i64),
-    Real(f64),
-}
-
-impl From<Value> for Words {
-    fn from(value: Value) -> Self {
-        let word = |scalar| match scalar {
-            Scalar::Text(text) => text,
-            Scalar::Whole(number) => number.to_string(),
-            Scalar::Real(number) => number.to_string(),
-        };
-        Self(match value {
-            Value::One(scalar) => vec![word(scalar)],
-            Value::Many(scalars) => scalars.into_iter().map(word).collect(),
-        })
-    }
-}
-
-impl Words {
-    /// The pieces of a comma-separated list.
-    pub fn split(text: &str) -> Self {
-        Self(
-            text.split(',')
-                .map(|piece| piece.trim().to_string())
-                .collect(),
-        )
-    }
-
-    /// The specs of a `--data` list, in which `key=value` continues the spec before it.
-    ///
-    /// # Errors
-    /// `Input` when a piece is empty or continues nothing.
-    pub fn split_data(text: &str) -> Result<Self> {
-        split_list(text).map(Self)
-    }
-
-    /// Whether none was given.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
+use super::words::{Words, batch, positive, rate, seed, whole};
 
 /// One list a parameter; an empty one takes the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -125,13 +68,8 @@ impl Axes {
             if flag.is_empty() || own.is_empty() {
                 return Some(over(flag, own));
             }
-            let both: Vec<_> = own
-                .0
-                .iter()
-                .filter(|word| flag.0.contains(word))
-                .cloned()
-                .collect();
-            (!both.is_empty()).then_some(Words(both))
+            let both = own.kept_by(flag);
+            (!both.is_empty()).then_some(both)
         };
         Some(Self {
             problem: keep(&self.problem, &block.problem)?,
@@ -162,7 +100,7 @@ impl Axes {
     /// # Errors
     /// `Input` for an unknown name or a value that a parameter cannot have.
     pub fn entries(&self, named: bool) -> Result<Vec<Entry>> {
-        for problem in &self.problem.0 {
+        for problem in self.problem.as_slice() {
             match problem.as_str() {
                 "pca" => {}
                 "mlp" => {
@@ -172,7 +110,7 @@ impl Axes {
                 other => return Err(unknown("problem", other, &["pca"])),
             }
         }
-        let repeats = match self.repeats.0.as_slice() {
+        let repeats = match self.repeats.as_slice() {
             [] => None,
             [one] => Some(whole("repeats", one)?),
             _ => return Err(Error::input("repeats takes one number for all cases")),
@@ -248,7 +186,7 @@ impl Axes {
     /// Devices crossed with threads, and whether each was named rather than found.
     fn devices(&self) -> Result<Vec<(DeviceSpec, bool)>> {
         let mut threads = vec![];
-        for text in &self.threads.0 {
+        for text in self.threads.as_slice() {
             threads.push(match text.as_str() {
                 "all" => Threads::All,
                 text => Threads::Count(whole("threads", text).map_err(|_| {
@@ -259,7 +197,7 @@ impl Axes {
             });
         }
         let mut specs = vec![];
-        for text in &self.device.0 {
+        for text in self.device.as_slice() {
             match text.as_str() {
                 "all" => specs.extend(device::present().into_iter().map(|spec| (spec, false))),
                 text => specs.push((DeviceSpec::parse(text)?, true)),
@@ -292,7 +230,7 @@ fn cross<T: Clone>(
     set: impl Fn(&mut Case, T),
 ) -> Result<()> {
     let values = words
-        .0
+        .as_slice()
         .iter()
         .map(|word| parse(word))
         .collect::<Result<Vec<T>>>()?;
@@ -310,54 +248,6 @@ fn cross<T: Clone>(
         *cases = crossed.collect();
     }
     Ok(())
-}
-
-fn whole(what: &str, text: &str) -> Result<usize> {
-    text.parse()
-        .ok()
-        .filter(|value| (1..=1 << 24).contains(value))
-        .ok_or_else(|| {
-            Error::input(format!(
-                "{what} `{text}`: give a whole number from 1 to 2^24"
-            ))
-        })
-}
-
-fn positive(what: &str, text: &str) -> Result<f64> {
-    text.parse()
-        .ok()
-        .filter(|value: &f64| value.is_finite() && *value > 0.0)
-        .ok_or_else(|| Error::input(format!("{what} `{text}`: give a number above 0")))
-}
-
-fn rate(text: &str) -> Result<Option<f64>> {
-    if text == "auto" {
-        return Ok(None);
-    }
-    positive("learning-rate", text).map(Some).map_err(|_| {
-        Error::input(format!(
-            "learning-rate `{text}`: give `auto` or a number above 0"
-        ))
-    })
-}
-
-fn batch(text: &str) -> Result<Option<usize>> {
-    if text == "full" {
-        return Ok(None);
-    }
-    whole("batch", text).map(Some).map_err(|_| {
-        Error::input(format!(
-            "batch `{text}`: give `full` or a number of rows from 1"
-        ))
-    })
-}
-
-fn seed(text: &str) -> Result<u64> {
-    text.parse().map_err(|_| {
-        Error::input(format!(
-            "seed `{text}`: give a whole number from 0 to 2^64 - 1"
-        ))
-    })
 }
 
 #[cfg(test)]
@@ -415,8 +305,8 @@ mod tests {
     #[test]
     fn a_device_is_named_when_it_or_its_threads_are() {
         let named = |device: &str, threads: &str| {
-            let list = |text| {
-                if text == "" {
+            let list = |text: &str| {
+                if text.is_empty() {
                     Words::default()
                 } else {
                     Words::split(text)

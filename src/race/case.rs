@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::optimizer::Rule;
 use crate::pca::{Gradient, Method, OperatorKind, Plan};
 
-use super::name::{Kind, Named, Precision};
+use super::device::{DeviceSpec, Threads};
+use super::name::{Named, Precision};
 
 /// Number of components when none is asked for.
 pub const COMPONENTS: usize = 10;
@@ -25,79 +26,6 @@ pub const TIME_LIMIT_S: f64 = 120.0;
 pub const EPOCHS: u64 = 20;
 /// Seed of start vectors and batches.
 pub const SEED: u64 = 1;
-
-/// Threads of a CPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Threads {
-    /// As many as there are cores.
-    All,
-    /// This many.
-    Count(usize),
-}
-
-/// A device as a case names it; whether it is there is another matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DeviceSpec {
-    /// Which kind.
-    pub kind: Kind,
-    /// Index among the devices of its kind; 0 on a CPU.
-    pub index: usize,
-    /// Threads; `All` on anything but a CPU.
-    pub threads: Threads,
-}
-
-impl DeviceSpec {
-    /// The CPU with these threads.
-    pub fn cpu(threads: Threads) -> Self {
-        Self {
-            kind: Kind::Cpu,
-            index: 0,
-            threads,
-        }
-    }
-
-    /// Reads `cpu`, `cuda`, `cuda:1`, `wgpu:0`.
-    ///
-    /// # Errors
-    /// `Input` when the kind is unknown or the index no number.
-    pub fn parse(text: &str) -> Result<Self> {
-        let (kind, index) = match text.split_once(':') {
-            Some((kind, index)) => (kind, Some(index)),
-            None => (text, None),
-        };
-        let kind = Kind::parse(kind)?;
-        let index = match index {
-            None => 0,
-            Some(_) if kind == Kind::Cpu => {
-                return Err(Error::input(format!(
-                    "device `{text}`: there is one cpu; write cpu"
-                )));
-            }
-            Some(index) => index.parse().map_err(|_| {
-                let name = kind.name();
-                Error::input(format!(
-                    "device `{text}`: `{index}` is no index; write {name}:0"
-                ))
-            })?,
-        };
-        Ok(Self {
-            kind,
-            index,
-            threads: Threads::All,
-        })
-    }
-}
-
-impl std::fmt::Display for DeviceSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.kind.name())?;
-        match (self.kind, self.threads) {
-            (Kind::Cpu, Threads::All) => Ok(()),
-            (Kind::Cpu, Threads::Count(threads)) => write!(f, "@{threads}"),
-            _ => write!(f, ":{}", self.index),
-        }
-    }
-}
 
 /// Which samples a case is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -425,16 +353,5 @@ mod tests {
             ..Case::default()
         };
         assert!(matches!(case.plan(), Err(Error::Unsupported(why)) if why.contains("f64")));
-    }
-
-    #[test]
-    fn devices_read_as_they_are_written() {
-        for text in ["cpu", "cuda:1", "wgpu:0"] {
-            assert_eq!(DeviceSpec::parse(text).unwrap().to_string(), text);
-        }
-        assert_eq!(DeviceSpec::parse("cuda").unwrap().to_string(), "cuda:0");
-        for text in ["gpu", "cpu:1", "cuda:x", ""] {
-            assert!(DeviceSpec::parse(text).is_err(), "{text}");
-        }
     }
 }

@@ -27,10 +27,14 @@ const WARM_UP_S: f64 = 0.1;
 /// Seconds for the repeats of a case where no number of them was asked for.
 const REPEAT_S: f64 = 1.5;
 
+/// Errors of a snapshot (rows x order) of a case: of the component being sought and of the whole, or `None` when there
+/// is no reference.
+pub type Errors<'a> = dyn Fn(&Case, &[f32], usize) -> Option<(f64, f64)> + 'a;
+
 /// What a heat is told.
 pub struct Setting<'a> {
-    /// Errors of a snapshot (rows x order) of this case.
-    pub evaluate: &'a dyn Fn(&Case, &[f32], usize) -> Option<(f64, f64)>,
+    /// The error of a snapshot.
+    pub evaluate: &'a Errors<'a>,
     /// Set by Ctrl-C.
     pub interrupted: &'a AtomicBool,
     /// Repeats asked for.

@@ -11,9 +11,8 @@ use crate::error::{Error, Result};
 use crate::pca::{Outcome, Plan, Problem, Solver, Watch};
 use crate::record::Peak;
 
-use super::case::DeviceSpec;
 use super::clock::timed;
-use super::device::{self, AnyDevice};
+use super::device::{self, AnyDevice, DeviceSpec};
 use super::peaks;
 
 /// A device with samples on it.

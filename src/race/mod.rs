@@ -1,6 +1,6 @@
 //! The race: cases, suites, the runner and its clock, measured peaks.
 //!
-//! Words become [`axes::Axes`], lists that are crossed into [`case::Case`]s, by flags alone or under the blocks of a
+//! Words become [`words::Words`] and [`axes::Axes`], lists that are crossed into [`case::Case`]s, by flags alone or under the blocks of a
 //! [`suite::Suite`]. [`runner::Race`] loads and checks everything before anything is written, then runs heat after heat
 //! ([`heat`]): one case on each of its devices, first solve with the curve drawn off the clock, then repeats in turn.
 //! [`row`] makes a record of what was measured.
@@ -22,3 +22,4 @@ pub mod row;
 pub mod runner;
 pub mod suite;
 mod track;
+pub mod words;

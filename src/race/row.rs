@@ -10,7 +10,8 @@ use crate::record::{
     DataFacts, DeviceFacts, Limits, OptimizerFacts, Record, SCHEMA, Status, Times, Work,
 };
 
-use super::case::{Case, Threads};
+use super::case::Case;
+use super::device::Threads;
 use super::name::{Kind, Named};
 
 /// What all rows of a race share.

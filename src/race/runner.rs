@@ -15,8 +15,9 @@ use crate::record::read::{finished, read};
 use crate::record::{Machine, Record, Status};
 
 use super::axes::Entry;
-use super::case::{Case, DeviceSpec, Source};
+use super::case::{Case, Source};
 use super::clock::timed;
+use super::device::DeviceSpec;
 use super::track::Track;
 use super::{device, row};
 

@@ -106,7 +106,7 @@ impl Suite {
 
 #[cfg(test)]
 mod tests {
-    use super::super::axes::Words;
+    use super::super::words::Words;
     use super::*;
 
     #[test]

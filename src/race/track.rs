@@ -15,7 +15,8 @@ use crate::record::statistics::median;
 use crate::record::{Machine, Record, Status};
 
 use super::axes::Entry;
-use super::case::{Case, DeviceSpec};
+use super::case::Case;
+use super::device::DeviceSpec;
 use super::heat::{self, Entrant, Measured, Setting, guarded};
 use super::lane::{self, Opened};
 use super::runner::{Loaded, Progress};
@@ -57,14 +58,12 @@ impl Track<'_> {
             });
             cases = rest;
             let k = first.case.components;
-            if !references.contains_key(&k) {
-                self.progress
-                    .get_mut()
-                    .phase("computing the reference in f64");
-                let reference = guarded(|| Reference::new(&set.samples, &set.statistics, k));
-                references.insert(k, reference);
-            }
-            let rows = match &references[&k] {
+            let reference = references.entry(k).or_insert_with(|| {
+                let progress = self.progress.get_mut();
+                progress.phase("computing the reference in f64");
+                guarded(|| Reference::new(&set.samples, &set.statistics, k))
+            });
+            let rows = match reference {
                 Ok(reference) => {
                     self.open(&heat, set, &mut devices)?;
                     self.heat(&heat, set, reference, &mut devices)?

@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use super::super::case::{DeviceSpec, Threads};
+use super::super::device::{DeviceSpec, Threads};
 use super::*;
 use crate::pca::{Look, Verdict, Watch};
 

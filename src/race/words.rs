@@ -1,0 +1,143 @@
+//! Lists of words, and the values that words stand for.
+
+use serde::Deserialize;
+
+use crate::data::split_list;
+use crate::error::{Error, Result};
+
+/// A list of words, empty where none was given. A suite may write one value for a list of one, and numbers as numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Value")]
+pub struct Words(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    One(Scalar),
+    Many(Vec<Scalar>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Whole(i64),
+    Real(f64),
+}
+
+impl From<Value> for Words {
+    fn from(value: Value) -> Self {
+        let word = |scalar| match scalar {
+            Scalar::Text(text) => text,
+            Scalar::Whole(number) => number.to_string(),
+            Scalar::Real(number) => number.to_string(),
+        };
+        Self(match value {
+            Value::One(scalar) => vec![word(scalar)],
+            Value::Many(scalars) => scalars.into_iter().map(word).collect(),
+        })
+    }
+}
+
+impl Words {
+    /// The pieces of a comma-separated list.
+    pub fn split(text: &str) -> Self {
+        Self(
+            text.split(',')
+                .map(|piece| piece.trim().to_string())
+                .collect(),
+        )
+    }
+
+    /// The specs of a `--data` list, in which `key=value` continues the spec before it.
+    ///
+    /// # Errors
+    /// `Input` when a piece is empty or continues nothing.
+    pub fn split_data(text: &str) -> Result<Self> {
+        split_list(text).map(Self)
+    }
+
+    /// Whether none was given.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The words.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Those of these words that `other` has too.
+    pub fn kept_by(&self, other: &Self) -> Self {
+        let both = self.0.iter().filter(|word| other.0.contains(word));
+        Self(both.cloned().collect())
+    }
+}
+
+/// A whole number from 1 to 2^24, up to which f32 counts exactly.
+///
+/// # Errors
+/// `Input` with what is accepted.
+pub fn whole(what: &str, text: &str) -> Result<usize> {
+    text.parse()
+        .ok()
+        .filter(|value| (1..=1 << 24).contains(value))
+        .ok_or_else(|| {
+            Error::input(format!(
+                "{what} `{text}`: give a whole number from 1 to 2^24"
+            ))
+        })
+}
+
+/// A number above 0.
+///
+/// # Errors
+/// `Input` with what is accepted.
+pub fn positive(what: &str, text: &str) -> Result<f64> {
+    text.parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite() && *value > 0.0)
+        .ok_or_else(|| Error::input(format!("{what} `{text}`: give a number above 0")))
+}
+
+/// A learning rate; `auto` is `None`.
+///
+/// # Errors
+/// `Input` with what is accepted.
+pub fn rate(text: &str) -> Result<Option<f64>> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    positive("learning-rate", text).map(Some).map_err(|_| {
+        Error::input(format!(
+            "learning-rate `{text}`: give `auto` or a number above 0"
+        ))
+    })
+}
+
+/// Rows of a mini-batch; `full` is `None`.
+///
+/// # Errors
+/// `Input` with what is accepted.
+pub fn batch(text: &str) -> Result<Option<usize>> {
+    if text == "full" {
+        return Ok(None);
+    }
+    whole("batch", text).map(Some).map_err(|_| {
+        Error::input(format!(
+            "batch `{text}`: give `full` or a number of rows from 1"
+        ))
+    })
+}
+
+/// A seed.
+///
+/// # Errors
+/// `Input` with what is accepted.
+pub fn seed(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| {
+        Error::input(format!(
+            "seed `{text}`: give a whole number from 0 to 2^64 - 1"
+        ))
+    })
+}
