@@ -197,7 +197,7 @@ impl Run {
         let summary = summary?;
         // Ctrl-C may have come before there was a folder.
         if out.is_dir() {
-            let results = read(&[out.clone()])?;
+            let results = read(std::slice::from_ref(&out))?;
             report::write(
                 &results.records,
                 &results.machines,

@@ -27,10 +27,13 @@ const WARM_UP_S: f64 = 0.1;
 /// Seconds for the repeats of a case where no number of them was asked for.
 const REPEAT_S: f64 = 2.0;
 
+/// Errors of a snapshot (rows x order) of a case: of the component being sought, and of the whole subspace.
+pub type Evaluate<'a> = dyn Fn(&Case, &[f32], usize) -> Option<(f64, f64)> + 'a;
+
 /// What a heat is told.
 pub struct Setting<'a> {
     /// Errors of a snapshot (rows x order) of this case.
-    pub evaluate: &'a dyn Fn(&Case, &[f32], usize) -> Option<(f64, f64)>,
+    pub evaluate: &'a Evaluate<'a>,
     /// Set by Ctrl-C.
     pub interrupted: &'a AtomicBool,
     /// Repeats asked for.

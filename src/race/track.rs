@@ -57,14 +57,13 @@ impl Track<'_> {
             });
             cases = rest;
             let k = first.case.components;
-            if !references.contains_key(&k) {
+            let reference = references.entry(k).or_insert_with(|| {
                 self.progress
                     .get_mut()
                     .phase("computing the reference in f64");
-                let reference = guarded(|| Reference::new(&set.samples, &set.statistics, k));
-                references.insert(k, reference);
-            }
-            let rows = match &references[&k] {
+                guarded(|| Reference::new(&set.samples, &set.statistics, k))
+            });
+            let rows = match &*reference {
                 Ok(reference) => {
                     self.open(&heat, set, &mut devices)?;
                     self.heat(&heat, set, reference, &mut devices)?
