@@ -42,15 +42,16 @@ PEER_JOBS = {
 }
 PRODUCT_REPEATS = 5  # of a bare product, a round
 STEPS = 60  # of the step sequence whose time a product stands for
+NEVER = "1e-30"  # a tolerance that stops nothing
 COMMON = ["--problem", "pca", "--device", "cpu", "--repeats", "1"]
 DEFLATION = ["--method", "deflation", "--optimizer", "sgd"]
 OURS = {
     "seed": [*DEFLATION, "--operator", "samples", "--components", str(K)],
     "covariance": [*DEFLATION, "--operator", "covariance", "--components", str(K)],
     "direct": ["--method", "direct", "--components", str(K)],
-    "one column": [*DEFLATION, "--operator", "samples", "--components", "1", "--tolerance", "0"],
+    "one column": [*DEFLATION, "--operator", "samples", "--components", "1", "--tolerance", NEVER],
     "sixteen columns": ["--method", "subspace", "--optimizer", "sgd", "--operator", "samples"]
-    + ["--components", "16", "--tolerance", "0"],
+    + ["--components", "16", "--tolerance", NEVER],
 }
 BIG = ["--data", "spectrum:n=500,d=1000000", "--components", "5", "--operator", "samples"]
 
