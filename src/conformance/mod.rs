@@ -76,8 +76,56 @@ fn inputs(row: &Row, sizes: &[usize], random: &mut ChaCha8Rng) -> Vec<Vec<f64>> 
     let bytes = row.buffers.iter().any(|b| b.element == Element::U8);
     row.buffers
         .iter()
-        .map(|parameter| fill(parameter, (parameter.len)(sizes), bytes, random))
+        .map(|parameter| {
+            let mut values = fill(parameter, (parameter.len)(sizes), bytes, random);
+            if parameter.fill == Fill::Orthonormal {
+                // Rows of orthonormal buffers have the length of the row's first size.
+                orthonormalise(&mut values, sizes[0]);
+            }
+            values
+        })
         .collect()
+}
+
+/// Fresh random inputs of a row on a device, for a benchmark.
+///
+/// # Errors
+/// As [`Device::alloc`] and [`Device::write`].
+pub fn buffers<D: Device>(
+    device: &mut D,
+    row: &Row,
+    sizes: &[usize],
+    seed: u64,
+) -> Result<Vec<D::Buffer>> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let values = inputs(row, sizes, &mut random);
+    upload(device, row, &values)
+}
+
+fn upload<D: Device>(device: &mut D, row: &Row, values: &[Vec<f64>]) -> Result<Vec<D::Buffer>> {
+    let mut device_buffers = Vec::new();
+    for (values, parameter) in values.iter().zip(row.buffers) {
+        let buffer = device.alloc(parameter.element, values.len())?;
+        match parameter.element {
+            Element::F32 if parameter.access == Access::Write => {
+                device.write(&buffer, 0, Slice::F32(&vec![f32::NAN; values.len()]))?;
+            }
+            Element::F32 => {
+                let x: Vec<f32> = values.iter().map(|x| *x as f32).collect();
+                device.write(&buffer, 0, Slice::F32(&x))?;
+            }
+            Element::U8 => {
+                let x: Vec<u8> = values.iter().map(|x| *x as u8).collect();
+                device.write(&buffer, 0, Slice::U8(&x))?;
+            }
+            Element::U32 => {
+                let x: Vec<u32> = values.iter().map(|x| *x as u32).collect();
+                device.write(&buffer, 0, Slice::U32(&x))?;
+            }
+        }
+        device_buffers.push(buffer);
+    }
+    Ok(device_buffers)
 }
 
 fn fill(parameter: &Parameter, len: usize, bytes: bool, random: &mut ChaCha8Rng) -> Vec<f64> {
@@ -145,34 +193,7 @@ fn compare<D: Device>(
     random: &mut ChaCha8Rng,
 ) -> Result<f64> {
     let mut expected = inputs(row, sizes, random);
-    for (values, parameter) in expected.iter_mut().zip(row.buffers) {
-        if parameter.fill == Fill::Orthonormal {
-            // Rows of orthonormal buffers have the length of the row's first size.
-            orthonormalise(values, sizes[0]);
-        }
-    }
-    let mut device_buffers = Vec::new();
-    for (values, parameter) in expected.iter().zip(row.buffers) {
-        let buffer = device.alloc(parameter.element, values.len())?;
-        match parameter.element {
-            Element::F32 if parameter.access == Access::Write => {
-                device.write(&buffer, 0, Slice::F32(&vec![f32::NAN; values.len()]))?;
-            }
-            Element::F32 => {
-                let x: Vec<f32> = values.iter().map(|x| *x as f32).collect();
-                device.write(&buffer, 0, Slice::F32(&x))?;
-            }
-            Element::U8 => {
-                let x: Vec<u8> = values.iter().map(|x| *x as u8).collect();
-                device.write(&buffer, 0, Slice::U8(&x))?;
-            }
-            Element::U32 => {
-                let x: Vec<u32> = values.iter().map(|x| *x as u32).collect();
-                device.write(&buffer, 0, Slice::U32(&x))?;
-            }
-        }
-        device_buffers.push(buffer);
-    }
+    let device_buffers = upload(device, row, &expected)?;
     let wide: Vec<f64> = scalars.iter().map(|x| f64::from(*x)).collect();
     (row.reference)(sizes, &wide, &mut expected);
     let borrowed: Vec<&D::Buffer> = device_buffers.iter().collect();

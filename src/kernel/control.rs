@@ -59,11 +59,12 @@ pub const BY_CHANGE: f32 = 1.0;
 pub const BY_RESIDUAL: f32 = 2.0;
 
 /// The criterion counts as near the floor of f32 under this value: above it a plateau may be a saddle point.
-pub const NEAR_FLOOR: f64 = 1e-4;
+pub const NEAR_FLOOR: f64 = 3e-5;
 /// An improvement is at least this factor.
 pub const IMPROVEMENT: f64 = 0.95;
-/// Steps without improvement that are borne: this many, or a third of the steps so far.
-pub const PATIENCE: f64 = 60.0;
+/// Steps without improvement that are borne: this many, or half of the steps so far (a saddle point takes as long to
+/// leave as it took to reach).
+pub const PATIENCE: f64 = 100.0;
 
 /// Whether a criterion of `value` at step `step`, with the best one `best` at `best_step`, stops: the shared rule of
 /// [`crate::kernel::Kernel::Ascent`] and [`crate::kernel::Kernel::Retract`]. Returns `(stop, best, best_step)`.
@@ -72,7 +73,7 @@ pub fn judge(value: f64, tolerance: f64, step: f64, best: f64, best_step: f64) -
         (CONVERGED, value, step)
     } else if value < IMPROVEMENT * best {
         (0.0, value, step)
-    } else if best < NEAR_FLOOR && step - best_step > PATIENCE.max(step / 3.0) {
+    } else if best < NEAR_FLOOR && step - best_step > PATIENCE.max(step / 2.0) {
         (FLOOR_REACHED, best, best_step)
     } else {
         (0.0, best, best_step)
@@ -104,7 +105,7 @@ mod tests {
         assert_eq!(judge(1e-7, 1e-6, 9.0, 1e-3, 8.0).0, CONVERGED);
         assert_eq!(judge(2e-6, 1e-6, 1000.0, 2e-6, 100.0).0, FLOOR_REACHED);
         assert_eq!(judge(2e-2, 1e-6, 1000.0, 2e-2, 100.0).0, 0.0);
-        assert_eq!(judge(2e-6, 1e-6, 120.0, 2e-6, 100.0).0, 0.0);
+        assert_eq!(judge(2e-6, 1e-6, 190.0, 2e-6, 100.0).0, 0.0);
     }
 
     #[test]

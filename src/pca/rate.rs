@@ -9,7 +9,8 @@
 //! - the elementwise rules do not see the gradient's scale: their rate is a length on the sphere, 1 / sqrt(order) for
 //!   AdaGrad, whose step decays by itself, and 0.3 / sqrt(order) / sqrt(1 + t / 10) for RMSprop and Adam, which at a
 //!   constant rate hover at a distance of the order of the step;
-//! - mini-batches (Oja 1982): the error falls as one over the root of the samples seen when the rate falls as 1 / t.
+//! - mini-batches (Oja 1982): for the first three rules the error falls as one over the root of the samples seen when
+//!   the rate falls as 1 / t; the elementwise rules keep their schedules.
 
 use super::{Gradient, Plan};
 use crate::kernel::control;
@@ -39,10 +40,9 @@ impl Schedule {
             (Rule::Sgd, false) => (500.0, 0.0, 1.0),
             (Rule::Momentum | Rule::Nesterov, false) => (0.5, 0.0, 1.0),
             (Rule::Adagrad, _) => (length, 0.0, 1.0),
-            (Rule::Rmsprop | Rule::Adam, false) => (0.3 * length, 0.5, 10.0),
+            (Rule::Rmsprop | Rule::Adam, _) => (0.3 * length, 0.5, 10.0),
             (Rule::Sgd, true) => (2.0, 1.0, 10.0),
             (Rule::Momentum | Rule::Nesterov, true) => (0.2, 1.0, 10.0),
-            (Rule::Rmsprop | Rule::Adam, true) => (0.3 * length, 1.0, 10.0),
         };
         let criterion = match (stochastic, plan.gradient()) {
             (true, _) => control::BY_NONE,

@@ -18,8 +18,9 @@ const EXACT_ROWS: usize = 33_024;
 const BLOCK_ROWS: usize = 256;
 /// Columns of the left factor in a register tile.
 const LEFT: usize = 4;
-/// Vectors of the right factor in a register tile.
-const RIGHT: usize = 3;
+/// Vectors of the right factor in a register tile: eight sums leave registers for the factors and the products. A tile of
+/// twelve spills one of them, whose trip to memory and back then sets the pace.
+const RIGHT: usize = 2;
 /// Rows of f32 that one worker gives to BLAS before the sum goes into f64.
 const CHUNK_ROWS: usize = 4096;
 /// Columns of a panel of the dual.

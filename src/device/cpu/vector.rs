@@ -68,6 +68,12 @@ pub unsafe trait Vector: Copy + 'static {
     /// Sum of the lanes.
     unsafe fn sum(x: Self::F) -> f32;
 
+    /// Asks for the cache line at `p`, which need not be valid memory; nothing where the target has no such hint.
+    #[inline(always)]
+    unsafe fn prefetch<T>(p: *const T) {
+        let _ = p;
+    }
+
     /// Zero.
     unsafe fn zero_i() -> Self::I;
     /// 2 LANES i16.
@@ -229,6 +235,10 @@ mod x86 {
             }
         }
         #[inline(always)]
+        unsafe fn prefetch<T>(p: *const T) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        }
+        #[inline(always)]
         unsafe fn zero_i() -> __m256i {
             unsafe { _mm256_setzero_si256() }
         }
@@ -296,6 +306,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn sum(x: __m512) -> f32 {
             unsafe { _mm512_reduce_add_ps(x) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch<T>(p: *const T) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
         }
         #[inline(always)]
         unsafe fn zero_i() -> __m512i {

@@ -1,0 +1,70 @@
+//! `gradrace report`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::error::{Error, Result};
+use crate::record::read::read;
+use crate::report;
+
+use super::output::{End, print, tell};
+
+/// Where runs leave their results when no folder is named.
+pub const LOCAL: &str = "results/local";
+
+/// Make one self-contained page from any number of results folders and record files.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Results folders and records.jsonl files, of any number of machines; by default the newest in results/local
+    #[arg(value_name = "DIR|FILE")]
+    paths: Vec<PathBuf>,
+    /// The page
+    #[arg(short, long, value_name = "OUT.html", default_value = "report.html")]
+    output: PathBuf,
+}
+
+impl Report {
+    /// Reads and writes.
+    ///
+    /// # Errors
+    /// `Input` when there is nothing to read, or the page cannot be written.
+    pub fn run(mut self) -> Result<End> {
+        if self.paths.is_empty() {
+            self.paths.push(newest(Path::new(LOCAL))?);
+        }
+        let results = read(&self.paths)?;
+        if results.records.is_empty() {
+            let what = "no records in what was given: give the folder of a finished race";
+            return Err(Error::input(what));
+        }
+        results
+            .notes
+            .iter()
+            .for_each(|note| tell(&format!("note: {note}")));
+        let page = report::Report::new(&results.records, &results.machines, &results.components)?;
+        std::fs::write(&self.output, report::page::render(&page)).map_err(|e| {
+            let place = self.output.display();
+            Error::input(format!(
+                "cannot write {place}: {e}: choose another place with -o"
+            ))
+        })?;
+        print(&format!("{}\n", self.output.display()))?;
+        Ok(End::Good)
+    }
+}
+
+/// The folder in `parent` whose name (a time stamp) is last.
+fn newest(parent: &Path) -> Result<PathBuf> {
+    let folders = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let last = folders
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .max();
+    last.ok_or_else(|| {
+        let place = parent.display();
+        Error::input(format!(
+            "no results in {place}: give a results folder, or race first"
+        ))
+    })
+}

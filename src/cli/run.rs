@@ -1,0 +1,305 @@
+//! `gradrace run`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+
+use crate::data::Request;
+use crate::error::{Error, Result};
+use crate::race::axes::{Axes, Entry, Words};
+use crate::race::runner::Race;
+use crate::race::suite::{self, Suite};
+use crate::record::read::read;
+use crate::report::{self, table};
+
+use super::output::{End, print, tell};
+use super::progress::Bar;
+use super::report::LOCAL;
+
+/// Race a suite, or the cases that the flags describe.
+///
+/// Every flag of a case takes a comma-separated list, crossed with the others; with a suite the flags narrow it. A race
+/// leaves records.jsonl, machine.json, report.html and charts in its folder.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Suite by name (quick, seed, gradients) or path of a TOML file; flags then narrow it
+    suite: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
+    /// Where mnist is looked for first
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// File with one label a row
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Results folder; by default results/local/<UTC stamp>
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write the components, k x d, largest eigenvalue first; needs exactly one case
+    #[arg(long, value_name = "FILE.npy", conflicts_with = "resume")]
+    save_components: Option<PathBuf>,
+    /// Print the ids of the cases and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Leave out cases that the folder has already, measured by this program version
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// What is printed at the end
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// No progress bar
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What is printed at the end of a race.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for the terminal.
+    Table,
+    /// The records, as a JSON array.
+    Json,
+}
+
+/// Flags that describe cases: lists that are crossed.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Cases")]
+struct Flags {
+    /// pca
+    #[arg(long, value_name = "LIST")]
+    problem: Option<String>,
+    /// mnist, digits[:n=60000,seed=1], spectrum[:n=..,d=..,decay=..], or a path; default mnist, else digits
+    #[arg(long, value_name = "LIST")]
+    data: Option<String>,
+    /// deflation, subspace, direct; default deflation
+    #[arg(long, value_name = "LIST")]
+    method: Option<String>,
+    /// samples, covariance; default samples
+    #[arg(long, value_name = "LIST")]
+    operator: Option<String>,
+    /// sgd, momentum, nesterov, adagrad, rmsprop, adam; default sgd
+    #[arg(long, value_name = "LIST")]
+    optimizer: Option<String>,
+    /// plain, projected; default plain for sgd, projected for the others
+    #[arg(long, value_name = "LIST")]
+    gradient: Option<String>,
+    /// all, cpu; default all
+    #[arg(long, value_name = "LIST")]
+    device: Option<String>,
+    /// Threads of the cpu: numbers, or all; default all
+    #[arg(long, value_name = "LIST")]
+    threads: Option<String>,
+    /// Number of components k; default 10
+    #[arg(long, value_name = "LIST")]
+    components: Option<String>,
+    /// full, or rows of a mini-batch; default full
+    #[arg(long, value_name = "LIST")]
+    batch: Option<String>,
+    /// Passes over the samples in mini-batches; default 20
+    #[arg(long, value_name = "LIST")]
+    epochs: Option<String>,
+    /// auto, or a rate in units of 1 / lambda; default auto
+    #[arg(long, value_name = "LIST")]
+    learning_rate: Option<String>,
+    /// The methods' own stopping tolerance; default 1e-6
+    #[arg(long, value_name = "LIST")]
+    tolerance: Option<String>,
+    /// Sine of the largest principal angle that counts as reached; default 1e-3 (mini-batches 5e-2)
+    #[arg(long, value_name = "LIST")]
+    target: Option<String>,
+    /// Iterations per component; default 20000
+    #[arg(long, value_name = "LIST")]
+    max_iterations: Option<String>,
+    /// Seconds of solving; default 120
+    #[arg(long, value_name = "LIST")]
+    time_limit: Option<String>,
+    /// Repeats; by default until the noise is low, or stable, or 2 s are spent
+    #[arg(long, value_name = "N")]
+    repeats: Option<String>,
+    /// Seed of start vectors and batches; default 1
+    #[arg(long, value_name = "LIST")]
+    seed: Option<String>,
+    /// f32, f64, tf32; default what the method has
+    #[arg(long, value_name = "LIST")]
+    precision: Option<String>,
+}
+
+impl Flags {
+    fn axes(&self) -> Result<Axes> {
+        let list = |flag: &Option<String>| flag.as_deref().map(Words::split).unwrap_or_default();
+        let data = self.data.as_deref().map(Words::split_data).transpose()?;
+        Ok(Axes {
+            problem: list(&self.problem),
+            data: data.unwrap_or_default(),
+            method: list(&self.method),
+            operator: list(&self.operator),
+            optimizer: list(&self.optimizer),
+            gradient: list(&self.gradient),
+            device: list(&self.device),
+            threads: list(&self.threads),
+            components: list(&self.components),
+            batch: list(&self.batch),
+            epochs: list(&self.epochs),
+            learning_rate: list(&self.learning_rate),
+            tolerance: list(&self.tolerance),
+            target: list(&self.target),
+            max_iterations: list(&self.max_iterations),
+            time_limit: list(&self.time_limit),
+            repeats: list(&self.repeats),
+            seed: list(&self.seed),
+            precision: list(&self.precision),
+        })
+    }
+}
+
+impl Run {
+    /// Races, writes the report, prints the table.
+    ///
+    /// # Errors
+    /// `Input` for bad usage and bad input, before anything is written.
+    pub fn run(self) -> Result<End> {
+        let entries = self.entries()?;
+        if let Some(path) = &self.save_components {
+            check_save(path, entries.len())?;
+        }
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| Path::new(LOCAL).join(stamp(now_s())));
+        let race = Race {
+            entries,
+            request: Request {
+                spec: String::new(),
+                data_dir: self.data_dir,
+                labels: self.labels,
+                quiet: self.quiet,
+            },
+            out: out.clone(),
+            resume: self.resume,
+            save_components: self.save_components,
+        };
+        if self.dry_run {
+            let (ids, word) = race.ids()?;
+            if let Some(word) = word {
+                tell(&format!("note: {word}"));
+            }
+            let count = format!("{} cases\n", ids.len());
+            print(&(ids.into_iter().map(|id| id + "\n").collect::<String>() + &count))?;
+            return Ok(End::Good);
+        }
+        let interrupted = listen()?;
+        let mut bar = Bar::new(self.quiet);
+        let summary = race.run(&interrupted, &mut bar);
+        bar.finish();
+        let summary = summary?;
+        // Ctrl-C may have come before there was a folder.
+        if out.is_dir() {
+            let results = read(&[out.clone()])?;
+            report::write(
+                &results.records,
+                &results.machines,
+                &results.components,
+                &out,
+            )?;
+        }
+        match self.format {
+            Format::Table if summary.records.is_empty() => {}
+            Format::Table => print(&table::terminal(
+                &summary.records,
+                table::Style::of_stdout(),
+            ))?,
+            Format::Json => print(&table::json(&summary.records))?,
+        }
+        if !self.quiet && out.is_dir() {
+            tell(&format!("report: {}", out.join("report.html").display()));
+        }
+        Ok(match (summary.interrupted, summary.failed()) {
+            (true, _) => End::Interrupted,
+            (false, true) => End::CheckFailed,
+            (false, false) => End::Good,
+        })
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>> {
+        let flags = self.flags.axes()?;
+        match &self.suite {
+            Some(name) => Suite::find(name)?.entries(&flags),
+            None if flags.describe_cases() => flags.entries(true),
+            None => Suite::find(suite::DEFAULT)?.entries(&flags),
+        }
+    }
+}
+
+/// A flag that the first Ctrl-C sets; the second ends the program at once.
+fn listen() -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(End::Interrupted.code().into());
+        }
+        tell("stopping after the current step; Ctrl-C again stops at once");
+    })
+    .map_err(|e| Error::failed(format!("cannot listen for Ctrl-C: {e}")))?;
+    Ok(interrupted)
+}
+
+fn check_save(path: &Path, cases: usize) -> Result<()> {
+    if cases != 1 {
+        return Err(Error::input(format!(
+            "--save-components needs exactly one case and here are {cases}: narrow them, --dry-run lists them"
+        )));
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if path.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
+        let place = path.display();
+        return Err(Error::input(format!(
+            "--save-components {place}: not a file in a folder that is there: choose another"
+        )));
+    }
+    Ok(())
+}
+
+fn now_s() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// Seconds since 1970 as `20261123T211500Z`: names that sort by time and suit every file system. The calendar is
+/// Hinnant's (days from civil), in years that begin in March.
+fn stamp(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = 400 * era + year + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_the_time_in_utc() {
+        // date -u -d @N
+        for (seconds, text) in [
+            (0, "19700101T000000Z"),
+            (951_782_400, "20000229T000000Z"),
+            (1_709_251_199, "20240229T235959Z"),
+            (1_767_225_600, "20260101T000000Z"),
+        ] {
+            assert_eq!(stamp(seconds), text);
+        }
+    }
+}

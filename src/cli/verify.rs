@@ -1,0 +1,116 @@
+//! `gradrace verify`.
+
+use clap::Args;
+
+use crate::conformance::{self, Check, Verdict, methods};
+use crate::device::cpu::{Cpu, Isa};
+use crate::error::Result;
+use crate::race::device;
+use crate::race::name::Named;
+
+use super::output::{End, print};
+
+/// Seed of the numbers that the kernels are fed.
+const SEED: u64 = 1;
+
+/// Check kernels and methods against their f64 references on every device found.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// List the checks that pass, too
+    #[arg(long)]
+    all: bool,
+}
+
+/// Checks by how they ended.
+#[derive(Default)]
+struct Counts {
+    pass: usize,
+    skip: usize,
+    fail: usize,
+}
+
+impl Verify {
+    /// Runs the checks and prints them. `GRADRACE_REQUIRE=cuda,wgpu` makes the absence of those devices a failure.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn run(self) -> Result<End> {
+        let mut total = Counts::default();
+        let cores = device::cores();
+        let mut threads = vec![1, cores];
+        threads.dedup();
+        for isa in Isa::available() {
+            for &threads in &threads {
+                let title = format!("cpu@{threads} {}", isa.name());
+                match Cpu::open_with(threads, isa) {
+                    Ok(mut cpu) => {
+                        let mut checks = Vec::new();
+                        conformance::run(&mut cpu, SEED, &mut |check| checks.push(check.clone()));
+                        methods::run(&mut cpu, &mut |check| checks.push(check.clone()))?;
+                        self.print(&title, &checks, &mut total)?;
+                    }
+                    Err(missing) => {
+                        total.fail += 1;
+                        print(&format!(
+                            "{title}: fail: {}: {}\n",
+                            missing.why, missing.remedy
+                        ))?;
+                    }
+                }
+            }
+        }
+        let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
+        for (spec, missing) in device::absent() {
+            let must = required
+                .split(',')
+                .any(|kind| kind.trim() == spec.kind.name());
+            let word = if must { "fail" } else { "skip" };
+            *(if must {
+                &mut total.fail
+            } else {
+                &mut total.skip
+            }) += 1;
+            print(&format!(
+                "{spec}: {word}: {}: {}\n",
+                missing.why, missing.remedy
+            ))?;
+        }
+        let Counts { pass, skip, fail } = total;
+        print(&format!("{pass} pass, {skip} skip, {fail} fail\n"))?;
+        Ok(if fail == 0 {
+            End::Good
+        } else {
+            End::CheckFailed
+        })
+    }
+
+    fn print(&self, title: &str, checks: &[Check], total: &mut Counts) -> Result<()> {
+        let mut counts = Counts::default();
+        let mut lines = String::new();
+        for check in checks {
+            match &check.verdict {
+                Verdict::Pass => {
+                    counts.pass += 1;
+                    if self.all {
+                        lines += &format!("  pass  {}  {:.1e}\n", check.name, check.error);
+                    }
+                }
+                Verdict::Skip(why) => {
+                    counts.skip += 1;
+                    lines += &format!("  skip  {}: {why}\n", check.name);
+                }
+                Verdict::Fail(what) => {
+                    counts.fail += 1;
+                    lines += &format!("  FAIL  {}: {what}\n", check.name);
+                }
+            }
+        }
+        let Counts { pass, skip, fail } = counts;
+        total.pass += pass;
+        total.skip += skip;
+        total.fail += fail;
+        print(&format!(
+            "{title}: {pass} pass, {skip} skip, {fail} fail\n{lines}"
+        ))
+    }
+}

@@ -1,0 +1,462 @@
+//! Lists that are crossed into cases: what the flags and the blocks of a suite have in common.
+
+use serde::Deserialize;
+
+use crate::data::{Spec, split_list};
+use crate::error::{Error, Result};
+
+use super::case::{Case, DeviceSpec, Source, Threads};
+use super::device;
+use super::name::{Kind, Named, unknown};
+
+/// A list of words, empty where none was given. A suite may write one value for a list of one, and numbers as numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Value")]
+pub struct Words(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    One(Scalar),
+    Many(Vec<Scalar>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Whole(i64),
+    Real(f64),
+}
+
+impl From<Value> for Words {
+    fn from(value: Value) -> Self {
+        let word = |scalar| match scalar {
+            Scalar::Text(text) => text,
+            Scalar::Whole(number) => number.to_string(),
+            Scalar::Real(number) => number.to_string(),
+        };
+        Self(match value {
+            Value::One(scalar) => vec![word(scalar)],
+            Value::Many(scalars) => scalars.into_iter().map(word).collect(),
+        })
+    }
+}
+
+impl Words {
+    /// The pieces of a comma-separated list.
+    pub fn split(text: &str) -> Self {
+        Self(
+            text.split(',')
+                .map(|piece| piece.trim().to_string())
+                .collect(),
+        )
+    }
+
+    /// The specs of a `--data` list, in which `key=value` continues the spec before it.
+    ///
+    /// # Errors
+    /// `Input` when a piece is empty or continues nothing.
+    pub fn split_data(text: &str) -> Result<Self> {
+        split_list(text).map(Self)
+    }
+
+    /// Whether none was given.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One list a parameter; an empty one takes the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // Each is the flag of that name.
+pub struct Axes {
+    pub problem: Words,
+    pub data: Words,
+    pub method: Words,
+    pub operator: Words,
+    pub optimizer: Words,
+    pub gradient: Words,
+    pub device: Words,
+    pub threads: Words,
+    pub components: Words,
+    pub batch: Words,
+    pub epochs: Words,
+    pub learning_rate: Words,
+    pub tolerance: Words,
+    pub target: Words,
+    pub max_iterations: Words,
+    pub time_limit: Words,
+    pub repeats: Words,
+    pub seed: Words,
+    pub precision: Words,
+}
+
+/// A case with how it is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The case, settled.
+    pub case: Case,
+    /// Repeats; `None` goes on until the noise is low, or stable, or the time is up.
+    pub repeats: Option<usize>,
+    /// Whether the device was asked for by name: then its absence is an error.
+    pub named: bool,
+}
+
+impl Axes {
+    /// Whether these flags describe cases of their own, rather than narrow a suite to a device or a measuring time.
+    pub fn describe_cases(&self) -> bool {
+        let kept = Self {
+            device: Words::default(),
+            threads: Words::default(),
+            repeats: Words::default(),
+            time_limit: Words::default(),
+            ..self.clone()
+        };
+        kept != Self::default()
+    }
+
+    /// A block of a suite under these flags: choices that the block makes itself are narrowed to those that the flags
+    /// name, everything else that the flags say holds instead. `None` when no choice is left.
+    pub fn narrow(&self, block: &Self) -> Option<Self> {
+        let over = |flag: &Words, own: &Words| if flag.is_empty() { own } else { flag }.clone();
+        let keep = |flag: &Words, own: &Words| {
+            if flag.is_empty() || own.is_empty() {
+                return Some(over(flag, own));
+            }
+            let both: Vec<_> = own
+                .0
+                .iter()
+                .filter(|word| flag.0.contains(word))
+                .cloned()
+                .collect();
+            (!both.is_empty()).then_some(Words(both))
+        };
+        Some(Self {
+            problem: keep(&self.problem, &block.problem)?,
+            method: keep(&self.method, &block.method)?,
+            operator: keep(&self.operator, &block.operator)?,
+            optimizer: keep(&self.optimizer, &block.optimizer)?,
+            gradient: keep(&self.gradient, &block.gradient)?,
+            data: over(&self.data, &block.data),
+            device: over(&self.device, &block.device),
+            threads: over(&self.threads, &block.threads),
+            components: over(&self.components, &block.components),
+            batch: over(&self.batch, &block.batch),
+            epochs: over(&self.epochs, &block.epochs),
+            learning_rate: over(&self.learning_rate, &block.learning_rate),
+            tolerance: over(&self.tolerance, &block.tolerance),
+            target: over(&self.target, &block.target),
+            max_iterations: over(&self.max_iterations, &block.max_iterations),
+            time_limit: over(&self.time_limit, &block.time_limit),
+            repeats: over(&self.repeats, &block.repeats),
+            seed: over(&self.seed, &block.seed),
+            precision: over(&self.precision, &block.precision),
+        })
+    }
+
+    /// Every case of the crossed lists, once, in the order of the lists. `named`: whether the devices and their threads
+    /// come from the command line, where a device that is not there is an error.
+    ///
+    /// # Errors
+    /// `Input` for an unknown name or a value that a parameter cannot have.
+    pub fn entries(&self, named: bool) -> Result<Vec<Entry>> {
+        for problem in &self.problem.0 {
+            match problem.as_str() {
+                "pca" => {}
+                "mlp" => {
+                    let what = "problem mlp: this version races pca only; write --problem pca";
+                    return Err(Error::input(what));
+                }
+                other => return Err(unknown("problem", other, &["pca"])),
+            }
+        }
+        let repeats = match self.repeats.0.as_slice() {
+            [] => None,
+            [one] => Some(whole("repeats", one)?),
+            _ => return Err(Error::input("repeats takes one number for all cases")),
+        };
+        let mut cases = vec![Case::default()];
+        // Equal specs become equal words; a path stays as it is, to be opened.
+        let source = |text: &str| {
+            Ok(Source::Spec(match Spec::parse(text)? {
+                Spec::Path(_) => text.to_string(),
+                spec => spec.to_string(),
+            }))
+        };
+        cross(&mut cases, &self.data, source, |c, x| c.source = x)?;
+        cross(&mut cases, &self.method, Named::parse, |c, x| c.method = x)?;
+        cross(&mut cases, &self.operator, Named::parse, |c, x| {
+            c.operator = Some(x)
+        })?;
+        cross(&mut cases, &self.batch, batch, |c, x| c.batch = x)?;
+        cross(&mut cases, &self.optimizer, Named::parse, |c, x| {
+            c.optimizer = Some(x)
+        })?;
+        cross(&mut cases, &self.gradient, Named::parse, |c, x| {
+            c.gradient = Some(x)
+        })?;
+        cross(&mut cases, &self.learning_rate, rate, |c, x| {
+            c.learning_rate = x
+        })?;
+        let k = |text: &str| whole("components", text);
+        cross(&mut cases, &self.components, k, |c, x| c.components = x)?;
+        cross(&mut cases, &self.precision, Named::parse, |c, x| {
+            c.precision = Some(x)
+        })?;
+        let target = |text: &str| positive("target", text);
+        cross(&mut cases, &self.target, target, |c, x| c.target = Some(x))?;
+        let tolerance = |text: &str| positive("tolerance", text);
+        cross(&mut cases, &self.tolerance, tolerance, |c, x| {
+            c.tolerance = x
+        })?;
+        let iterations = |text: &str| whole("max-iterations", text).map(|x| x as u64);
+        cross(&mut cases, &self.max_iterations, iterations, |c, x| {
+            c.max_iterations = x
+        })?;
+        let limit = |text: &str| positive("time-limit", text);
+        cross(&mut cases, &self.time_limit, limit, |c, x| {
+            c.time_limit_s = x
+        })?;
+        let epochs = |text: &str| whole("epochs", text).map(|x| x as u64);
+        cross(&mut cases, &self.epochs, epochs, |c, x| c.epochs = x)?;
+        cross(&mut cases, &self.seed, seed, |c, x| c.seed = x)?;
+
+        let mut entries: Vec<Entry> = Vec::new();
+        let devices = self.devices()?;
+        for case in cases {
+            for (device, by_name) in &devices {
+                let case = Case {
+                    device: *device,
+                    ..case.clone()
+                }
+                .settled();
+                let named = named && *by_name;
+                if entries.iter().all(|entry| entry.case != case) {
+                    entries.push(Entry {
+                        case,
+                        repeats,
+                        named,
+                    });
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Devices crossed with threads, and whether each was named rather than found.
+    fn devices(&self) -> Result<Vec<(DeviceSpec, bool)>> {
+        let mut threads = vec![];
+        for text in &self.threads.0 {
+            threads.push(match text.as_str() {
+                "all" => Threads::All,
+                text => Threads::Count(whole("threads", text).map_err(|_| {
+                    Error::input(format!(
+                        "threads `{text}`: give `all` or a whole number from 1"
+                    ))
+                })?),
+            });
+        }
+        let mut specs = vec![];
+        for text in &self.device.0 {
+            match text.as_str() {
+                "all" => specs.extend(device::present().into_iter().map(|spec| (spec, false))),
+                text => specs.push((DeviceSpec::parse(text)?, true)),
+            }
+        }
+        if specs.is_empty() {
+            specs.extend(device::present().into_iter().map(|spec| (spec, false)));
+        }
+        let crossed = specs.into_iter().flat_map(|(spec, named)| match spec.kind {
+            Kind::Cpu if !threads.is_empty() => threads
+                .iter()
+                .map(|&threads| {
+                    (
+                        DeviceSpec { threads, ..spec },
+                        named || threads != Threads::All,
+                    )
+                })
+                .collect(),
+            _ => vec![(spec, named)],
+        });
+        Ok(crossed.collect())
+    }
+}
+
+/// Crosses the cases with a list: each case once a value, in the order of the list.
+fn cross<T: Clone>(
+    cases: &mut Vec<Case>,
+    words: &Words,
+    parse: impl Fn(&str) -> Result<T>,
+    set: impl Fn(&mut Case, T),
+) -> Result<()> {
+    let values = words
+        .0
+        .iter()
+        .map(|word| parse(word))
+        .collect::<Result<Vec<T>>>()?;
+    if !values.is_empty() {
+        let crossed = std::mem::take(cases).into_iter().flat_map(|case| {
+            values
+                .iter()
+                .map(|value| {
+                    let mut case = case.clone();
+                    set(&mut case, value.clone());
+                    case
+                })
+                .collect::<Vec<_>>()
+        });
+        *cases = crossed.collect();
+    }
+    Ok(())
+}
+
+fn whole(what: &str, text: &str) -> Result<usize> {
+    text.parse()
+        .ok()
+        .filter(|value| (1..=1 << 24).contains(value))
+        .ok_or_else(|| {
+            Error::input(format!(
+                "{what} `{text}`: give a whole number from 1 to 2^24"
+            ))
+        })
+}
+
+fn positive(what: &str, text: &str) -> Result<f64> {
+    text.parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite() && *value > 0.0)
+        .ok_or_else(|| Error::input(format!("{what} `{text}`: give a number above 0")))
+}
+
+fn rate(text: &str) -> Result<Option<f64>> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    positive("learning-rate", text).map(Some).map_err(|_| {
+        Error::input(format!(
+            "learning-rate `{text}`: give `auto` or a number above 0"
+        ))
+    })
+}
+
+fn batch(text: &str) -> Result<Option<usize>> {
+    if text == "full" {
+        return Ok(None);
+    }
+    whole("batch", text).map(Some).map_err(|_| {
+        Error::input(format!(
+            "batch `{text}`: give `full` or a number of rows from 1"
+        ))
+    })
+}
+
+fn seed(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| {
+        Error::input(format!(
+            "seed `{text}`: give a whole number from 0 to 2^64 - 1"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(axes: &Axes) -> Vec<String> {
+        axes.entries(true)
+            .unwrap()
+            .iter()
+            .map(|entry| entry.case.id("x"))
+            .collect()
+    }
+
+    #[test]
+    fn lists_are_crossed_and_equal_cases_are_one() {
+        let axes = Axes {
+            method: Words::split("deflation,direct"),
+            optimizer: Words::split("sgd,adam"),
+            threads: Words::split("1,all"),
+            ..Axes::default()
+        };
+        let ids = ids(&axes);
+        assert_eq!(ids.len(), 6, "{ids:?}");
+        assert_eq!(ids[0], "pca/x/deflation/samples/sgd/k10/cpu@1/f32");
+        assert_eq!(ids[5], "pca/x/direct/k10/cpu/f64");
+    }
+
+    #[test]
+    fn flags_narrow_the_choices_of_a_block_and_replace_the_rest() {
+        let block = Axes {
+            method: Words::split("deflation,subspace"),
+            optimizer: Words::split("sgd,adam,momentum"),
+            components: Words::split("10"),
+            ..Axes::default()
+        };
+        let flags = Axes {
+            method: Words::split("subspace,direct"),
+            components: Words::split("3"),
+            gradient: Words::split("plain"),
+            ..Axes::default()
+        };
+        let narrowed = flags.narrow(&block).unwrap();
+        assert_eq!(narrowed.method, Words::split("subspace"));
+        assert_eq!(narrowed.optimizer, block.optimizer);
+        assert_eq!(narrowed.components, Words::split("3"));
+        assert_eq!(narrowed.gradient, Words::split("plain"));
+        let flags = Axes {
+            optimizer: Words::split("rmsprop"),
+            ..Axes::default()
+        };
+        assert_eq!(flags.narrow(&block), None);
+    }
+
+    #[test]
+    fn a_device_is_named_when_it_or_its_threads_are() {
+        let named = |device: &str, threads: &str| {
+            let list = |text| {
+                if text == "" {
+                    Words::default()
+                } else {
+                    Words::split(text)
+                }
+            };
+            let axes = Axes {
+                device: list(device),
+                threads: list(threads),
+                ..Axes::default()
+            };
+            axes.entries(true)
+                .unwrap()
+                .iter()
+                .map(|entry| entry.named)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(named("", ""), [false]);
+        assert_eq!(named("all", "1,all"), [true, false]);
+        assert_eq!(named("cpu,cuda:0", ""), [true, true]);
+    }
+
+    #[test]
+    fn a_value_that_a_parameter_cannot_have_is_refused_in_one_line() {
+        let one = |set: fn(&mut Axes, Words), text: &str| {
+            let mut axes = Axes::default();
+            set(&mut axes, Words::split(text));
+            let error = axes.entries(true).expect_err(text).to_string();
+            assert_eq!(error.lines().count(), 1);
+            error
+        };
+        assert!(one(|a, w| a.components = w, "0").contains("components `0`"));
+        assert!(one(|a, w| a.components = w, "3,,4").contains("components ``"));
+        assert!(one(|a, w| a.learning_rate = w, "fast").contains("auto"));
+        assert!(one(|a, w| a.target = w, "-1").contains("above 0"));
+        assert!(one(|a, w| a.tolerance = w, "nan").contains("above 0"));
+        assert!(one(|a, w| a.batch = w, "0").contains("full"));
+        assert!(one(|a, w| a.threads = w, "0").contains("all"));
+        assert!(one(|a, w| a.seed = w, "-1").contains("seed"));
+        assert!(one(|a, w| a.repeats = w, "1,2").contains("one number"));
+        assert!(one(|a, w| a.problem = w, "mlp").contains("pca only"));
+        assert!(one(|a, w| a.optimizer = w, "momentun").contains("did you mean momentum?"));
+    }
+}

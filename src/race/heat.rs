@@ -1,0 +1,283 @@
+//! A heat: one case on each of its devices, warmed up, then repeated in turn.
+//!
+//! The first solve on a device draws the curve (errors off the clock) and warms up; a short one is followed by more
+//! warm-up on the same path. The repeats that count are then interleaved over the devices in a seeded order, so that a
+//! machine that slows down slows all alike. A solve gives the same bits each time: that is checked, and it is why later
+//! repeats need no evaluation. A first solve that takes all the time there is for repeats is the only one, and counts.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::{Error, Result};
+use crate::pca::{Ended, Outcome, Plan};
+use crate::record::CurvePoint;
+use crate::record::statistics::{Stop, Stopped};
+
+use super::case::Case;
+use super::clock::{Schedule, timed};
+use super::lane::Lane;
+use super::observer::{Observer, Seen, Task};
+
+/// Seconds of warm-up before the repeats of a short case.
+const WARM_UP_S: f64 = 0.1;
+/// Seconds for the repeats of a case where no number of them was asked for.
+const REPEAT_S: f64 = 2.0;
+
+/// What a heat is told.
+pub struct Setting<'a> {
+    /// Errors of a snapshot (rows x order) of this case.
+    pub evaluate: &'a dyn Fn(&Case, &[f32], usize) -> Option<(f64, f64)>,
+    /// Set by Ctrl-C.
+    pub interrupted: &'a AtomicBool,
+    /// Repeats asked for.
+    pub repeats: Option<usize>,
+    /// Hears that an entrant (its place in the list) begins.
+    pub announce: &'a dyn Fn(usize),
+    /// Hears the iteration and the error of the first solve, now and then.
+    pub tell: &'a dyn Fn(u64, f64),
+}
+
+/// One device's part in a heat.
+pub struct Entrant<'a> {
+    /// The case on this device.
+    pub case: &'a Case,
+    /// The device.
+    pub lane: Box<dyn Lane + 'a>,
+}
+
+/// What was measured on one device.
+#[derive(Debug)]
+pub struct Measured {
+    /// The answer.
+    pub outcome: Outcome,
+    /// Seconds to prepare the plan.
+    pub prepare_s: f64,
+    /// Seconds of each repeat.
+    pub solve_s: Vec<f64>,
+    /// Seconds to the target in each repeat; empty when the curve never meets it.
+    pub to_target_s: Vec<f64>,
+    /// The curve, with the times of the first repeat.
+    pub curve: Vec<CurvePoint>,
+    /// Why repeating stopped.
+    pub stopped: Stopped,
+    /// Whether the only solve was its own warm-up.
+    pub cold: bool,
+    /// What was other in a later repeat.
+    pub changed: Option<String>,
+}
+
+/// A device on which the first solve is done.
+struct Runner<'a> {
+    entrant: Entrant<'a>,
+    outcome: Outcome,
+    prepare_s: f64,
+    /// The curve as it was drawn.
+    drawn: Seen,
+    /// Times at the looks of the curve and in all, one a repeat.
+    repeats: Vec<Seen>,
+    solve_s: Vec<f64>,
+    stop: Stop,
+    spent_s: f64,
+    stopped: Option<Stopped>,
+    cold: bool,
+    changed: Option<String>,
+}
+
+/// Runs a heat: one result a device, in the order of the entrants; `None` when Ctrl-C came before the end.
+pub fn run(entrants: Vec<Entrant<'_>>, setting: &Setting<'_>) -> Option<Vec<Result<Measured>>> {
+    let seed = entrants.first().map_or(0, |entrant| entrant.case.seed);
+    let mut runners: Vec<Result<Runner<'_>>> = Vec::new();
+    for (place, entrant) in entrants.into_iter().enumerate() {
+        (setting.announce)(place);
+        runners.push(Runner::start(entrant, setting));
+        if setting.interrupted.load(Ordering::Relaxed) {
+            return None;
+        }
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    loop {
+        let going = |runner: &Result<Runner<'_>>| matches!(runner, Ok(r) if r.stopped.is_none());
+        let mut places: Vec<usize> = (0..runners.len()).filter(|&i| going(&runners[i])).collect();
+        if places.is_empty() {
+            break;
+        }
+        places.shuffle(&mut random);
+        for place in places {
+            if let Ok(runner) = &mut runners[place]
+                && let Err(error) = runner.repeat(setting)
+            {
+                runners[place] = Err(error);
+            }
+            if setting.interrupted.load(Ordering::Relaxed) {
+                return None;
+            }
+        }
+    }
+    Some(
+        runners
+            .into_iter()
+            .map(|runner| runner.map(Runner::finish))
+            .collect(),
+    )
+}
+
+/// Calls into a lane; a panic there is a failed case, not the end of the race.
+pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(Error::failed(format!(
+            "the program panicked: {}",
+            text.replace('\n', " ")
+        )))
+    })
+}
+
+impl<'a> Runner<'a> {
+    /// Prepares the plan, solves once with the curve drawn, and warms up.
+    fn start(entrant: Entrant<'a>, setting: &Setting<'_>) -> Result<Self> {
+        let Entrant { case, mut lane } = entrant;
+        let plan: Plan = case.plan()?;
+        let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&plan)));
+        prepared?;
+        let one_by_one = case.method == crate::pca::Method::Deflation;
+        let mut evaluate =
+            |snapshot: &[f32], order: usize| (setting.evaluate)(case, snapshot, order);
+        let mut tell = |iteration, error| (setting.tell)(iteration, error);
+        let task = Task::Draw {
+            schedule: Schedule::new(if one_by_one { case.components } else { 1 }),
+            evaluate: &mut evaluate,
+            tell: &mut tell,
+        };
+        let observer = Observer::new(task, case.time_limit_s, setting.interrupted);
+        let (outcome, drawn) = observer.time(|watch| guarded(|| lane.solve(watch)))?;
+
+        let stop = setting
+            .repeats
+            .map_or_else(|| Stop::adaptive(REPEAT_S), Stop::exactly);
+        let long = drawn.solve_s >= REPEAT_S && setting.repeats.is_none_or(|repeats| repeats == 1);
+        let mut runner = Self {
+            entrant: Entrant { case, lane },
+            outcome,
+            prepare_s,
+            repeats: Vec::new(),
+            solve_s: Vec::new(),
+            stop,
+            spent_s: 0.0,
+            stopped: None,
+            cold: false,
+            changed: None,
+            drawn,
+        };
+        let over = runner.drawn.out_of_time || runner.outcome.ended == Ended::Diverged;
+        if long || over {
+            runner.cold = true;
+            runner.count(runner.drawn.clone());
+            if over {
+                runner.stopped = runner.stopped.or(Some(Stopped::TimeUp));
+            }
+            return Ok(runner);
+        }
+        let mut warm_s = runner.drawn.solve_s;
+        while warm_s < WARM_UP_S && !setting.interrupted.load(Ordering::Relaxed) {
+            warm_s += runner.solve(setting)?.1.solve_s;
+        }
+        Ok(runner)
+    }
+
+    /// One more solve, timed at the looks of the curve.
+    fn solve(&mut self, setting: &Setting<'_>) -> Result<(Outcome, Seen)> {
+        let task = Task::Time(&self.drawn.looks);
+        let observer = Observer::new(task, self.entrant.case.time_limit_s, setting.interrupted);
+        observer.time(|watch| guarded(|| self.entrant.lane.solve(watch)))
+    }
+
+    /// One repeat that counts.
+    fn repeat(&mut self, setting: &Setting<'_>) -> Result<()> {
+        let ((outcome, seen), wall_s) = {
+            let (result, wall_s) = timed(|| self.solve(setting));
+            (result?, wall_s)
+        };
+        if setting.interrupted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.spent_s += wall_s;
+        if seen.out_of_time {
+            // The machine is slower than it was: this repeat stopped earlier, and is no sample of the same work.
+            if self.repeats.is_empty() {
+                self.cold = true;
+                self.count(self.drawn.clone());
+            }
+            self.stopped = Some(Stopped::TimeUp);
+            return Ok(());
+        }
+        if !same_bits(&outcome, &self.outcome) && self.changed.is_none() {
+            let repeat = self.repeats.len() + 1;
+            self.changed = Some(format!(
+                "repeat {repeat} gave other bits than the first solve"
+            ));
+        }
+        self.count(seen);
+        Ok(())
+    }
+
+    fn count(&mut self, seen: Seen) {
+        self.solve_s.push(seen.solve_s);
+        self.repeats.push(seen);
+        self.stopped = self
+            .stop
+            .decide(&self.solve_s, self.spent_s.max(self.solve_s.iter().sum()));
+    }
+
+    fn finish(self) -> Measured {
+        let target = self.entrant.case.target();
+        let met = self
+            .drawn
+            .curve
+            .iter()
+            .position(|point| point.error <= target);
+        let to_target_s = match met {
+            Some(point) => self
+                .repeats
+                .iter()
+                .filter_map(|seen| seen.times_s.get(point).copied())
+                .collect(),
+            None => Vec::new(),
+        };
+        let mut curve = self.drawn.curve;
+        if let Some(first) = self.repeats.first() {
+            for (point, time_s) in curve.iter_mut().zip(&first.times_s) {
+                point.time_s = *time_s;
+            }
+        }
+        Measured {
+            outcome: self.outcome,
+            prepare_s: self.prepare_s,
+            solve_s: self.solve_s,
+            to_target_s,
+            curve,
+            stopped: self.stopped.unwrap_or(Stopped::Repeats),
+            cold: self.cold,
+            changed: self.changed,
+        }
+    }
+}
+
+/// Whether two answers are the same to the last bit.
+fn same_bits(a: &Outcome, b: &Outcome) -> bool {
+    let values = |x: &Outcome| {
+        x.eigenvalues
+            .iter()
+            .map(|x| x.to_bits())
+            .collect::<Vec<_>>()
+    };
+    let vectors = |x: &Outcome| x.components.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    a.iterations == b.iterations && values(a) == values(b) && vectors(a) == vectors(b)
+}

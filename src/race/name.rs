@@ -1,0 +1,155 @@
+//! The words of the command line, of suites and of case ids: one table per enum, one parser.
+
+use crate::error::{Error, Result};
+use crate::optimizer::Rule;
+use crate::pca::{Gradient, Method, OperatorKind};
+
+/// A choice that has a name.
+pub trait Named: Copy + PartialEq + 'static {
+    /// What is chosen, as the command line calls it.
+    const WHAT: &'static str;
+    /// Every choice with its name.
+    const ALL: &'static [(&'static str, Self)];
+
+    /// The name.
+    ///
+    /// # Panics
+    /// When the table lacks the choice: a bug here.
+    fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, value)| *value == self);
+        found.expect("the table holds every choice").0
+    }
+
+    /// The choice of that name.
+    ///
+    /// # Errors
+    /// `Input` with the nearest name and what is accepted.
+    fn parse(text: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text);
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            unknown(
+                Self::WHAT,
+                text,
+                &Self::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            )
+        })
+    }
+}
+
+/// The error for a name that is not known: what is nearest, and what is accepted.
+pub fn unknown(what: &str, text: &str, accepted: &[&str]) -> Error {
+    let hint = match nearest(text, accepted) {
+        Some(near) => format!("did you mean {near}? "),
+        None => String::new(),
+    };
+    Error::input(format!(
+        "unknown {what} `{text}`: {hint}accepted: {}",
+        accepted.join(", ")
+    ))
+}
+
+/// The nearest of `accepted`, when it is near enough to have been meant.
+fn nearest<'a>(text: &str, accepted: &[&'a str]) -> Option<&'a str> {
+    accepted
+        .iter()
+        .map(|name| (strsim::jaro_winkler(text, name), *name))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+impl Named for Method {
+    const WHAT: &'static str = "method";
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("deflation", Self::Deflation),
+        ("subspace", Self::Subspace),
+        ("direct", Self::Direct),
+    ];
+}
+
+impl Named for OperatorKind {
+    const WHAT: &'static str = "operator";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("samples", Self::Samples), ("covariance", Self::Covariance)];
+}
+
+impl Named for Gradient {
+    const WHAT: &'static str = "gradient";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("plain", Self::Plain), ("projected", Self::Projected)];
+}
+
+impl Named for Rule {
+    const WHAT: &'static str = "optimizer";
+    const ALL: &'static [(&'static str, Self)] = &[
+        (Rule::Sgd.name(), Self::Sgd),
+        (Rule::Momentum.name(), Self::Momentum),
+        (Rule::Nesterov.name(), Self::Nesterov),
+        (Rule::Adagrad.name(), Self::Adagrad),
+        (Rule::Rmsprop.name(), Self::Rmsprop),
+        (Rule::Adam.name(), Self::Adam),
+    ];
+}
+
+/// Precision of the arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32-bit floats.
+    F32,
+    /// 64-bit floats.
+    F64,
+    /// Tensor cores on 19-bit inputs.
+    Tf32,
+}
+
+impl Named for Precision {
+    const WHAT: &'static str = "precision";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("f32", Self::F32), ("f64", Self::F64), ("tf32", Self::Tf32)];
+}
+
+/// Kind of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The processor.
+    Cpu,
+    /// NVIDIA, through CUDA.
+    Cuda,
+    /// Any GPU, through wgpu.
+    Wgpu,
+}
+
+impl Named for Kind {
+    const WHAT: &'static str = "device";
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("cpu", Self::Cpu),
+        ("cuda", Self::Cuda),
+        ("wgpu", Self::Wgpu),
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_leads_back_to_its_choice() {
+        for (name, rule) in <Rule as Named>::ALL {
+            assert_eq!((rule.name(), Rule::parse(name).unwrap()), (*name, *rule));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_the_nearest_and_what_is_accepted() {
+        let error = Rule::parse("adm").unwrap_err().to_string();
+        assert!(
+            error.contains("did you mean adam?") && error.contains("rmsprop"),
+            "{error}"
+        );
+        let error = Method::parse("zzz").unwrap_err().to_string();
+        assert!(
+            !error.contains("did you mean") && error.contains("subspace"),
+            "{error}"
+        );
+    }
+}

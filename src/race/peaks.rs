@@ -1,0 +1,149 @@
+//! Peaks of a device, measured in the run that quotes them: stream read and f32 matrix product.
+
+use std::time::Duration;
+
+use crate::device::{Device, Element, Gemm, Launch, Slice};
+use crate::error::Result;
+use crate::kernel::Kernel;
+use crate::record::{Peak, Rate, Work};
+
+use super::clock::timed;
+
+/// Smallest stream, in bytes. It is no larger because the memory that a run takes is itself a result.
+const STREAM_BYTES: usize = 96 << 20;
+/// A stream is this many times as large as the last-level cache that the system tells of.
+const CACHES: usize = 3;
+/// Order of the square matrices that are multiplied: large enough for every BLAS, 12 MB in all.
+const ORDER: usize = 1024;
+/// Time for each of the two, in seconds, after a first run that does not count.
+const TIME_S: f64 = 0.25;
+
+/// Measures both peaks; `label` is the device as in a case id. The best of several runs counts: a peak is what the
+/// device can do, not what it does on average.
+///
+/// # Errors
+/// As the device says.
+pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
+    let limit = usize::try_from(device.info().max_buffer_bytes).unwrap_or(usize::MAX);
+    let bytes = (CACHES * last_level_cache()).max(STREAM_BYTES).min(limit);
+    let row = Kernel::StreamRead.row();
+    let sizes = [bytes / Element::F32.bytes()];
+    let x = device.alloc(Element::F32, sizes[0])?;
+    let out = device.alloc(Element::F32, 1)?;
+    // Written piece by piece: untouched pages would all be one page of zeros, read from the nearest cache.
+    let piece = vec![1.0f32; sizes[0].min(1 << 20)];
+    for start in (0..sizes[0]).step_by(piece.len()) {
+        let len = piece.len().min(sizes[0] - start);
+        device.write(&x, start, Slice::F32(&piece[..len]))?;
+    }
+    let stream_s = best(device, |device| {
+        let buffers = [&x, &out];
+        device.launch(&Launch {
+            kernel: row.kernel,
+            sizes: &sizes,
+            scalars: &[],
+            buffers: &buffers,
+        })
+    })?;
+    drop((x, out));
+
+    let (m, n, k) = (ORDER, ORDER, ORDER);
+    let gemm = Gemm {
+        m,
+        n,
+        k,
+        transpose_a: false,
+        transpose_b: false,
+        alpha: 1.0,
+        beta: 0.0,
+    };
+    let mut matrix = || {
+        let matrix = device.alloc(Element::F32, ORDER * ORDER)?;
+        device.write(&matrix, 0, Slice::F32(&vec![0.5; ORDER * ORDER]))?;
+        Ok(matrix)
+    };
+    let (a, b, c) = (matrix()?, matrix()?, matrix()?);
+    let gemm_s = best(device, |device| device.gemm(&gemm, &a, &b, &c))?;
+    Ok(Peak {
+        device: label,
+        stream_gb_per_s: (row.bytes)(&sizes) / stream_s / 1e9,
+        gemm_gflop_per_s: 2.0 * (ORDER as f64).powi(3) / gemm_s / 1e9,
+    })
+}
+
+/// Shortest time of several runs of `work`, ended synchronised.
+fn best<D: Device>(device: &mut D, mut work: impl FnMut(&mut D) -> Result<()>) -> Result<f64> {
+    let mut run = |device: &mut D| {
+        let (result, seconds) = timed(|| work(device).and_then(|()| device.synchronise()));
+        result.map(|()| seconds.max(Duration::from_nanos(1).as_secs_f64()))
+    };
+    run(device)?;
+    let (mut best, mut spent) = (f64::INFINITY, 0.0);
+    while spent < TIME_S {
+        let seconds = run(device)?;
+        best = best.min(seconds);
+        spent += seconds;
+    }
+    Ok(best)
+}
+
+/// Size in bytes of the last-level cache, as Linux tells it; 0 where nothing is known.
+fn last_level_cache() -> usize {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index3/size");
+    let kib = text
+        .ok()
+        .and_then(|text| text.trim().strip_suffix('K')?.parse::<usize>().ok());
+    kib.unwrap_or(0) << 10
+}
+
+/// The rates of a solve of `solve_s` seconds, with its share of the peak that binds it: the one of which it uses more.
+pub fn rate(work: &Work, solve_s: f64, peak: Option<&Peak>) -> Rate {
+    let gb_per_s = work.bytes / solve_s / 1e9;
+    let gflop_per_s = work.flops / solve_s / 1e9;
+    let binding = peak.map(|peak| {
+        let stream = gb_per_s / peak.stream_gb_per_s;
+        let gemm = gflop_per_s / peak.gemm_gflop_per_s;
+        if gemm > stream {
+            (gemm, "gemm")
+        } else {
+            (stream, "stream")
+        }
+    });
+    Rate {
+        gb_per_s,
+        gflop_per_s,
+        share_of_peak: binding.map(|(share, _)| share),
+        peak: binding.map(|(_, name)| name.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_that_binds_is_the_one_used_more() {
+        let peak = Peak {
+            device: "cpu".into(),
+            stream_gb_per_s: 20.0,
+            gemm_gflop_per_s: 100.0,
+        };
+        let work = |bytes, flops| Work {
+            iterations: 1,
+            passes: 1.0,
+            bytes,
+            flops,
+        };
+        let slow = rate(&work(10e9, 10e9), 1.0, Some(&peak));
+        assert_eq!(
+            (slow.share_of_peak, slow.peak.as_deref()),
+            (Some(0.5), Some("stream"))
+        );
+        let dense = rate(&work(1e9, 90e9), 1.0, Some(&peak));
+        assert_eq!(
+            (dense.share_of_peak, dense.peak.as_deref()),
+            (Some(0.9), Some("gemm"))
+        );
+        assert_eq!(rate(&work(1e9, 1e9), 2.0, None).share_of_peak, None);
+    }
+}

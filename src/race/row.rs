@@ -1,0 +1,267 @@
+//! From what was measured to a record.
+
+use std::collections::BTreeMap;
+
+use crate::data::Samples;
+use crate::device::Info;
+use crate::optimizer::Rule;
+use crate::pca::{Assessment, Ended, Outcome};
+use crate::record::{
+    DataFacts, DeviceFacts, Limits, OptimizerFacts, Record, SCHEMA, Status, Times, Work,
+};
+
+use super::case::{Case, Threads};
+use super::name::{Kind, Named};
+
+/// What all rows of a race share.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Fingerprint of the machine.
+    pub machine: String,
+    /// Program version and commit.
+    pub program: String,
+}
+
+/// The row of a case that has not run: skipped, until more is known.
+pub fn blank(case: &Case, id: &str, samples: &Samples, origin: &Origin) -> Record {
+    let iterative = case.optimizer.is_some();
+    Record {
+        schema: SCHEMA,
+        case: id.to_string(),
+        status: Status::Skipped,
+        reason: None,
+        problem: "pca".into(),
+        data: Some(DataFacts {
+            spec: samples.spec.clone(),
+            n: samples.n,
+            d: samples.d,
+            dtype: samples.dtype().into(),
+            sha256: samples.sha256.clone(),
+            image: samples.image,
+        }),
+        method: case.method.name().into(),
+        operator: case.operator.map(|operator| operator.name().into()),
+        optimizer: None,
+        gradient: case.gradient.map(|gradient| gradient.name().into()),
+        components: case.components,
+        batch: iterative.then(|| case.batch.map_or("full".into(), |rows| rows.to_string())),
+        precision: case.precision().name().into(),
+        seed: case.seed,
+        device: DeviceFacts {
+            kind: case.device.kind.name().into(),
+            index: case.device.index,
+            name: String::new(),
+            software: false,
+            threads: match (case.device.kind, case.device.threads) {
+                (Kind::Cpu, Threads::Count(threads)) => Some(threads),
+                _ => None,
+            },
+            isa: None,
+        },
+        machine: origin.machine.clone(),
+        program: origin.program.clone(),
+        limits: Limits {
+            target: case.target(),
+            tolerance: case.tolerance,
+            max_iterations: case.max_iterations,
+            time_limit_s: case.time_limit_s,
+        },
+        time: None,
+        work: None,
+        rate: None,
+        accuracy: None,
+        eigenvalues: Vec::new(),
+        reference_eigenvalues: Vec::new(),
+        artifacts: BTreeMap::new(),
+        curve: Vec::new(),
+    }
+}
+
+/// The facts of an open device.
+pub fn device_facts(info: &Info) -> DeviceFacts {
+    DeviceFacts {
+        kind: info.kind.into(),
+        index: info.index,
+        name: info.name.clone(),
+        software: info.software,
+        threads: info.threads,
+        isa: info.isa.map(String::from),
+    }
+}
+
+/// The update rule as it ran.
+pub fn optimizer_facts(rule: Rule, rate: f64, auto: bool, schedule: String) -> OptimizerFacts {
+    OptimizerFacts {
+        name: rule.name().into(),
+        learning_rate: rate,
+        auto,
+        momentum: rule.momentum(),
+        decay: rule.decay(),
+        epsilon: rule.epsilon(),
+        variant: rule.variant().into(),
+        schedule,
+    }
+}
+
+/// The work of a solve.
+pub fn work(outcome: &Outcome) -> Work {
+    Work {
+        iterations: outcome.iterations,
+        passes: outcome.passes,
+        bytes: outcome.bytes,
+        flops: outcome.flops,
+    }
+}
+
+/// How a solve ended, and that in words where the status does not say it all.
+///
+/// `changed`: what was other in a later repeat, which may not be; a failed check like those of the assessment.
+pub fn verdict(
+    case: &Case,
+    outcome: &Outcome,
+    assessment: &Assessment,
+    changed: Option<String>,
+) -> (Status, Option<String>) {
+    let at = |what: &str| Some(format!("{what} after {} iterations", outcome.iterations));
+    if outcome.ended == Ended::Diverged {
+        return (Status::Diverged, at("not finite"));
+    }
+    let failures: Vec<_> = assessment.failures.iter().cloned().chain(changed).collect();
+    if !failures.is_empty() {
+        return (Status::Failed, Some(failures.join("; ")));
+    }
+    let accuracy = &assessment.accuracy;
+    // Without a reference the residual bounds the error.
+    let error = accuracy.subspace_sine.unwrap_or(accuracy.residual);
+    if error <= case.target() {
+        return (Status::Reached, None);
+    }
+    match outcome.ended {
+        Ended::Converged => (Status::Stalled, at("met its tolerance above the target")),
+        Ended::Floor => (
+            Status::Stalled,
+            at("no further improvement, above the target"),
+        ),
+        Ended::Iterations if case.batch.is_some() => {
+            let what = format!("{} epochs", case.epochs);
+            (
+                Status::Budget,
+                Some(format!("{what} or {} iterations", case.max_iterations)),
+            )
+        }
+        Ended::Iterations => (
+            Status::Budget,
+            Some(format!("limit of {} iterations", case.max_iterations)),
+        ),
+        Ended::Stopped => (
+            Status::Budget,
+            at(&format!("time limit of {} s", case.time_limit_s)),
+        ),
+        Ended::Diverged => (Status::Diverged, None),
+    }
+}
+
+/// Puts the times in: raw samples, one a repeat.
+pub fn times(
+    setup_s: f64,
+    upload_s: f64,
+    solve_s: Vec<f64>,
+    to_target_s: Vec<f64>,
+    stopped: &str,
+) -> Times {
+    Times {
+        setup_s,
+        upload_s,
+        solve_s,
+        to_target_s,
+        clock: "host".into(),
+        stopped: stopped.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record::Accuracy;
+
+    use super::*;
+
+    fn outcome(ended: Ended) -> Outcome {
+        Outcome {
+            ended,
+            eigenvalues: vec![1.0],
+            components: vec![1.0],
+            residuals: vec![0.0],
+            iterations: 7,
+            passes: 7.0,
+            bytes: 1.0,
+            flops: 1.0,
+            learning_rate: 1.0,
+        }
+    }
+
+    fn assessment(sine: Option<f64>, residual: f64, failures: &[&str]) -> Assessment {
+        Assessment {
+            accuracy: Accuracy {
+                reference: "lapack".into(),
+                eigenvalue_error: sine,
+                subspace_sine: sine,
+                residual,
+                orthogonality: 0.0,
+                explained_variance: 0.5,
+                reconstruction_error: 1.0,
+            },
+            failures: failures.iter().map(|text| text.to_string()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_status_follows_from_the_end_the_checks_and_the_target() {
+        let case = Case::default().settled();
+        let status = |ended, sine, residual, failures: &[&str]| {
+            let assessment = assessment(sine, residual, failures);
+            verdict(&case, &outcome(ended), &assessment, None).0
+        };
+        assert_eq!(
+            status(Ended::Converged, Some(1e-4), 1.0, &[]),
+            Status::Reached
+        );
+        assert_eq!(
+            status(Ended::Iterations, Some(1e-4), 1.0, &[]),
+            Status::Reached
+        );
+        assert_eq!(status(Ended::Converged, None, 1e-4, &[]), Status::Reached);
+        assert_eq!(status(Ended::Converged, None, 1e-2, &[]), Status::Stalled);
+        assert_eq!(status(Ended::Floor, Some(1e-2), 0.0, &[]), Status::Stalled);
+        assert_eq!(
+            status(Ended::Iterations, Some(1e-2), 0.0, &[]),
+            Status::Budget
+        );
+        assert_eq!(status(Ended::Stopped, Some(1e-2), 0.0, &[]), Status::Budget);
+        assert_eq!(
+            status(Ended::Converged, Some(1e-9), 0.0, &["off"]),
+            Status::Failed
+        );
+        assert_eq!(
+            status(Ended::Diverged, Some(f64::NAN), f64::NAN, &["nan"]),
+            Status::Diverged
+        );
+        // A target that nothing can be held against is not reached.
+        assert_eq!(
+            status(Ended::Converged, Some(f64::NAN), 0.0, &[]),
+            Status::Stalled
+        );
+    }
+
+    #[test]
+    fn other_bits_in_a_later_repeat_are_a_failed_check() {
+        let case = Case::default().settled();
+        let (status, reason) = verdict(
+            &case,
+            &outcome(Ended::Converged),
+            &assessment(Some(1e-9), 0.0, &[]),
+            Some("repeat 2 gave other bits than repeat 1".into()),
+        );
+        assert_eq!(status, Status::Failed);
+        assert!(reason.unwrap().contains("repeat 2"));
+    }
+}

@@ -1,0 +1,296 @@
+//! The whole race: load and check, then heat after heat, each row written as soon as it is known.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::data::{self, Request, Samples, Spec, Statistics};
+use crate::device::Unavailable;
+use crate::error::{Error, Result};
+use crate::record::file::Folder;
+use crate::record::machine::{machine, program_version};
+use crate::record::read::{finished, read};
+use crate::record::{Machine, Record, Status};
+
+use super::axes::Entry;
+use super::case::{Case, DeviceSpec, Source};
+use super::clock::timed;
+use super::track::Track;
+use super::{device, row};
+
+/// Hears how the race goes.
+pub trait Progress {
+    /// A word worth keeping: digits stand in for mnist, a cut line was dropped.
+    fn note(&mut self, text: &str);
+    /// What is being done now.
+    fn phase(&mut self, text: &str);
+    /// A case begins, or goes on: `done` of `total` rows are written.
+    fn case(&mut self, done: usize, total: usize, id: &str);
+    /// How far the case is.
+    fn step(&mut self, iteration: u64, error: f64);
+}
+
+/// What is to be raced, and where the rows go.
+pub struct Race {
+    /// The cases.
+    pub entries: Vec<Entry>,
+    /// How samples are found; its spec is not read.
+    pub request: Request,
+    /// Results folder.
+    pub out: PathBuf,
+    /// Whether cases that the folder has under this program are left out.
+    pub resume: bool,
+    /// Where the components of the one case go, k x d.
+    pub save_components: Option<PathBuf>,
+}
+
+/// How a race went.
+#[derive(Debug)]
+pub struct Summary {
+    /// The rows of its cases, those of an earlier run that was resumed included.
+    pub records: Vec<Record>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+}
+
+impl Summary {
+    /// Whether a check failed or a case crashed.
+    pub fn failed(&self) -> bool {
+        self.records
+            .iter()
+            .any(|record| record.status == Status::Failed)
+    }
+}
+
+/// Samples that were loaded and checked, with the cases about them.
+pub(super) struct Loaded {
+    pub samples: Arc<Samples>,
+    pub statistics: Statistics,
+    /// Seconds that the statistics took.
+    pub statistics_s: f64,
+    /// Cases with their ids.
+    pub cases: Vec<(Entry, String)>,
+}
+
+/// Name of the samples in case ids: a file carries eight digits of its SHA-256.
+fn name(samples: &Samples) -> String {
+    let clean = |c: char| {
+        if c.is_whitespace() || c.is_control() || c == '/' {
+            '_'
+        } else {
+            c
+        }
+    };
+    match Spec::parse(&samples.spec) {
+        Ok(Spec::Path(_)) | Err(_) => {
+            let base: String = samples.spec.chars().map(clean).collect();
+            format!("{base}-{}", samples.sha256.get(..8).unwrap_or_default())
+        }
+        Ok(_) => samples.spec.clone(),
+    }
+}
+
+impl Race {
+    /// Ids of the cases, samples loaded only where a file has to be read for its name. With the second value, a word
+    /// about samples that may yet be others.
+    ///
+    /// # Errors
+    /// `Input` when a file cannot be read.
+    pub fn ids(&self) -> Result<(Vec<String>, Option<String>)> {
+        let mut word = None;
+        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        let mut ids = Vec::new();
+        for entry in &self.entries {
+            let name = match &entry.case.source {
+                Source::Default => {
+                    if data::mnist::find(self.request.data_dir.as_deref()).is_none() {
+                        let text = "mnist is not here: it will be fetched, or digits stand in";
+                        word = Some(text.to_string());
+                    }
+                    "mnist".to_string()
+                }
+                Source::Spec(spec) => match names.get(spec) {
+                    Some(name) => name.clone(),
+                    None => {
+                        let name = match Spec::parse(spec)? {
+                            Spec::Path(_) => name(&self.load(&entry.case.source)?.0),
+                            known => known.to_string(),
+                        };
+                        names.insert(spec.clone(), name.clone());
+                        name
+                    }
+                },
+            };
+            ids.push(entry.case.id(&name));
+        }
+        Ok((ids, word))
+    }
+
+    /// Races. Everything that a user can get wrong is found before the folder is touched.
+    ///
+    /// # Errors
+    /// `Input` for a device that was asked for by name and is not there, for samples that cannot be had, for parameters
+    /// that do not fit them, and for a folder that cannot be written.
+    pub fn run(self, interrupted: &AtomicBool, progress: &mut dyn Progress) -> Result<Summary> {
+        self.check_devices()?;
+        let loaded = self.load_all(interrupted, progress)?;
+        let stopped = || interrupted.load(Ordering::Relaxed);
+        if stopped() {
+            return Ok(Summary {
+                records: Vec::new(),
+                interrupted: true,
+            });
+        }
+        let program = program_version();
+        let (mut folder, found) = Folder::open(&self.out)?;
+        if let Some(word) = &found.dropped {
+            progress.note(word);
+        }
+        let done = match self.resume {
+            true => finished(&found.records, &program),
+            false => BTreeSet::new(),
+        };
+        let ids: BTreeSet<&String> = loaded
+            .iter()
+            .flat_map(|l| l.cases.iter().map(|(_, id)| id))
+            .collect();
+        let kept = |record: &Record| done.contains(&record.case) && ids.contains(&record.case);
+        let records: Vec<Record> = found.records.into_iter().filter(kept).collect();
+        let machine = machine();
+        let mut track = Track {
+            origin: row::Origin {
+                machine: machine.fingerprint.clone(),
+                program,
+            },
+            total: ids.len(),
+            done: ids.iter().filter(|id| done.contains(**id)).count(),
+            records,
+            machine: with_known_peaks(machine, &self.out),
+            folder: &mut folder,
+            save_components: self.save_components.as_deref(),
+            interrupted,
+            progress: RefCell::new(progress),
+        };
+        track.folder.write_machine(&track.machine)?;
+        for set in &loaded {
+            track.race(set, &done)?;
+            if stopped() {
+                break;
+            }
+        }
+        Ok(Summary {
+            records: track.records,
+            interrupted: stopped(),
+        })
+    }
+
+    /// Devices asked for by name must be there.
+    fn check_devices(&self) -> Result<()> {
+        let named: BTreeMap<String, DeviceSpec> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.named)
+            .map(|entry| (entry.case.device.to_string(), entry.case.device))
+            .collect();
+        for (name, spec) in named {
+            if let Err(Unavailable { why, remedy }) = device::open(spec) {
+                return Err(Error::input(format!(
+                    "device {name} is not there: {why}: {remedy}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&self, source: &Source) -> Result<(Samples, Option<String>)> {
+        match source {
+            Source::Default => data::default_samples(&self.request),
+            Source::Spec(spec) => {
+                let request = Request {
+                    spec: spec.clone(),
+                    ..self.request.clone()
+                };
+                Ok((data::load(&request)?, None))
+            }
+        }
+    }
+
+    /// Loads every source once and checks its cases against it. All are held until the end of the race.
+    fn load_all(
+        &self,
+        interrupted: &AtomicBool,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Loaded>> {
+        let mut sources: Vec<(&Source, Vec<Entry>)> = Vec::new();
+        for entry in &self.entries {
+            match sources
+                .iter_mut()
+                .find(|(source, _)| **source == entry.case.source)
+            {
+                Some((_, entries)) => entries.push(entry.clone()),
+                None => sources.push((&entry.case.source, vec![entry.clone()])),
+            }
+        }
+        let mut loaded = Vec::new();
+        for (source, entries) in sources {
+            progress.phase(match source {
+                Source::Default => "loading mnist",
+                Source::Spec(_) => "loading the samples",
+            });
+            let (samples, word) = self.load(source)?;
+            if let Some(word) = word {
+                progress.note(&word);
+            }
+            for entry in &entries {
+                check_shape(&entry.case, &samples)?;
+            }
+            let (statistics, statistics_s) = timed(|| Statistics::of(&samples, device::cores()));
+            let name = name(&samples);
+            let id = |entry: Entry| {
+                let id = entry.case.id(&name);
+                (entry, id)
+            };
+            let cases = entries.into_iter().map(id).collect();
+            loaded.push(Loaded {
+                samples: Arc::new(samples),
+                statistics,
+                statistics_s,
+                cases,
+            });
+            if interrupted.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+fn check_shape(case: &Case, samples: &Samples) -> Result<()> {
+    let Samples { n, d, ref spec, .. } = *samples;
+    let (k, most) = (case.components, n.min(d));
+    if k > most {
+        return Err(Error::input(format!(
+            "components {k}: {spec} is {n} x {d} and has at most {most}: give --components 1 to {most}"
+        )));
+    }
+    match case.batch {
+        Some(rows) if rows > n => Err(Error::input(format!(
+            "batch {rows}: {spec} has {n} samples: give --batch 1 to {n}, or full"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The facts of this machine, with the peaks that an earlier run of the same folder measured on it.
+fn with_known_peaks(mut machine: Machine, out: &std::path::Path) -> Machine {
+    if let Ok(results) = read(&[out.to_path_buf()]) {
+        let before = results
+            .machines
+            .into_iter()
+            .find(|m| m.fingerprint == machine.fingerprint);
+        machine.peaks = before.map(|m| m.peaks).unwrap_or_default();
+    }
+    machine
+}

@@ -1,0 +1,321 @@
+//! The heats over one set of samples: devices opened, answers checked, rows written.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::ArrayView2;
+
+use crate::device::Unavailable;
+use crate::error::{Error, Result};
+use crate::pca::{Assessment, Reference, Schedule};
+use crate::record::file::Folder;
+use crate::record::statistics::median;
+use crate::record::{Machine, Record, Status};
+
+use super::axes::Entry;
+use super::case::{Case, DeviceSpec};
+use super::heat::{self, Entrant, Measured, Setting, guarded};
+use super::lane::{self, Opened};
+use super::runner::{Loaded, Progress};
+use super::{peaks, row};
+
+/// Components of more numbers than this are not kept beside the record (4 MB).
+const ARTIFACT_NUMBERS: usize = 1_000_000;
+
+/// Where the rows of a race go, and what they share.
+pub(super) struct Track<'a> {
+    pub origin: row::Origin,
+    /// Rows to be written in all, and written so far, those of an earlier run included.
+    pub total: usize,
+    pub done: usize,
+    pub records: Vec<Record>,
+    pub machine: Machine,
+    pub folder: &'a mut Folder,
+    pub save_components: Option<&'a Path>,
+    pub interrupted: &'a AtomicBool,
+    pub progress: RefCell<&'a mut dyn Progress>,
+}
+
+/// Devices by name: open with the samples on them, or why not.
+type Devices = BTreeMap<String, Result<Box<dyn Opened>>>;
+
+impl Track<'_> {
+    /// Races every case about one set of samples that is not among the finished.
+    pub fn race(&mut self, set: &Loaded, finished: &BTreeSet<String>) -> Result<()> {
+        let mut cases: Vec<&(Entry, String)> = set
+            .cases
+            .iter()
+            .filter(|(_, id)| !finished.contains(id))
+            .collect();
+        let mut devices = Devices::new();
+        let mut references: BTreeMap<usize, Result<Reference>> = BTreeMap::new();
+        while let Some((first, _)) = cases.first().copied() {
+            let (heat, rest) = cases.into_iter().partition(|(entry, _)| {
+                entry.case.races(&first.case) && entry.repeats == first.repeats
+            });
+            cases = rest;
+            let k = first.case.components;
+            if !references.contains_key(&k) {
+                self.progress
+                    .get_mut()
+                    .phase("computing the reference in f64");
+                let reference = guarded(|| Reference::new(&set.samples, &set.statistics, k));
+                references.insert(k, reference);
+            }
+            let rows = match &references[&k] {
+                Ok(reference) => {
+                    self.open(&heat, set, &mut devices)?;
+                    self.heat(&heat, set, reference, &mut devices)?
+                }
+                Err(error) => {
+                    let mut rows = self.blank(&heat, set);
+                    rows.iter_mut().for_each(|row| end_badly(row, error));
+                    rows
+                }
+            };
+            for row in rows {
+                self.folder.append(&row)?;
+                self.records.push(row);
+                self.done += 1;
+            }
+            if self.interrupted.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the devices of a heat that are not open yet, each measured first, once a race.
+    fn open(
+        &mut self,
+        heat: &[&(Entry, String)],
+        set: &Loaded,
+        devices: &mut Devices,
+    ) -> Result<()> {
+        for spec in heat.iter().map(|(entry, _)| entry.case.device) {
+            let label = spec.to_string();
+            if devices.contains_key(&label) {
+                continue;
+            }
+            self.measure(spec, &label)?;
+            self.progress.get_mut().phase(&format!("opening {label}"));
+            let opened = match lane::open(spec, &set.samples, &set.statistics) {
+                Ok(opened) => opened,
+                Err(Unavailable { why, remedy }) => {
+                    Err(Error::unsupported(format!("{why}: {remedy}")))
+                }
+            };
+            devices.insert(label, opened);
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, spec: DeviceSpec, label: &str) -> Result<()> {
+        if self.machine.peaks.iter().any(|peak| peak.device == label) {
+            return Ok(());
+        }
+        self.progress
+            .get_mut()
+            .phase(&format!("measuring the peaks of {label}"));
+        // A device that is not there, or cannot do it, has no peak: its rows say why.
+        if let Ok(Ok(peak)) = lane::measure_peak(spec) {
+            self.machine.peaks.push(peak);
+            self.folder.write_machine(&self.machine)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a heat before it is run.
+    fn blank(&self, heat: &[&(Entry, String)], set: &Loaded) -> Vec<Record> {
+        heat.iter()
+            .map(|(entry, id)| row::blank(&entry.case, id, &set.samples, &self.origin))
+            .collect()
+    }
+
+    /// Runs a heat; its rows, or none when Ctrl-C came before its end.
+    fn heat(
+        &mut self,
+        heat: &[&(Entry, String)],
+        set: &Loaded,
+        reference: &Reference,
+        devices: &mut Devices,
+    ) -> Result<Vec<Record>> {
+        let mut rows = self.blank(heat, set);
+        // Places in the heat of those whose device is there.
+        let mut places = Vec::new();
+        let mut opening = Vec::new();
+        for (place, (entry, _)) in heat.iter().enumerate() {
+            match devices.get(&entry.case.device.to_string()) {
+                Some(Ok(opened)) => {
+                    rows[place].device = row::device_facts(opened.info());
+                    places.push(place);
+                    opening.push(opened.opening_s());
+                }
+                Some(Err(error)) => end_badly(&mut rows[place], error),
+                None => {}
+            }
+        }
+        let Some(measured) = self.run(heat, &places, reference, devices) else {
+            return Ok(Vec::new());
+        };
+        for ((place, opening), result) in places.into_iter().zip(opening).zip(measured) {
+            let case = &heat[place].0.case;
+            match result {
+                Ok(measured) => {
+                    let setup_s = opening.0 + set.statistics_s;
+                    self.fill(
+                        &mut rows[place],
+                        case,
+                        set,
+                        measured,
+                        reference,
+                        (setup_s, opening.1),
+                    )?;
+                }
+                Err(error) => {
+                    end_badly(&mut rows[place], &error);
+                    if matches!(error, Error::Failed(_)) {
+                        // What a failure leaves of a device is not trusted: the next heat opens it anew.
+                        devices.remove(&case.device.to_string());
+                    }
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The heat itself, on the devices that are there; `None` when Ctrl-C came before its end.
+    fn run(
+        &self,
+        heat: &[&(Entry, String)],
+        places: &[usize],
+        reference: &Reference,
+        devices: &mut Devices,
+    ) -> Option<Vec<Result<Measured>>> {
+        let mut by_name: BTreeMap<&str, &mut Box<dyn Opened>> = devices
+            .iter_mut()
+            .filter_map(|(name, opened)| Some((name.as_str(), opened.as_mut().ok()?)))
+            .collect();
+        let entrants = places.iter().filter_map(|&place| {
+            let case = &heat[place].0.case;
+            let opened = by_name.remove(case.device.to_string().as_str())?;
+            Some(Entrant {
+                case,
+                lane: opened.lane(),
+            })
+        });
+        let announce = |entrant: usize| {
+            let id = &heat[places[entrant]].1;
+            self.progress
+                .borrow_mut()
+                .case(self.done + entrant, self.total, id);
+        };
+        let tell = |iteration: u64, error: f64| {
+            self.progress.borrow_mut().step(iteration, error);
+        };
+        let setting = Setting {
+            evaluate: &|case: &Case, snapshot: &[f32], order: usize| {
+                reference.snapshot_errors(order, snapshot, case.components)
+            },
+            interrupted: self.interrupted,
+            repeats: heat[0].0.repeats,
+            announce: &announce,
+            tell: &tell,
+        };
+        heat::run(entrants.collect(), &setting)
+    }
+
+    /// Puts what was measured into the row, the answer checked.
+    fn fill(
+        &mut self,
+        row: &mut Record,
+        case: &Case,
+        set: &Loaded,
+        measured: Measured,
+        reference: &Reference,
+        (setup_s, upload_s): (f64, f64),
+    ) -> Result<()> {
+        let outcome = &measured.outcome;
+        self.progress
+            .get_mut()
+            .phase(&format!("checking {}", row.case));
+        let assessment = match guarded(|| Ok(Assessment::of(outcome, reference))) {
+            Ok(assessment) => assessment,
+            Err(error) => {
+                end_badly(row, &error);
+                return Ok(());
+            }
+        };
+        (row.status, row.reason) =
+            row::verdict(case, outcome, &assessment, measured.changed.clone());
+        if measured.cold && row.reason.is_none() {
+            row.reason = Some("timed once, cold: it lasts too long for a warm-up".into());
+        }
+        if let (Some(rule), Ok(plan)) = (case.optimizer, case.plan()) {
+            let batches = case.batch.map_or(1, |rows| set.samples.n / rows);
+            let schedule = Schedule::of(&plan, set.samples.d, batches).describe();
+            let auto = case.learning_rate.is_none();
+            row.optimizer = Some(row::optimizer_facts(
+                rule,
+                outcome.learning_rate,
+                auto,
+                schedule,
+            ));
+        }
+        let mut to_target_s = measured.to_target_s;
+        if row.status == Status::Reached && to_target_s.is_empty() {
+            // No curve (the residual is all there is to check): the answer came with the end.
+            to_target_s = measured.solve_s.clone();
+        }
+        let work = row::work(outcome);
+        if let Some(solve_s) = median(&measured.solve_s) {
+            let label = case.device.to_string();
+            let peak = self.machine.peaks.iter().find(|peak| peak.device == label);
+            row.rate = Some(peaks::rate(&work, solve_s, peak));
+        }
+        row.time = Some(row::times(
+            setup_s + measured.prepare_s,
+            upload_s,
+            measured.solve_s,
+            to_target_s,
+            &measured.stopped.to_string(),
+        ));
+        row.work = Some(work);
+        row.accuracy = Some(assessment.accuracy);
+        row.eigenvalues = outcome.eigenvalues.clone();
+        row.reference_eigenvalues = reference.eigenvalues().to_vec();
+        row.curve = measured.curve;
+        self.keep(row, &outcome.components, set.samples.d)
+    }
+
+    /// Writes the components (k x d) beside the record when they are small, and where the user wants them.
+    fn keep(&self, row: &mut Record, components: &[f32], d: usize) -> Result<()> {
+        let Ok(view) = ArrayView2::from_shape((components.len() / d, d), components) else {
+            return Ok(());
+        };
+        if !view.is_empty() && view.len() <= ARTIFACT_NUMBERS {
+            let name = self.folder.write_components(&row.case, view)?;
+            row.artifacts.insert("components".into(), name);
+        }
+        if let Some(path) = self.save_components {
+            ndarray_npy::write_npy(path, &view).map_err(|e| {
+                let place = path.display();
+                Error::input(format!(
+                    "cannot write {place}: {e}: choose another --save-components"
+                ))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The row of a case that could not be carried out.
+fn end_badly(row: &mut Record, error: &Error) {
+    row.status = match error {
+        Error::Unsupported(_) => Status::Skipped,
+        Error::Failed(_) | Error::Input(_) => Status::Failed,
+    };
+    row.reason = Some(error.to_string());
+}
