@@ -116,7 +116,7 @@ struct Flags {
     /// Seconds of solving; default 120
     #[arg(long, value_name = "LIST")]
     time_limit: Option<String>,
-    /// Repeats; by default until the noise is low, or stable, or 2 s are spent
+    /// Repeats; by default until the noise is low, or stable, or 1.5 s are spent
     #[arg(long, value_name = "N")]
     repeats: Option<String>,
     /// Seed of start vectors and batches; default 1

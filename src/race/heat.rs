@@ -25,7 +25,7 @@ use super::observer::{Observer, Seen, Task};
 /// Seconds of warm-up before the repeats of a short case.
 const WARM_UP_S: f64 = 0.1;
 /// Seconds for the repeats of a case where no number of them was asked for.
-const REPEAT_S: f64 = 2.0;
+const REPEAT_S: f64 = 1.5;
 
 /// Errors of a snapshot (rows x order) of a case: of the component being sought, and of the whole subspace.
 pub type Evaluate<'a> = dyn Fn(&Case, &[f32], usize) -> Option<(f64, f64)> + 'a;
@@ -284,3 +284,6 @@ fn same_bits(a: &Outcome, b: &Outcome) -> bool {
     let vectors = |x: &Outcome| x.components.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     a.iterations == b.iterations && values(a) == values(b) && vectors(a) == vectors(b)
 }
+
+#[cfg(test)]
+mod tests;

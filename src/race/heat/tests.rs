@@ -1,0 +1,253 @@
+use std::cell::RefCell;
+use std::time::Duration;
+
+use super::super::case::{DeviceSpec, Threads};
+use super::*;
+use crate::pca::{Look, Verdict, Watch};
+
+/// What a lane does at its solve number `call`, counted from 0.
+type Behaviour = fn(call: usize, steps: &mut u64, component: &mut f32, step: &mut Duration);
+
+/// A lane that takes steps and notes its name at each solve.
+struct Fake<'a> {
+    name: &'static str,
+    behaviour: Behaviour,
+    calls: usize,
+    log: &'a RefCell<Vec<&'static str>>,
+}
+
+impl Lane for Fake<'_> {
+    fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        match plan.components {
+            9 => Err(Error::unsupported("nine is too many")),
+            _ => Ok(()),
+        }
+    }
+
+    fn solve(&mut self, watch: &mut dyn Watch) -> Result<Outcome> {
+        self.log.borrow_mut().push(self.name);
+        let (mut steps, mut component, mut step) = (40, 1.0, Duration::ZERO);
+        (self.behaviour)(self.calls, &mut steps, &mut component, &mut step);
+        self.calls += 1;
+        let mut ended = Ended::Converged;
+        let mut iterations = 0;
+        for iteration in 1..=steps {
+            std::thread::sleep(step);
+            iterations = iteration;
+            let mut snapshot = || Ok(vec![iteration as f32]);
+            let last = iteration == steps;
+            let look = Look {
+                iteration,
+                passes: iteration as f64,
+                component: 0,
+                order: 1,
+                last,
+                snapshot: &mut snapshot,
+            };
+            if watch.look(look)? == Verdict::Stop {
+                ended = Ended::Stopped;
+                break;
+            }
+        }
+        if component.is_nan() {
+            ended = Ended::Diverged;
+        }
+        Ok(Outcome {
+            ended,
+            eigenvalues: vec![1.0],
+            components: vec![component],
+            residuals: vec![0.0],
+            iterations,
+            passes: iterations as f64,
+            bytes: 1.0,
+            flops: 1.0,
+            learning_rate: 1.0,
+        })
+    }
+}
+
+fn steady(_: usize, _: &mut u64, _: &mut f32, _: &mut Duration) {}
+
+/// Runs a heat of such lanes; the error falls as one over the step. With it the order of the solves.
+fn heat(
+    behaviours: &[(&'static str, Behaviour)],
+    repeats: Option<usize>,
+    change: fn(&mut Case),
+    interrupted: &AtomicBool,
+) -> (Option<Vec<Result<Measured>>>, Vec<&'static str>) {
+    let mut case = Case {
+        target: Some(0.1),
+        components: 1,
+        ..Case::default()
+    };
+    change(&mut case);
+    let cases: Vec<Case> = (1..=behaviours.len())
+        .map(|n| {
+            Case {
+                device: DeviceSpec::cpu(Threads::Count(n)),
+                ..case.clone()
+            }
+            .settled()
+        })
+        .collect();
+    let log = RefCell::new(Vec::new());
+    let entrants = behaviours
+        .iter()
+        .zip(&cases)
+        .map(|(&(name, behaviour), case)| Entrant {
+            case,
+            lane: Box::new(Fake {
+                name,
+                behaviour,
+                calls: 0,
+                log: &log,
+            }) as Box<dyn Lane>,
+        })
+        .collect();
+    let setting = Setting {
+        evaluate: &|_, snapshot, _| Some((0.5, 1.0 / f64::from(snapshot[0]))),
+        interrupted,
+        repeats,
+        announce: &|_| {},
+        tell: &|_, _| {},
+    };
+    let result = run(entrants, &setting);
+    (result, log.into_inner())
+}
+
+fn one(behaviour: Behaviour, repeats: Option<usize>, change: fn(&mut Case)) -> Result<Measured> {
+    let (result, _) = heat(
+        &[("a", behaviour)],
+        repeats,
+        change,
+        &AtomicBool::new(false),
+    );
+    result.expect("not interrupted").remove(0)
+}
+
+#[test]
+fn repeats_are_interleaved_over_the_devices_after_the_warm_up_of_all() {
+    let never = AtomicBool::new(false);
+    let lanes: &[(&'static str, Behaviour)] = &[("a", steady), ("b", steady)];
+    let (results, log) = heat(lanes, Some(20), |_| {}, &never);
+    assert!(
+        results
+            .unwrap()
+            .iter()
+            .all(|r| r.as_ref().unwrap().solve_s.len() == 20)
+    );
+    let counted = &log[log.len() - 40..];
+    assert!(
+        counted.chunks(2).all(|round| round[0] != round[1]),
+        "{counted:?}"
+    );
+    let firsts = counted.chunks(2).filter(|round| round[0] == "a").count();
+    assert!(
+        (1..20).contains(&firsts),
+        "the order within a round is drawn: {counted:?}"
+    );
+    let again = heat(lanes, Some(20), |_| {}, &never).1;
+    assert_eq!(again[again.len() - 40..], *counted, "by the seed");
+}
+
+#[test]
+fn the_time_to_the_target_is_read_off_the_curve_of_each_repeat() {
+    let slow: Behaviour = |_, _, _, step| *step = Duration::from_millis(1);
+    let measured = one(slow, Some(3), |_| {}).unwrap();
+    assert_eq!((measured.solve_s.len(), measured.to_target_s.len()), (3, 3));
+    for (to_target, solve) in measured.to_target_s.iter().zip(&measured.solve_s) {
+        assert!(
+            (0.01..*solve).contains(to_target),
+            "10 of 40 steps: {to_target} of {solve}"
+        );
+    }
+    let point = measured
+        .curve
+        .iter()
+        .find(|point| point.error <= 0.1)
+        .unwrap();
+    assert_eq!(
+        point.time_s, measured.to_target_s[0],
+        "the curve has the times of the first repeat"
+    );
+    let never = one(steady, Some(3), |case| case.target = Some(1e-9)).unwrap();
+    assert!(never.to_target_s.is_empty());
+}
+
+#[test]
+fn other_bits_in_a_repeat_are_told() {
+    let changing: Behaviour = |call, _, component, _| *component += call as f32;
+    let measured = one(changing, Some(2), |_| {}).unwrap();
+    assert!(measured.changed.unwrap().contains("other bits"));
+    assert_eq!(one(steady, Some(2), |_| {}).unwrap().changed, None);
+}
+
+#[test]
+fn a_long_solve_that_is_asked_for_once_is_run_once_and_counts() {
+    let long: Behaviour = |_, _, _, step| *step = Duration::from_millis(40);
+    for repeats in [Some(1), None] {
+        let never = AtomicBool::new(false);
+        let (results, log) = heat(&[("a", long)], repeats, |_| {}, &never);
+        let measured = results.unwrap().remove(0).unwrap();
+        assert_eq!(
+            (log.len(), measured.solve_s.len(), measured.cold),
+            (1, 1, true)
+        );
+    }
+    let measured = one(steady, Some(1), |_| {}).unwrap();
+    assert_eq!((measured.solve_s.len(), measured.cold), (1, false));
+}
+
+#[test]
+fn a_time_limit_or_a_divergence_is_not_repeated() {
+    let slow: Behaviour = |_, _, _, step| *step = Duration::from_millis(2);
+    let limited = one(slow, Some(5), |case| case.time_limit_s = 0.01).unwrap();
+    assert_eq!(
+        (limited.outcome.ended, limited.solve_s.len()),
+        (Ended::Stopped, 1)
+    );
+    let diverging: Behaviour = |_, _, component, _| *component = f32::NAN;
+    let diverged = one(diverging, Some(5), |_| {}).unwrap();
+    assert_eq!(
+        (diverged.outcome.ended, diverged.solve_s.len()),
+        (Ended::Diverged, 1)
+    );
+}
+
+#[test]
+fn a_repeat_that_runs_into_the_time_limit_is_no_sample() {
+    let slowing: Behaviour = |call, _, _, step| {
+        *step = Duration::from_millis(if call == 0 { 3 } else { 40 });
+    };
+    let measured = one(slowing, Some(5), |case| case.time_limit_s = 1.0).unwrap();
+    assert_eq!((measured.solve_s.len(), measured.changed), (1, None));
+    assert_eq!((measured.stopped, measured.cold), (Stopped::TimeUp, true));
+}
+
+#[test]
+fn a_panic_or_a_refusal_is_that_devices_result_alone() {
+    let never = AtomicBool::new(false);
+    let panicking: Behaviour = |_, _, _, _| panic!("a bug\nsomewhere");
+    let later: Behaviour = |call, _, _, _| assert!(call < 3, "too often");
+    let lanes: &[(&'static str, Behaviour)] = &[("a", panicking), ("b", steady), ("c", later)];
+    let results = heat(lanes, Some(4), |_| {}, &never).0.unwrap();
+    let error = results[0].as_ref().unwrap_err().to_string();
+    assert!(error.contains("panicked: a bug somewhere"), "{error}");
+    assert_eq!(results[1].as_ref().unwrap().solve_s.len(), 4);
+    assert!(results[2].is_err());
+    let refused = one(steady, None, |case| case.components = 9);
+    assert!(matches!(refused, Err(Error::Unsupported(_))));
+}
+
+#[test]
+fn ctrl_c_leaves_no_half_measured_row() {
+    let interrupted = AtomicBool::new(true);
+    let (results, log) = heat(
+        &[("a", steady), ("b", steady)],
+        Some(3),
+        |_| {},
+        &interrupted,
+    );
+    assert!(results.is_none());
+    assert_eq!(log, ["a"]);
+}
