@@ -54,6 +54,7 @@ OURS = {
     + ["--components", "16", "--tolerance", NEVER],
 }
 BIG = ["--data", "spectrum:n=500,d=1000000", "--components", "5", "--operator", "samples"]
+BIG += ["--time-limit", "900"]  # two passes over 2 GB a step; the default of 120 s is for MNIST
 
 
 @dataclass
