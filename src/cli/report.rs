@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::error::{Error, Result};
 use crate::record::read::read;
@@ -13,6 +13,15 @@ use super::output::{End, print, tell};
 /// Where runs leave their results when no folder is named.
 pub const LOCAL: &str = "results/local";
 
+/// What `gradrace report` makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The page
+    Html,
+    /// The table, to standard output
+    Markdown,
+}
+
 /// Make one self-contained page from any number of results folders and record files.
 #[derive(Debug, Args)]
 pub struct Report {
@@ -22,6 +31,9 @@ pub struct Report {
     /// The page
     #[arg(short, long, value_name = "OUT.html", default_value = "report.html")]
     output: PathBuf,
+    /// The page, or the table in Markdown to standard output
+    #[arg(long, value_enum, default_value_t = Format::Html)]
+    format: Format,
 }
 
 impl Report {
@@ -42,6 +54,10 @@ impl Report {
             .notes
             .iter()
             .for_each(|note| tell(&format!("note: {note}")));
+        if self.format == Format::Markdown {
+            print(&report::table::markdown(&results.records))?;
+            return Ok(End::Good);
+        }
         let page = report::Report::new(&results.records, &results.machines, &results.components)?;
         std::fs::write(&self.output, report::page::render(&page)).map_err(|e| {
             let place = self.output.display();

@@ -7,8 +7,10 @@
 //! - momentum and nesterov on the projected gradient, eta = 0.5: under the stability limits of the heavy ball
 //!   (2 eta < 3.8) and of Nesterov's rule (2 eta < 1.36) with decay 0.9;
 //! - the elementwise rules do not see the gradient's scale: their rate is a length on the sphere, 1 / sqrt(order) for
-//!   AdaGrad, whose step decays by itself, and 0.3 / sqrt(order) / sqrt(1 + t / 10) for RMSprop and Adam, which at a
-//!   constant rate hover at a distance of the order of the step;
+//!   AdaGrad, whose step decays by itself. RMSprop and Adam at a constant rate hover at a distance of the order of the
+//!   step: they start from 0.3 / sqrt(order) and decay, Adam as 1 / sqrt(1 + t / 10), RMSprop as 1 / (1 + t / 30); with
+//!   Adam's decay RMSprop still hovers at 5e-3 after 20,000 steps where columns are constant, since a coordinate whose
+//!   gradient is rounding is normalised like any other;
 //! - mini-batches (Oja 1982): for the first three rules the error falls as one over the root of the samples seen when
 //!   the rate falls as 1 / t; the elementwise rules keep their schedules.
 
@@ -40,7 +42,8 @@ impl Schedule {
             (Rule::Sgd, false) => (500.0, 0.0, 1.0),
             (Rule::Momentum | Rule::Nesterov, false) => (0.5, 0.0, 1.0),
             (Rule::Adagrad, _) => (length, 0.0, 1.0),
-            (Rule::Rmsprop | Rule::Adam, _) => (0.3 * length, 0.5, 10.0),
+            (Rule::Rmsprop, _) => (0.3 * length, 1.0, 30.0),
+            (Rule::Adam, _) => (0.3 * length, 0.5, 10.0),
             (Rule::Sgd, true) => (2.0, 1.0, 10.0),
             (Rule::Momentum | Rule::Nesterov, true) => (0.2, 1.0, 10.0),
         };

@@ -195,7 +195,7 @@ fn reading(_: &Report) -> String {
      <li><b>residual</b>: the largest |A v - lambda v| / lambda_1, computed anew in f64 for every answer.</li>\n\
      <li><b>rate</b>: the fewest bytes or operations that the steps need, per second, as a share of what the same device \
      reached in the same run: by a stream read (GB/s) or a matrix product (GFLOP/s), whichever binds. Data that stays in \
-     cache can pass the stream's 100 %.</li>\n\
+     cache can pass the stream's 100 %, sums of bytes, done in integers, that of the matrix product.</li>\n\
      <li>In the charts the strong line is the error of all components together, 1 until a deflation has its last one; the \
      faint line is the error of the component being sought. A full dot is where the target was met; an open one, where a \
      case ended without it.</li>\n\

@@ -146,11 +146,11 @@ fn finish(cpu: &mut Cpu, covariance: &Covariance<'_>, sums: &Sums, c: &mut [f32]
         for i in rows {
             for j in i..d {
                 let value = weight * sums.centred(n, i, j);
-                // SAFETY: the worker of the smaller index writes both mirror images.
                 for at in [c.at(i * d + j), c.at(j * d + i)]
                     .iter()
                     .take(if i == j { 1 } else { 2 })
                 {
+                    // SAFETY: the worker of the smaller index writes both mirror images.
                     unsafe {
                         **at = if beta == 0.0 {
                             value as f32
@@ -221,7 +221,7 @@ fn pack(
     packed: &mut [i16],
     column_sum: &mut [i32],
 ) {
-    let empty = vec![0u8; 0];
+    let empty = [];
     for pair in 0..count.div_ceil(2) {
         let first = &block[2 * pair * d..][..d];
         let second = if 2 * pair + 1 < count {

@@ -4,6 +4,8 @@
 //! multiply-adds. A tile's rows lie an odd number of cache lines apart, so that a column of the tile does not fall into
 //! one set of the cache when d is a power of two.
 
+#![allow(clippy::needless_range_loop)] // The indices are those of the register tile, unrolled.
+
 use super::vector::Vector;
 
 /// Rows of a tile: 100 KiB at d = 784, which the second cache holds beside v and g.
@@ -210,7 +212,7 @@ mod tests {
         for d in [1, 16, 17, 784, 1024, 4096] {
             let stride = tile_stride(d);
             assert!(
-                stride >= d && stride % 16 == 0 && (stride / 16) % 2 == 1,
+                stride >= d && stride.is_multiple_of(16) && (stride / 16) % 2 == 1,
                 "{d}: {stride}"
             );
         }
