@@ -34,23 +34,33 @@ def cargo_home() -> Path:
     return Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
 
 
+# Runs a command and writes its peak memory: from an interpreter of its own, since a child starts with its parent's peak,
+# and a parent that holds the images would be what is measured. wait4, since getrusage tells the largest of all children.
+MEASURE = """
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(child.pid, 0)
+open(sys.argv[1], "w").write(str(usage.ru_maxrss))
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+"""
+
+
 def run(program: Path, arguments: list[str], out: Path) -> Run:
     """`gradrace run ARGUMENTS --quiet --out OUT`. What it prints is kept off the terminal."""
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.with_name(out.name + ".log")
+    peak = out.with_name(out.name + ".peak")
+    command = [str(program), "run", *arguments, "--quiet", "--out", str(out)]
     with log.open("w") as stderr:
-        command = [str(program), "run", *arguments, "--quiet", "--out", str(out)]
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
-        # wait4, since getrusage tells the largest of all children that ever were.
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        measured = [sys.executable, "-S", "-c", MEASURE, str(peak), *command]
+        status = subprocess.run(measured, stdout=subprocess.DEVNULL, stderr=stderr).returncode
     lines = log.read_text().strip().splitlines()
     return Run(
-        status=child.returncode,
+        status=status,
         message=lines[-1] if lines else "",
         records=read_records(out / "records.jsonl"),
         machine=read_json(out / "machine.json"),
-        peak_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        peak_bytes=int(peak.read_text()) * (1 if sys.platform == "darwin" else 1024),
     )
 
 
