@@ -43,12 +43,12 @@ pub struct Reference {
 /// Whether a dense eigendecomposition of this order is within reach.
 ///
 /// # Errors
-/// `Failed`, with what to do instead.
+/// `Unsupported`, with what to do instead: the case is then skipped.
 pub(super) fn check_dense(order: usize, memory_bytes: u64) -> Result<()> {
     // The matrix, the eigenvectors in its place, and LAPACK's workspace.
     let bytes = 24.0 * (order as f64).powi(2);
     if order > MAX_ORDER || bytes > MEMORY_SHARE * memory_bytes as f64 {
-        return Err(Error::failed(format!(
+        return Err(Error::unsupported(format!(
             "the dense way at order {order} needs {:.1} GB and about {:.0} Gflop; race --method deflation or subspace on samples",
             bytes / 1e9,
             1e-9 * 9.0 * (order as f64).powi(3)
