@@ -145,6 +145,7 @@ pub struct Outcome {
 }
 
 mod accuracy;
+mod iterative;
 mod operator;
 mod problem;
 mod rate;

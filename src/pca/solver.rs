@@ -1,27 +1,18 @@
-//! Runs a plan on a device: the step sequences of `deflation` and `subspace`, the dense way, and the Rayleigh-Ritz step
-//! that ends them all.
-//!
-//! A step is a sequence of launches recorded once: advance, product, (deflate), ascent, rule, retract. The device
-//! evaluates the stop criterion and freezes itself; the host looks every `look_every` steps and at every point its watch
-//! asks for, which changes no answer and no count.
+//! Runs a plan on a device: the rounds of an iterative method and the Rayleigh-Ritz step that ends them, or the dense way.
 
 use ndarray::Array2;
 use ndarray_linalg::{Eigh, UPLO};
-use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::operator::{Cost, Operator, launch};
+use super::iterative::{Iterative, Progress, read};
+use super::operator::{Operator, launch};
 use super::problem::in_user_units;
-use super::rate::Schedule;
-use super::{Ended, Gradient, Look, Method, Outcome, Plan, Problem, Verdict, Watch};
+use super::{Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::{Device, Element, Gemm, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control};
-
-/// An eigenvalue under this many units in the last place of the largest one is rounding: see [`control::FLOOR`].
-const FLOOR_ULPS: usize = 64;
 
 /// A plan with its buffers and recordings on a device: what can be done before the clock starts.
 pub struct Solver<'a, D: Device> {
@@ -31,24 +22,6 @@ pub struct Solver<'a, D: Device> {
     finish: Finish<D>,
 }
 
-/// Buffers of an iterative method. `m` rows move at once: 1 for deflation, k for subspace.
-struct Iterative<D: Device> {
-    operator: Operator<D>,
-    order: usize,
-    k: usize,
-    m: usize,
-    control: D::Buffer,
-    v: D::Buffer,
-    previous: D::Buffer,
-    states: [D::Buffer; 2],
-    /// Components found (deflation), k x order, and their eigenvalues.
-    basis: D::Buffer,
-    lambda: D::Buffer,
-    step: D::Recording,
-    step_cost: Cost,
-    schedule: Schedule,
-}
-
 /// Buffers of the Rayleigh-Ritz step, k x d.
 struct Finish<D: Device> {
     control: D::Buffer,
@@ -56,14 +29,6 @@ struct Finish<D: Device> {
     g: D::Buffer,
     rotated: D::Buffer,
     small: D::Buffer,
-}
-
-/// Counts of a solve in progress.
-#[derive(Default)]
-struct Progress {
-    iterations: u64,
-    passes: f64,
-    cost: Cost,
 }
 
 impl<'a, D: Device> Solver<'a, D> {
@@ -316,263 +281,6 @@ impl<'a, D: Device> Solver<'a, D> {
             learning_rate: 0.0,
         })
     }
-}
-
-impl<D: Device> Iterative<D> {
-    fn prepare(device: &mut D, problem: &Problem<D>, plan: &Plan) -> Result<Self> {
-        let operator = Operator::prepare(device, problem, plan)?;
-        let order = operator.order(&problem.samples);
-        let k = plan.components;
-        let m = if plan.method == Method::Deflation {
-            1
-        } else {
-            k
-        };
-        let rows = |device: &mut D, rows: usize| device.alloc(Element::F32, rows * order);
-        let control = device.alloc(Element::F32, control::LEN)?;
-        let v = rows(device, m)?;
-        let g = rows(device, m)?;
-        let previous = rows(device, m)?;
-        let states = [rows(device, m)?, rows(device, m)?];
-        let basis = rows(device, if m == 1 { k } else { 0 })?;
-        let lambda = device.alloc(Element::F32, k)?;
-        let projected = plan.gradient() == Gradient::Projected;
-        let transport = projected && plan.rule.has_velocity();
-        let batches = match operator {
-            Operator::Batch { batches, .. } => batches,
-            _ => 1,
-        };
-        let mut cost = Cost::default();
-        let step = device.record(&mut |device| {
-            let cost = &mut cost;
-            launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
-            operator.apply(device, problem, cost, m, [&control, &v, &g])?;
-            if m == 1 {
-                let buffers = [&control, &basis, &lambda, &v, &g];
-                launch(device, cost, Kernel::Deflate, &[order, k], &[], &buffers)?;
-            }
-            let flag = f32::from(u8::from(projected));
-            launch(
-                device,
-                cost,
-                Kernel::Ascent,
-                &[order, m],
-                &[flag],
-                &[&control, &v, &g],
-            )?;
-            cost.add(plan.rule.kernel(), &[m * order]);
-            plan.rule.launch(
-                device,
-                m * order,
-                &control,
-                &v,
-                &g,
-                [&states[0], &states[1]],
-            )?;
-            let flag = f32::from(u8::from(transport));
-            let buffers = [&control, &v, &previous, &states[0]];
-            launch(
-                device,
-                cost,
-                Kernel::Retract,
-                &[order, m],
-                &[flag],
-                &buffers,
-            )
-        })?;
-        let schedule = Schedule::of(plan, order, batches);
-        Ok(Self {
-            operator,
-            order,
-            k,
-            m,
-            control,
-            v,
-            previous,
-            states,
-            basis,
-            lambda,
-            step,
-            step_cost: cost,
-            schedule,
-        })
-    }
-
-    /// The control buffer and the basis at the start of a solve.
-    fn reset(&self, device: &mut D) -> Result<()> {
-        let mut values = [0.0f32; control::LEN];
-        values[control::BASE_RATE] = self.schedule.rate as f32;
-        values[control::SCHEDULE_POWER] = self.schedule.power as f32;
-        values[control::SCHEDULE_TIME] = self.schedule.time as f32;
-        values[control::TOLERANCE] = self.schedule.tolerance as f32;
-        values[control::CRITERION] = self.schedule.criterion;
-        values[control::BEST] = f32::MAX;
-        values[control::SCALE_MEAN] = match self.operator {
-            Operator::Batch { .. } => 1.0,
-            _ => 0.0,
-        };
-        device.write(&self.control, 0, Slice::F32(&values))?;
-        let zeros = vec![0.0f32; self.order * self.k];
-        let rows = self.m * self.order;
-        device.write(&self.states[0], 0, Slice::F32(&zeros[..rows]))?;
-        device.write(&self.states[1], 0, Slice::F32(&zeros[..rows]))?;
-        if self.m == 1 {
-            device.write(&self.basis, 0, Slice::F32(&zeros))?;
-        }
-        Ok(())
-    }
-
-    /// Puts start vectors in place: orthonormal, and orthogonal to what was found.
-    fn start(&self, device: &mut D, start: &[f32]) -> Result<()> {
-        device.write(&self.v, 0, Slice::F32(start))?;
-        self.orthogonalise(device)?;
-        let v = read(device, &self.v, start.len())?;
-        device.write(&self.previous, 0, Slice::F32(&v))
-    }
-
-    fn orthogonalise(&self, device: &mut D) -> Result<()> {
-        let mut ignored = Cost::default();
-        if self.m == 1 {
-            let buffers = [&self.control, &self.basis, &self.v];
-            launch(
-                device,
-                &mut ignored,
-                Kernel::ProjectOut,
-                &[self.order, self.k],
-                &[],
-                &buffers,
-            )
-        } else {
-            let sizes = [self.order, self.m];
-            launch(
-                device,
-                &mut ignored,
-                Kernel::Orthonormalise,
-                &sizes,
-                &[],
-                &[&self.v],
-            )
-        }
-    }
-
-    /// Steps until the device stops itself or a limit comes.
-    fn run(
-        &self,
-        device: &mut D,
-        plan: &Plan,
-        problem: &Problem<D>,
-        component: usize,
-        watch: &mut dyn Watch,
-        progress: &mut Progress,
-    ) -> Result<Ended> {
-        let mut done = 0;
-        let mut limit = plan.max_iterations;
-        if let Operator::Batch { batches, .. } = self.operator {
-            limit = limit.min(plan.epochs * batches as u64);
-        }
-        loop {
-            let mut steps = device.info().look_every.min(limit - done);
-            if let Operator::Batch { rows, batches, .. } = &self.operator {
-                let batches = *batches as u64;
-                if done % batches == 0 {
-                    let order = shuffled(problem.samples.n, plan.seed, done / batches);
-                    device.write(rows, 0, Slice::U32(&order))?;
-                    device.write(
-                        &self.control,
-                        control::BATCH,
-                        Slice::F32(&[batches as f32 - 1.0]),
-                    )?;
-                }
-                steps = steps.min(batches - done % batches);
-            }
-            device.replay(&self.step, steps)?;
-            let mut state = [0.0f32; control::LEN];
-            device.read(&self.control, 0, SliceMut::F32(&mut state))?;
-            // Frozen steps do not count.
-            let counted = state[control::STEP] as u64 - done;
-            done += counted;
-            progress.iterations += counted;
-            progress.passes += counted as f64 * self.operator.passes(&problem.samples);
-            progress.cost.add_times(self.step_cost, counted);
-            let stop = state[control::STOP];
-            if stop == control::NOT_FINITE {
-                return Ok(Ended::Diverged);
-            }
-            let mut snapshot = || {
-                let mut rows = if self.m == 1 {
-                    read(device, &self.basis, component * self.order)?
-                } else {
-                    Vec::new()
-                };
-                rows.extend(read(device, &self.v, self.m * self.order)?);
-                Ok(rows)
-            };
-            let verdict = watch.look(Look {
-                iteration: progress.iterations,
-                passes: progress.passes,
-                component,
-                order: self.order,
-                last: false,
-                snapshot: &mut snapshot,
-            })?;
-            if stop == control::CONVERGED {
-                return Ok(Ended::Converged);
-            }
-            if stop == control::FLOOR_REACHED {
-                return Ok(Ended::Floor);
-            }
-            if verdict == Verdict::Stop {
-                return Ok(Ended::Stopped);
-            }
-            if done >= limit {
-                return Ok(Ended::Iterations);
-            }
-        }
-    }
-
-    /// Takes v as the next component. Past the rank, where what is left is rounding, the start vector stands in: it is
-    /// orthogonal to the others, which is all that can be said there.
-    fn commit(&self, device: &mut D, start: &[f32]) -> Result<()> {
-        let mut state = [0.0f32; control::LEN];
-        device.read(&self.control, 0, SliceMut::F32(&mut state))?;
-        if state[control::RHO] <= state[control::FLOOR] {
-            device.write(&self.v, 0, Slice::F32(start))?;
-            self.orthogonalise(device)?;
-            device.write(&self.control, control::RHO, Slice::F32(&[0.0]))?;
-        }
-        let floor = FLOOR_ULPS.min(self.order) as f32 * f32::EPSILON;
-        let buffers = [
-            &self.control,
-            &self.v,
-            &self.basis,
-            &self.lambda,
-            &self.states[0],
-            &self.states[1],
-        ];
-        launch(
-            device,
-            &mut Cost::default(),
-            Kernel::Commit,
-            &[self.order, self.k],
-            &[floor],
-            &buffers,
-        )
-    }
-}
-
-fn read<D: Device>(device: &mut D, buffer: &D::Buffer, len: usize) -> Result<Vec<f32>> {
-    let mut values = vec![0.0; len];
-    device.read(buffer, 0, SliceMut::F32(&mut values))?;
-    Ok(values)
-}
-
-/// The order of the rows in one epoch.
-fn shuffled(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..n as u32).collect();
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    random.set_stream(epoch + 1);
-    order.shuffle(&mut random);
-    order
 }
 
 /// Eigenvalues of the k x k projection, largest first, and its eigenvectors as rows.

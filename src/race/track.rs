@@ -9,7 +9,7 @@ use ndarray::ArrayView2;
 
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
-use crate::pca::{Assessment, Reference, Schedule};
+use crate::pca::{Assessment, Method, Reference, Schedule};
 use crate::record::file::Folder;
 use crate::record::statistics::median;
 use crate::record::{Machine, Record, Status};
@@ -216,7 +216,12 @@ impl Track<'_> {
         };
         let setting = Setting {
             evaluate: &|case: &Case, snapshot: &[f32], order: usize| {
-                reference.snapshot_errors(order, snapshot, case.components)
+                let errors = reference.snapshot_errors(order, snapshot, case.components);
+                // Only deflation seeks one component at a time; elsewhere the span is all there is to judge.
+                match case.method {
+                    Method::Deflation => errors,
+                    Method::Subspace | Method::Direct => errors.map(|(_, span)| (span, span)),
+                }
             },
             interrupted: self.interrupted,
             repeats: heat[0].0.repeats,
