@@ -1,6 +1,6 @@
 //! Problem `pca`: operators, methods, reference, accuracy.
 //!
-//! [`solve`] runs one [`Plan`] on samples that are already on a device. It owns no clock: a [`Watch`] is called at
+//! [`Solver`] runs one [`Plan`] on samples that are already on a device. It owns no clock: a [`Watch`] is called at
 //! every look of the host, with the device synchronised, and says whether to go on.
 
 use crate::error::Result;
