@@ -60,6 +60,9 @@ pub const BY_RESIDUAL: f32 = 2.0;
 
 /// The criterion counts as near the floor of f32 under this value: above it a plateau may be a saddle point.
 pub const NEAR_FLOOR: f64 = 3e-5;
+/// The floor is taken only where the criterion is within this factor of its best: RMSprop's step bursts now and then, and
+/// the state in the middle of a burst is no answer.
+pub const NEAR_BEST: f64 = 4.0;
 /// An improvement is at least this factor.
 pub const IMPROVEMENT: f64 = 0.95;
 /// Steps without improvement that are borne: this many, or half of the steps so far (a saddle point takes as long to
@@ -73,7 +76,10 @@ pub fn judge(value: f64, tolerance: f64, step: f64, best: f64, best_step: f64) -
         (CONVERGED, value, step)
     } else if value < IMPROVEMENT * best {
         (0.0, value, step)
-    } else if best < NEAR_FLOOR && step - best_step > PATIENCE.max(step / 2.0) {
+    } else if best < NEAR_FLOOR
+        && value < NEAR_BEST * best
+        && step - best_step > PATIENCE.max(step / 2.0)
+    {
         (FLOOR_REACHED, best, best_step)
     } else {
         (0.0, best, best_step)
@@ -105,6 +111,7 @@ mod tests {
         assert_eq!(judge(1e-7, 1e-6, 9.0, 1e-3, 8.0).0, CONVERGED);
         assert_eq!(judge(2e-6, 1e-6, 1000.0, 2e-6, 100.0).0, FLOOR_REACHED);
         assert_eq!(judge(2e-2, 1e-6, 1000.0, 2e-2, 100.0).0, 0.0);
+        assert_eq!(judge(2e-3, 1e-6, 1000.0, 2e-6, 100.0).0, 0.0);
         assert_eq!(judge(2e-6, 1e-6, 190.0, 2e-6, 100.0).0, 0.0);
     }
 
