@@ -114,6 +114,8 @@ pub struct Parameter {
     pub element: Element,
     /// Number of elements, from the sizes.
     pub len: fn(&[usize]) -> usize,
+    /// Columns of a matrix whose rows a device may pad, from the sizes; `None` where elements lie one after the other.
+    pub columns: Option<fn(&[usize]) -> usize>,
     /// What a test puts there.
     pub fill: Fill,
 }

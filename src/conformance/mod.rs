@@ -99,13 +99,24 @@ pub fn buffers<D: Device>(
 ) -> Result<Vec<D::Buffer>> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let values = inputs(row, sizes, &mut random);
-    upload(device, row, &values)
+    upload(device, row, sizes, &values)
 }
 
-fn upload<D: Device>(device: &mut D, row: &Row, values: &[Vec<f64>]) -> Result<Vec<D::Buffer>> {
+fn upload<D: Device>(
+    device: &mut D,
+    row: &Row,
+    sizes: &[usize],
+    values: &[Vec<f64>],
+) -> Result<Vec<D::Buffer>> {
     let mut device_buffers = Vec::new();
     for (values, parameter) in values.iter().zip(row.buffers) {
-        let buffer = device.alloc(parameter.element, values.len())?;
+        let buffer = match parameter.columns {
+            None => device.alloc(parameter.element, values.len())?,
+            Some(columns) => {
+                let columns = columns(sizes);
+                device.alloc_rows(parameter.element, values.len() / columns, columns)?
+            }
+        };
         match parameter.element {
             Element::F32 if parameter.access == Access::Write => {
                 device.write(&buffer, 0, Slice::F32(&vec![f32::NAN; values.len()]))?;
@@ -193,7 +204,7 @@ fn compare<D: Device>(
     random: &mut ChaCha8Rng,
 ) -> Result<f64> {
     let mut expected = inputs(row, sizes, random);
-    let device_buffers = upload(device, row, &expected)?;
+    let device_buffers = upload(device, row, sizes, &expected)?;
     let wide: Vec<f64> = scalars.iter().map(|x| f64::from(*x)).collect();
     (row.reference)(sizes, &wide, &mut expected);
     let borrowed: Vec<&D::Buffer> = device_buffers.iter().collect();

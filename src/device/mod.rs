@@ -14,11 +14,15 @@ use std::sync::Arc;
 
 use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Access, Kernel};
 
 pub use crate::kernel::Element;
 
 pub mod cpu;
+pub mod wgpu;
+
+/// A device may pad the rows of a matrix ([`Device::alloc_rows`]) to a multiple of so many elements.
+pub const ROW_ALIGNMENT: usize = 4;
 
 /// Elements on the host, to be written to a device.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +63,10 @@ pub struct Info {
     pub isa: Option<&'static str>,
     /// Largest number of bytes in one buffer: larger samples are split into row blocks.
     pub max_buffer_bytes: u64,
-    /// Steps between two looks of the host at the control buffer: 1 where looking is free.
+    /// Most steps between two looks of the host at the control buffer: 1 where looking is free.
     pub look_every: u64,
+    /// Steps that move more bytes than this are looked at earlier: a look then costs nothing beside them.
+    pub look_bytes: f64,
 }
 
 /// A device that is not there: why, and what to do about it.
@@ -83,6 +89,29 @@ pub struct Launch<'a, B> {
     pub scalars: &'a [f32],
     /// Buffers in the row's order.
     pub buffers: &'a [&'a B],
+}
+
+impl<B> Launch<'_, B> {
+    /// Asserts that sizes, scalars and buffers fit the row; `describe` tells element type and length of a buffer.
+    ///
+    /// # Panics
+    /// When they do not: a caller's bug.
+    fn check(&self, describe: impl Fn(&B) -> (Element, usize)) {
+        let row = self.kernel.row();
+        let name = row.name;
+        assert_eq!(self.sizes.len(), row.sizes.len(), "{name}: sizes");
+        assert_eq!(self.scalars.len(), row.scalars.len(), "{name}: scalars");
+        assert_eq!(self.buffers.len(), row.buffers.len(), "{name}: buffers");
+        for (parameter, buffer) in row.buffers.iter().zip(self.buffers) {
+            let (element, len) = describe(buffer);
+            assert_eq!(element, parameter.element, "{name}: {}", parameter.name);
+            let fits = match parameter.access {
+                Access::Read => len >= (parameter.len)(self.sizes),
+                Access::Write | Access::Update => len == (parameter.len)(self.sizes),
+            };
+            assert!(fits, "{name}: {} has {len} elements", parameter.name);
+        }
+    }
 }
 
 /// `C <- alpha op(A) op(B) + beta C`, row-major f32; `op(A)` is m x k, `op(B)` k x n, C m x n. With `beta` 0, C is not
@@ -120,6 +149,37 @@ pub trait Device: Sized {
     /// # Errors
     /// `Failed` when the memory cannot be had.
     fn alloc(&mut self, element: Element, len: usize) -> Result<Self::Buffer>;
+
+    /// New memory for a matrix: a device may pad its rows (see [`ROW_ALIGNMENT`]), which no caller sees. Rows of the
+    /// kernel table whose parameter has [`crate::kernel::Parameter::columns`] are given such a buffer, and it is
+    /// written in whole rows.
+    ///
+    /// # Errors
+    /// As [`Device::alloc`].
+    fn alloc_rows(
+        &mut self,
+        element: Element,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Self::Buffer> {
+        self.alloc(element, rows * columns)
+    }
+
+    /// Compiles these rows of the table, and the matrix product, where that is still to be done: it counts as setup. A
+    /// device that is compiled when it is opened does nothing.
+    ///
+    /// # Errors
+    /// `Failed` when the driver refuses one.
+    fn warm(&mut self, kernels: &[Kernel]) -> Result<()> {
+        let _ = kernels;
+        Ok(())
+    }
+
+    /// Seconds that the device has computed so far by its own clock, up to the last [`Device::synchronise`]; `None` where
+    /// it has none. The host's clock decides; this one is a second column.
+    fn device_time_s(&self) -> Option<f64> {
+        None
+    }
 
     /// Copies `data` to `buffer`, from its element `offset` on.
     ///
@@ -173,7 +233,7 @@ pub trait Device: Sized {
     /// `Failed` when the device is lost.
     fn synchronise(&mut self) -> Result<()>;
 
-    /// Puts a range of elements of host samples on the device. A device that works in host memory shares them.
+    /// Puts whole rows of host samples, a range of elements, on the device. A device that works in host memory shares them.
     ///
     /// # Errors
     /// As [`Device::alloc`] and [`Device::write`].
@@ -182,7 +242,7 @@ pub trait Device: Sized {
             Elements::U8(x) => (Element::U8, Slice::U8(&x[range.clone()])),
             Elements::F32(x) => (Element::F32, Slice::F32(&x[range.clone()])),
         };
-        let buffer = self.alloc(element, range.len())?;
+        let buffer = self.alloc_rows(element, range.len() / samples.d, samples.d)?;
         self.write(&buffer, 0, data)?;
         Ok(buffer)
     }

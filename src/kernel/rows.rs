@@ -14,17 +14,34 @@ const fn f32(
         access,
         element: Element::F32,
         len,
+        columns: None,
         fill,
     }
 }
 
-const fn u8(name: &'static str, len: fn(&[usize]) -> usize) -> Parameter {
+/// A matrix whose rows a device may pad.
+const fn rows(
+    name: &'static str,
+    access: Access,
+    len: fn(&[usize]) -> usize,
+    columns: fn(&[usize]) -> usize,
+    fill: Fill,
+) -> Parameter {
     Parameter {
-        name,
-        access: Access::Read,
+        columns: Some(columns),
+        ..f32(name, access, len, fill)
+    }
+}
+
+/// Samples as bytes.
+const fn u8(
+    name: &'static str,
+    len: fn(&[usize]) -> usize,
+    columns: fn(&[usize]) -> usize,
+) -> Parameter {
+    Parameter {
         element: Element::U8,
-        len,
-        fill: Fill::Normal,
+        ..rows(name, Access::Read, len, columns, Fill::Normal)
     }
 }
 
@@ -128,8 +145,8 @@ pub static ALL: [Row; 25] = [
         scalars: &["beta", "weight_in", "weight_out"],
         buffers: &[
             CONTROL,
-            f32("x", Read, |s| s[0] * s[1], Normal),
-            f32("mean", Read, |s| 2 * s[1], Mean),
+            rows("x", Read, |s| s[0] * s[1], |s| s[1], Normal),
+            rows("mean", Read, |s| 2 * s[1], |s| s[1], Mean),
             f32("v", Read, |s| s[2] * s[1], Normal),
             f32("g", Update, |s| s[2] * s[1], Normal),
         ],
@@ -148,8 +165,8 @@ pub static ALL: [Row; 25] = [
         scalars: &["beta", "weight_in", "weight_out"],
         buffers: &[
             CONTROL,
-            u8("x", |s| s[0] * s[1]),
-            f32("mean", Read, |s| 2 * s[1], Mean),
+            u8("x", |s| s[0] * s[1], |s| s[1]),
+            rows("mean", Read, |s| 2 * s[1], |s| s[1], Mean),
             f32("v", Read, |s| s[2] * s[1], Normal),
             f32("g", Update, |s| s[2] * s[1], Normal),
         ],
@@ -168,13 +185,14 @@ pub static ALL: [Row; 25] = [
         scalars: &["beta", "weight_in", "weight_out"],
         buffers: &[
             CONTROL,
-            f32("x", Read, |s| s[0] * s[1], Normal),
-            f32("mean", Read, |s| 2 * s[1], Mean),
+            rows("x", Read, |s| s[0] * s[1], |s| s[1], Normal),
+            rows("mean", Read, |s| 2 * s[1], |s| s[1], Mean),
             Parameter {
                 name: "rows",
                 access: Read,
                 element: Element::U32,
                 len: |s| s[0] + s[4],
+                columns: None,
                 fill: Permutation,
             },
             f32("v", Read, |s| s[2] * s[1], Normal),
@@ -195,13 +213,14 @@ pub static ALL: [Row; 25] = [
         scalars: &["beta", "weight_in", "weight_out"],
         buffers: &[
             CONTROL,
-            u8("x", |s| s[0] * s[1]),
-            f32("mean", Read, |s| 2 * s[1], Mean),
+            u8("x", |s| s[0] * s[1], |s| s[1]),
+            rows("mean", Read, |s| 2 * s[1], |s| s[1], Mean),
             Parameter {
                 name: "rows",
                 access: Read,
                 element: Element::U32,
                 len: |s| s[0] + s[4],
+                columns: None,
                 fill: Permutation,
             },
             f32("v", Read, |s| s[2] * s[1], Normal),
@@ -222,7 +241,7 @@ pub static ALL: [Row; 25] = [
         scalars: &[],
         buffers: &[
             CONTROL,
-            f32("c", Read, |s| s[0] * s[0], Symmetric),
+            rows("c", Read, |s| s[0] * s[0], |s| s[0], Symmetric),
             f32("v", Read, |s| s[1] * s[0], Normal),
             f32("g", Write, |s| s[1] * s[0], Normal),
         ],
@@ -248,9 +267,9 @@ pub static ALL: [Row; 25] = [
         sizes: &["n", "d"],
         scalars: &["beta", "weight_in", "weight_out"],
         buffers: &[
-            f32("x", Read, |s| s[0] * s[1], Normal),
-            f32("mean", Read, |s| 2 * s[1], Mean),
-            f32("c", Update, |s| s[1] * s[1], Symmetric),
+            rows("x", Read, |s| s[0] * s[1], |s| s[1], Normal),
+            rows("mean", Read, |s| 2 * s[1], |s| s[1], Mean),
+            rows("c", Update, |s| s[1] * s[1], |s| s[1], Symmetric),
         ],
         bytes: |s| 4.0 * (s[0] * s[1]) as f64 + 4.0 * (s[1] * s[1]) as f64,
         flops: |s| (s[0] * s[1] * (s[1] + 1)) as f64,
@@ -266,9 +285,9 @@ pub static ALL: [Row; 25] = [
         sizes: &["n", "d"],
         scalars: &["beta", "weight_in", "weight_out"],
         buffers: &[
-            u8("x", |s| s[0] * s[1]),
-            f32("mean", Read, |s| 2 * s[1], Mean),
-            f32("c", Update, |s| s[1] * s[1], Symmetric),
+            u8("x", |s| s[0] * s[1], |s| s[1]),
+            rows("mean", Read, |s| 2 * s[1], |s| s[1], Mean),
+            rows("c", Update, |s| s[1] * s[1], |s| s[1], Symmetric),
         ],
         bytes: |s| 1.0 * (s[0] * s[1]) as f64 + 4.0 * (s[1] * s[1]) as f64,
         flops: |s| (s[0] * s[1] * (s[1] + 1)) as f64,
@@ -284,10 +303,10 @@ pub static ALL: [Row; 25] = [
         sizes: &["na", "nb", "d", "n", "first_a", "first_b"],
         scalars: &["weight_in", "weight_out"],
         buffers: &[
-            f32("xa", Read, |s| s[0] * s[2], Normal),
-            f32("xb", Read, |s| s[1] * s[2], Normal),
-            f32("mean", Read, |s| 2 * s[2], Mean),
-            f32("k", Update, |s| s[3] * s[3], Normal),
+            rows("xa", Read, |s| s[0] * s[2], |s| s[2], Normal),
+            rows("xb", Read, |s| s[1] * s[2], |s| s[2], Normal),
+            rows("mean", Read, |s| 2 * s[2], |s| s[2], Mean),
+            rows("k", Update, |s| s[3] * s[3], |s| s[3], Normal),
         ],
         bytes: |s| 4.0 * ((s[0] + s[1]) * s[2]) as f64 + 4.0 * (s[0] * s[1]) as f64,
         flops: |s| 2.0 * (s[0] * s[1] * s[2]) as f64,
@@ -303,10 +322,10 @@ pub static ALL: [Row; 25] = [
         sizes: &["na", "nb", "d", "n", "first_a", "first_b"],
         scalars: &["weight_in", "weight_out"],
         buffers: &[
-            u8("xa", |s| s[0] * s[2]),
-            u8("xb", |s| s[1] * s[2]),
-            f32("mean", Read, |s| 2 * s[2], Mean),
-            f32("k", Update, |s| s[3] * s[3], Normal),
+            u8("xa", |s| s[0] * s[2], |s| s[2]),
+            u8("xb", |s| s[1] * s[2], |s| s[2]),
+            rows("mean", Read, |s| 2 * s[2], |s| s[2], Mean),
+            rows("k", Update, |s| s[3] * s[3], |s| s[3], Normal),
         ],
         bytes: |s| 1.0 * ((s[0] + s[1]) * s[2]) as f64 + 4.0 * (s[0] * s[1]) as f64,
         flops: |s| 2.0 * (s[0] * s[1] * s[2]) as f64,
@@ -322,8 +341,8 @@ pub static ALL: [Row; 25] = [
         sizes: &["n", "d", "m", "total", "first"],
         scalars: &["beta", "weight"],
         buffers: &[
-            f32("x", Read, |s| s[0] * s[1], Normal),
-            f32("mean", Read, |s| 2 * s[1], Mean),
+            rows("x", Read, |s| s[0] * s[1], |s| s[1], Normal),
+            rows("mean", Read, |s| 2 * s[1], |s| s[1], Mean),
             f32("u", Read, |s| s[2] * s[3], Normal),
             f32("out", Update, |s| s[2] * s[1], Normal),
         ],
@@ -341,8 +360,8 @@ pub static ALL: [Row; 25] = [
         sizes: &["n", "d", "m", "total", "first"],
         scalars: &["beta", "weight"],
         buffers: &[
-            u8("x", |s| s[0] * s[1]),
-            f32("mean", Read, |s| 2 * s[1], Mean),
+            u8("x", |s| s[0] * s[1], |s| s[1]),
+            rows("mean", Read, |s| 2 * s[1], |s| s[1], Mean),
             f32("u", Read, |s| s[2] * s[3], Normal),
             f32("out", Update, |s| s[2] * s[1], Normal),
         ],

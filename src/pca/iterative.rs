@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::operator::{Cost, Operator, launch};
 use super::rate::Schedule;
 use super::{Ended, Gradient, Look, Method, Plan, Problem, Verdict, Watch};
-use crate::device::{Device, Element, Slice, SliceMut};
+use crate::device::{Device, Element, Info, Slice, SliceMut};
 use crate::error::Result;
 use crate::kernel::{Kernel, control};
 
@@ -181,6 +181,13 @@ impl<D: Device> Iterative<D> {
         }
     }
 
+    /// Steps between two looks.
+    fn look_every(&self, info: &Info) -> u64 {
+        // A ratio beyond the largest integer becomes that one.
+        let cheap = (info.look_bytes / self.step_cost.bytes) as u64;
+        info.look_every.min(cheap).max(1)
+    }
+
     /// Steps until the device stops itself or a limit comes.
     pub fn run(
         &self,
@@ -192,12 +199,13 @@ impl<D: Device> Iterative<D> {
         progress: &mut Progress,
     ) -> Result<Ended> {
         let mut done = 0;
+        let look_every = self.look_every(device.info());
         let mut limit = plan.max_iterations;
         if let Operator::Batch { batches, .. } = self.operator {
             limit = limit.min(plan.epochs * batches as u64);
         }
         loop {
-            let mut steps = device.info().look_every.min(limit - done);
+            let mut steps = look_every.min(limit - done);
             if let Operator::Batch { rows, batches, .. } = &self.operator {
                 let batches = *batches as u64;
                 if done % batches == 0 {

@@ -98,7 +98,7 @@ impl<D: Device> Operator<D> {
                         bytes as f64 / 1e9
                     )));
                 }
-                let matrix = device.alloc(Element::F32, order * order)?;
+                let matrix = device.alloc_rows(Element::F32, order, order)?;
                 Ok(if n < d {
                     Operator::Dual(matrix)
                 } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::data::{Elements, Samples, Statistics};
-use crate::device::{Device, Element, Slice};
+use crate::device::{Device, Element, ROW_ALIGNMENT, Slice};
 use crate::error::Result;
 
 /// One block of rows on a device.
@@ -38,7 +38,8 @@ impl<D: Device> Problem<D> {
             Elements::U8(_) => 1,
             Elements::F32(_) => 4,
         };
-        let limit = device.info().max_buffer_bytes / (d * size) as u64;
+        let padded = d.next_multiple_of(ROW_ALIGNMENT);
+        let limit = device.info().max_buffer_bytes / (padded * size) as u64;
         let height = usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, n);
         let mut blocks = Vec::new();
         for first in (0..n).step_by(height) {
@@ -53,7 +54,7 @@ impl<D: Device> Problem<D> {
             .zip(&high)
             .map(|(x, h)| (x - f64::from(*h)) as f32);
         let pair: Vec<f32> = high.iter().copied().chain(low).collect();
-        let mean = device.alloc(Element::F32, 2 * d)?;
+        let mean = device.alloc_rows(Element::F32, 2, d)?;
         device.write(&mean, 0, Slice::F32(&pair))?;
         Ok(Self {
             samples: Arc::clone(samples),

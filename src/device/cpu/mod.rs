@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable};
 use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel, control};
+use crate::kernel::{Kernel, control};
 
 mod blas;
 mod block;
@@ -167,6 +167,7 @@ impl Cpu {
                 isa: Some(isa.name()),
                 max_buffer_bytes: machine.memory_bytes,
                 look_every: 1,
+                look_bytes: f64::INFINITY,
             },
             isa,
             scratch: (0..threads).map(|_| Mutex::default()).collect(),
@@ -549,33 +550,7 @@ impl Device for Cpu {
     }
 
     fn launch(&mut self, launch: &Launch<'_, Buffer>) -> Result<()> {
-        let row = launch.kernel.row();
-        assert_eq!(launch.sizes.len(), row.sizes.len(), "{}: sizes", row.name);
-        assert_eq!(
-            launch.scalars.len(),
-            row.scalars.len(),
-            "{}: scalars",
-            row.name
-        );
-        assert_eq!(
-            launch.buffers.len(),
-            row.buffers.len(),
-            "{}: buffers",
-            row.name
-        );
-        for (parameter, buffer) in row.buffers.iter().zip(launch.buffers) {
-            let (element, len) = buffer.element_and_len();
-            assert_eq!(
-                element, parameter.element,
-                "{}: {}",
-                row.name, parameter.name
-            );
-            let fits = match parameter.access {
-                Access::Read => len >= (parameter.len)(launch.sizes),
-                Access::Write | Access::Update => len == (parameter.len)(launch.sizes),
-            };
-            assert!(fits, "{}: {} has {len} elements", row.name, parameter.name);
-        }
+        launch.check(Buffer::element_and_len);
         if let Some(recording) = &mut self.recording {
             recording.push(Recorded::Launch {
                 kernel: launch.kernel,
