@@ -417,6 +417,26 @@ mod tests {
     }
 
     #[test]
+    fn every_row_agrees_with_its_reference_on_every_adapter() {
+        for (index, adapter) in crate::device::wgpu::adapters().iter().enumerate() {
+            let mut device = crate::device::wgpu::Wgpu::open(index).expect("it was found");
+            let mut failures = Vec::new();
+            run(&mut device, 7, &mut |check| {
+                println!("{} {:?} {:.1e}", check.name, check.verdict, check.error);
+                if check.verdict != Verdict::Pass {
+                    failures.push(format!("{}: {:?}", check.name, check.verdict));
+                }
+            });
+            assert!(
+                failures.is_empty(),
+                "{}:\n{}",
+                adapter.name,
+                failures.join("\n")
+            );
+        }
+    }
+
+    #[test]
     fn an_element_that_is_off_or_nan_fails() {
         assert!(difference("x", &[1.0, 2.0], &[1.0, 2.0], 1e-6).is_ok());
         assert!(difference("x", &[1.0, 2.1], &[1.0, 2.0], 1e-6).is_err());

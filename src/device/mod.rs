@@ -63,6 +63,8 @@ pub struct Info {
     pub isa: Option<&'static str>,
     /// Largest number of bytes in one buffer: larger samples are split into row blocks.
     pub max_buffer_bytes: u64,
+    /// Most rows of a matrix in one buffer.
+    pub max_rows: usize,
     /// Most steps between two looks of the host at the control buffer: 1 where looking is free.
     pub look_every: u64,
     /// Steps that move more bytes than this are looked at earlier: a look then costs nothing beside them.

@@ -40,7 +40,10 @@ impl<D: Device> Problem<D> {
         };
         let padded = d.next_multiple_of(ROW_ALIGNMENT);
         let limit = device.info().max_buffer_bytes / (padded * size) as u64;
-        let height = usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, n);
+        let height = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .min(device.info().max_rows)
+            .clamp(1, n);
         let mut blocks = Vec::new();
         for first in (0..n).step_by(height) {
             let rows = height.min(n - first);

@@ -166,6 +166,7 @@ impl Cpu {
                 threads: Some(threads),
                 isa: Some(isa.name()),
                 max_buffer_bytes: machine.memory_bytes,
+                max_rows: usize::MAX,
                 look_every: 1,
                 look_bytes: f64::INFINITY,
             },

@@ -1,0 +1,434 @@
+// deflate, project_out, orthonormalise, ascent, retract: the block vectors of a step, m rows of d numbers.
+//
+//   deflate         g -= sum_{j < COUNT} lambda_j (basis_j . v) basis_j
+//   project_out     v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), the projection done twice
+//   orthonormalise  Q of v' = Q R by Gram-Schmidt, twice; a row that vanishes is replaced
+//   ascent          H = g v'; P = g - H v; RHO, RESIDUAL, SCALE, the stop criterion; g = -2 (projected ? P : g) / SCALE
+//   retract         v = orthonormalise(v); velocity -= its part in span v; CHANGE, the stop criterion; previous = v
+//
+// A step moves the samples, and next to them a few vectors: one workgroup is enough, needs no further pass, and has the
+// scalars of the step at hand. It becomes the limit where vectors are as large as the samples (d near a million, n in the
+// hundreds). Every invocation owns the elements lane, lane + WIDTH, ... of every row, so that only sums cross
+// invocations: four dot products a fold, f32 in chains of d / WIDTH and then a tree.
+//
+// Geometry: one workgroup of WIDTH. Bytes: those of the vectors, once a fold.
+
+override WIDTH: u32 = 256;
+/// Workgroup memory is folded in runs of so many.
+override FOLD: u32 = 16;
+override FOLDS: u32 = WIDTH / FOLD;
+
+struct Params {
+    d: u32,
+    /// Rows; in `deflate` and `project_out` those of the basis.
+    m: u32,
+    /// `projected` of ascent, `transport` of retract.
+    choice: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> control: array<f32>;
+@group(0) @binding(1) var<storage, read_write> v: array<f32>;
+@group(0) @binding(2) var<storage, read_write> g: array<f32>;
+@group(0) @binding(3) var<storage, read> basis: array<f32>;
+@group(0) @binding(4) var<storage, read> lambda: array<f32>;
+@group(0) @binding(5) var<storage, read_write> previous: array<f32>;
+@group(0) @binding(6) var<storage, read_write> velocity: array<f32>;
+@group(0) @binding(7) var<storage, read_write> work: array<f32>;
+@group(0) @binding(8) var<uniform> params: Params;
+
+const STOP: u32 = 0u;
+const STEP: u32 = 1u;
+const SCALE: u32 = 6u;
+const RHO: u32 = 7u;
+const RESIDUAL: u32 = 8u;
+const CHANGE: u32 = 9u;
+const TOLERANCE: u32 = 10u;
+const CRITERION: u32 = 11u;
+const FLOOR: u32 = 12u;
+const BEST: u32 = 13u;
+const BEST_STEP: u32 = 14u;
+const COUNT: u32 = 16u;
+const SCALE_MEAN: u32 = 17u;
+
+const CONVERGED: f32 = 1.0;
+const FLOOR_REACHED: f32 = 2.0;
+const NOT_FINITE: f32 = 3.0;
+const BY_CHANGE: f32 = 1.0;
+const BY_RESIDUAL: f32 = 2.0;
+const NEAR_FLOOR: f32 = 3e-5;
+const NEAR_BEST: f32 = 4.0;
+const IMPROVEMENT: f32 = 0.95;
+const PATIENCE: f32 = 100.0;
+const VANISHED: f32 = 1e-6;
+const ATTEMPTS: u32 = 8u;
+
+var<workgroup> folds: array<vec4<f32>, WIDTH>;
+var<workgroup> folded: array<vec4<f32>, FOLDS>;
+
+/// The sums of four values over all invocations, the same in every one.
+fn total4(lane: u32, value: vec4<f32>) -> vec4<f32> {
+    folds[lane] = value;
+    workgroupBarrier();
+    if lane < FOLDS {
+        var s = vec4<f32>(0.0);
+        for (var e = 0u; e < FOLD; e++) {
+            s += folds[lane * FOLD + e];
+        }
+        folded[lane] = s;
+    }
+    workgroupBarrier();
+    var s = vec4<f32>(0.0);
+    for (var e = 0u; e < FOLDS; e++) {
+        s += folded[e];
+    }
+    // The next fold must not overwrite what a slower invocation still reads: it writes `folds` before its first
+    // barrier and `folded` only after it.
+    return s;
+}
+
+/// Comparisons with infinity and NaN may be optimised away: the exponent's bits may not.
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+fn judge(value: f32, step: f32) {
+    let best = control[BEST];
+    if value <= control[TOLERANCE] {
+        control[STOP] = CONVERGED;
+        control[BEST] = value;
+        control[BEST_STEP] = step;
+    } else if value < IMPROVEMENT * best {
+        control[BEST] = value;
+        control[BEST_STEP] = step;
+    } else if best < NEAR_FLOOR && value < NEAR_BEST * best && step - control[BEST_STEP] > max(PATIENCE, step / 2.0) {
+        control[STOP] = FLOOR_REACHED;
+    }
+}
+
+@compute @workgroup_size(WIDTH)
+fn deflate(@builtin(local_invocation_index) lane: u32) {
+    if control[STOP] != 0.0 {
+        return;
+    }
+    let d = params.d;
+    let count = u32(control[COUNT]);
+    for (var j = 0u; j < count; j += 4u) {
+        var h = vec4<f32>(0.0);
+        for (var i = lane; i < d; i += WIDTH) {
+            let x = v[i];
+            for (var e = 0u; e < 4u; e++) {
+                if j + e < count {
+                    h[e] = fma(basis[(j + e) * d + i], x, h[e]);
+                }
+            }
+        }
+        h = total4(lane, h);
+        for (var e = 0u; e < 4u; e++) {
+            if j + e < count {
+                h[e] *= lambda[j + e];
+            }
+        }
+        for (var i = lane; i < d; i += WIDTH) {
+            var x = g[i];
+            for (var e = 0u; e < 4u; e++) {
+                if j + e < count {
+                    x = fma(-h[e], basis[(j + e) * d + i], x);
+                }
+            }
+            g[i] = x;
+        }
+    }
+}
+
+@compute @workgroup_size(WIDTH)
+fn project_out(@builtin(local_invocation_index) lane: u32) {
+    let d = params.d;
+    let count = u32(control[COUNT]);
+    for (var twice = 0u; twice < 2u; twice++) {
+        for (var j = 0u; j < count; j += 4u) {
+            var h = vec4<f32>(0.0);
+            for (var i = lane; i < d; i += WIDTH) {
+                let x = v[i];
+                for (var e = 0u; e < 4u; e++) {
+                    if j + e < count {
+                        h[e] = fma(basis[(j + e) * d + i], x, h[e]);
+                    }
+                }
+            }
+            h = total4(lane, h);
+            for (var i = lane; i < d; i += WIDTH) {
+                var x = v[i];
+                for (var e = 0u; e < 4u; e++) {
+                    if j + e < count {
+                        x = fma(-h[e], basis[(j + e) * d + i], x);
+                    }
+                }
+                v[i] = x;
+            }
+        }
+    }
+    scale(lane, 0u, 1.0 / sqrt(square(lane, 0u)));
+}
+
+/// |row a of v|^2.
+fn square(lane: u32, a: u32) -> f32 {
+    var s = 0.0;
+    for (var i = lane; i < params.d; i += WIDTH) {
+        let x = v[a * params.d + i];
+        s = fma(x, x, s);
+    }
+    return total4(lane, vec4<f32>(s, 0.0, 0.0, 0.0)).x;
+}
+
+fn scale(lane: u32, a: u32, factor: f32) {
+    for (var i = lane; i < params.d; i += WIDTH) {
+        v[a * params.d + i] *= factor;
+    }
+}
+
+/// See `replacement` in src/kernel/reference.rs.
+fn replacement(row: u32, attempt: u32, j: u32) -> f32 {
+    var x = ((row + 1u) * 0x9e3779b9u) ^ ((attempt + 1u) * 0x85ebca6bu) ^ (j * 0xc2b2ae35u);
+    x = (x ^ 61u) ^ (x >> 16u);
+    x *= 9u;
+    x ^= x >> 4u;
+    x *= 0x27d4eb2du;
+    x ^= x >> 15u;
+    return f32(x >> 8u) / 16777216.0 - 0.5;
+}
+
+/// Makes the rows of v orthonormal.
+fn gram_schmidt(lane: u32) {
+    let d = params.d;
+    for (var a = 0u; a < params.m; a++) {
+        for (var attempt = 0u; attempt <= ATTEMPTS; attempt++) {
+            let whole = square(lane, a);
+            var left = whole;
+            if a > 0u {
+                for (var twice = 0u; twice < 2u; twice++) {
+                    for (var j = 0u; j < a; j += 4u) {
+                        var h = vec4<f32>(0.0);
+                        for (var i = lane; i < d; i += WIDTH) {
+                            let x = v[a * d + i];
+                            for (var e = 0u; e < 4u; e++) {
+                                if j + e < a {
+                                    h[e] = fma(v[(j + e) * d + i], x, h[e]);
+                                }
+                            }
+                        }
+                        h = total4(lane, h);
+                        for (var i = lane; i < d; i += WIDTH) {
+                            var x = v[a * d + i];
+                            for (var e = 0u; e < 4u; e++) {
+                                if j + e < a {
+                                    x = fma(-h[e], v[(j + e) * d + i], x);
+                                }
+                            }
+                            v[a * d + i] = x;
+                        }
+                    }
+                }
+                left = square(lane, a);
+            }
+            if sqrt(left) > VANISHED * sqrt(whole) {
+                scale(lane, a, 1.0 / sqrt(left));
+                break;
+            }
+            for (var i = lane; i < d; i += WIDTH) {
+                v[a * d + i] = replacement(a, attempt, i);
+            }
+        }
+    }
+}
+
+@compute @workgroup_size(WIDTH)
+fn orthonormalise(@builtin(local_invocation_index) lane: u32) {
+    gram_schmidt(lane);
+}
+
+@compute @workgroup_size(WIDTH)
+fn ascent(@builtin(local_invocation_index) lane: u32) {
+    if control[STOP] != 0.0 {
+        return;
+    }
+    let d = params.d;
+    let floor = control[FLOOR];
+    var rho_min = 3.40282347e+38;
+    var rho_max = -3.40282347e+38;
+    var length = 0.0;
+    var residual = 0.0;
+    var finite = true;
+    for (var a = 0u; a < params.m; a++) {
+        // P begins as g; a part that is taken out leaves the products with the other rows of v as they are.
+        for (var i = lane; i < d; i += WIDTH) {
+            work[a * d + i] = g[a * d + i];
+        }
+        var rho = 0.0;
+        for (var j = 0u; j < params.m; j += 4u) {
+            var h = vec4<f32>(0.0);
+            for (var i = lane; i < d; i += WIDTH) {
+                let x = work[a * d + i];
+                for (var e = 0u; e < 4u; e++) {
+                    if j + e < params.m {
+                        h[e] = fma(v[(j + e) * d + i], x, h[e]);
+                    }
+                }
+            }
+            h = total4(lane, h);
+            for (var i = lane; i < d; i += WIDTH) {
+                var x = work[a * d + i];
+                for (var e = 0u; e < 4u; e++) {
+                    if j + e < params.m {
+                        x = fma(-h[e], v[(j + e) * d + i], x);
+                    }
+                }
+                work[a * d + i] = x;
+            }
+            for (var e = 0u; e < 4u; e++) {
+                if j + e == a {
+                    rho = h[e];
+                }
+            }
+        }
+        var squares = vec4<f32>(0.0);
+        for (var i = lane; i < d; i += WIDTH) {
+            let x = g[a * d + i];
+            let p = work[a * d + i];
+            squares.x = fma(x, x, squares.x);
+            squares.y = fma(p, p, squares.y);
+        }
+        squares = total4(lane, squares);
+        finite = finite && is_finite(squares.x);
+        let left = sqrt(squares.y);
+        rho_min = min(rho_min, rho);
+        rho_max = max(rho_max, rho);
+        length = max(length, sqrt(squares.x));
+        if left > floor {
+            residual = max(residual, left / max(max(rho, floor), 1e-30));
+        }
+    }
+    // Every invocation reads the old values before the first one writes the new.
+    let old = control[SCALE];
+    let mean = control[SCALE_MEAN];
+    let step = control[STEP];
+    let criterion = control[CRITERION];
+    storageBarrier();
+    workgroupBarrier();
+    if !finite {
+        if lane == 0u {
+            control[STOP] = NOT_FINITE;
+        }
+        return;
+    }
+    var size = max(old, length);
+    if mean != 0.0 {
+        size = old + (rho_max - old) / step;
+    }
+    if lane == 0u {
+        control[SCALE] = size;
+        control[RHO] = rho_min;
+        control[RESIDUAL] = residual;
+        if criterion == BY_RESIDUAL {
+            judge(residual, step);
+        } else if length <= floor {
+            control[STOP] = CONVERGED;
+        }
+    }
+    let factor = -2.0 / max(size, 1e-30);
+    for (var i = lane; i < params.m * d; i += WIDTH) {
+        if params.choice != 0.0 {
+            g[i] = factor * work[i];
+        } else {
+            g[i] *= factor;
+        }
+    }
+}
+
+@compute @workgroup_size(WIDTH)
+fn retract(@builtin(local_invocation_index) lane: u32) {
+    if control[STOP] != 0.0 {
+        return;
+    }
+    let d = params.d;
+    var s = 0.0;
+    for (var i = lane; i < params.m * d; i += WIDTH) {
+        s = fma(v[i], v[i], s);
+    }
+    let whole = total4(lane, vec4<f32>(s, 0.0, 0.0, 0.0)).x;
+    if !is_finite(whole) || (params.m == 1u && whole == 0.0) {
+        if lane == 0u {
+            control[STOP] = NOT_FINITE;
+        }
+        return;
+    }
+    gram_schmidt(lane);
+    var change = 0.0;
+    for (var a = 0u; a < params.m; a++) {
+        for (var i = lane; i < d; i += WIDTH) {
+            work[i] = v[a * d + i];
+        }
+        for (var j = 0u; j < params.m; j += 4u) {
+            var h = vec4<f32>(0.0);
+            for (var i = lane; i < d; i += WIDTH) {
+                let x = work[i];
+                for (var e = 0u; e < 4u; e++) {
+                    if j + e < params.m {
+                        h[e] = fma(previous[(j + e) * d + i], x, h[e]);
+                    }
+                }
+            }
+            h = total4(lane, h);
+            for (var i = lane; i < d; i += WIDTH) {
+                var x = work[i];
+                for (var e = 0u; e < 4u; e++) {
+                    if j + e < params.m {
+                        x = fma(-h[e], previous[(j + e) * d + i], x);
+                    }
+                }
+                work[i] = x;
+            }
+        }
+        var left = 0.0;
+        for (var i = lane; i < d; i += WIDTH) {
+            left = fma(work[i], work[i], left);
+        }
+        change = max(change, sqrt(total4(lane, vec4<f32>(left, 0.0, 0.0, 0.0)).x));
+    }
+    if params.choice != 0.0 {
+        for (var a = 0u; a < params.m; a++) {
+            for (var j = 0u; j < params.m; j += 4u) {
+                var h = vec4<f32>(0.0);
+                for (var i = lane; i < d; i += WIDTH) {
+                    let x = velocity[a * d + i];
+                    for (var e = 0u; e < 4u; e++) {
+                        if j + e < params.m {
+                            h[e] = fma(v[(j + e) * d + i], x, h[e]);
+                        }
+                    }
+                }
+                h = total4(lane, h);
+                for (var i = lane; i < d; i += WIDTH) {
+                    var x = velocity[a * d + i];
+                    for (var e = 0u; e < 4u; e++) {
+                        if j + e < params.m {
+                            x = fma(-h[e], v[(j + e) * d + i], x);
+                        }
+                    }
+                    velocity[a * d + i] = x;
+                }
+            }
+        }
+    }
+    // Ownership of elements is by row up to here; from here on by position in the block.
+    storageBarrier();
+    workgroupBarrier();
+    for (var i = lane; i < params.m * d; i += WIDTH) {
+        previous[i] = v[i];
+    }
+    if lane == 0u {
+        control[CHANGE] = change;
+        if control[CRITERION] == BY_CHANGE {
+            judge(change, control[STEP]);
+        }
+    }
+}

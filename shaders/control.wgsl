@@ -1,0 +1,93 @@
+// advance and commit: the bookkeeping of a step and of a component found.
+//
+//   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
+//   commit     basis[COUNT] = v; lambda[COUNT] = RHO; COUNT += 1; FLOOR = floor TOP; the run state, s1 and s2 start anew
+//
+// Geometry: `advance` one invocation, `commit` one workgroup that copies d elements. The layout of the control buffer is
+// that of src/kernel/control.rs; a test compares the numbers.
+
+override WIDTH: u32 = 256;
+
+struct Advance {
+    batches: u32,
+}
+
+struct Commit {
+    d: u32,
+    k: u32,
+    floor: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> control: array<f32>;
+@group(0) @binding(1) var<storage, read> v: array<f32>;
+@group(0) @binding(2) var<storage, read_write> basis: array<f32>;
+@group(0) @binding(3) var<storage, read_write> lambda: array<f32>;
+@group(0) @binding(4) var<storage, read_write> s1: array<f32>;
+@group(0) @binding(5) var<storage, read_write> s2: array<f32>;
+@group(0) @binding(6) var<uniform> params: Commit;
+@group(0) @binding(6) var<uniform> batches: Advance;
+
+const STOP: u32 = 0u;
+const STEP: u32 = 1u;
+const RATE: u32 = 2u;
+const BASE_RATE: u32 = 3u;
+const SCHEDULE_POWER: u32 = 4u;
+const SCHEDULE_TIME: u32 = 5u;
+const SCALE: u32 = 6u;
+const RHO: u32 = 7u;
+const FLOOR: u32 = 12u;
+const BEST: u32 = 13u;
+const BEST_STEP: u32 = 14u;
+const BATCH: u32 = 15u;
+const COUNT: u32 = 16u;
+const TOP: u32 = 18u;
+
+/// time^-power. The powers in use are exact but for a rounding; `pow` may be off by many.
+fn decay(time: f32, power: f32) -> f32 {
+    if power == 0.0 {
+        return 1.0;
+    }
+    if power == 0.5 {
+        return 1.0 / sqrt(time);
+    }
+    if power == 1.0 {
+        return 1.0 / time;
+    }
+    return pow(time, -power);
+}
+
+@compute @workgroup_size(1)
+fn advance() {
+    if control[STOP] == 0.0 {
+        let time = 1.0 + control[STEP] / control[SCHEDULE_TIME];
+        control[RATE] = control[BASE_RATE] * decay(time, control[SCHEDULE_POWER]);
+        control[STEP] += 1.0;
+        let batch = control[BATCH] + 1.0;
+        control[BATCH] = select(batch, 0.0, batch >= f32(batches.batches));
+    }
+}
+
+@compute @workgroup_size(WIDTH)
+fn commit(@builtin(local_invocation_index) lane: u32) {
+    let count = u32(control[COUNT]);
+    for (var j = lane; j < params.d; j += WIDTH) {
+        basis[count * params.d + j] = v[j];
+        s1[j] = 0.0;
+        s2[j] = 0.0;
+    }
+    // Every invocation has read COUNT by then.
+    storageBarrier();
+    workgroupBarrier();
+    if lane == 0u {
+        lambda[count] = control[RHO];
+        let top = max(control[TOP], control[RHO]);
+        control[COUNT] += 1.0;
+        control[TOP] = top;
+        control[FLOOR] = params.floor * top;
+        control[STOP] = 0.0;
+        control[STEP] = 0.0;
+        control[SCALE] = 0.0;
+        control[BEST] = 3.40282347e+38;
+        control[BEST_STEP] = 0.0;
+    }
+}

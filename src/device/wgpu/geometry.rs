@@ -1,0 +1,694 @@
+//! From a launch of a row to the dispatches that carry it out: entries, constants, workgroups, parameters, bindings.
+//!
+//! Pure arithmetic on sizes: nothing here touches an adapter. A dispatch has at most [`MAX_GROUPS`] workgroups a
+//! dimension; what would need more is refused with a word, and does not come up under the row limit that
+//! [`super::Wgpu`] gives in its `Info`.
+
+use super::super::Gemm;
+use super::shader::Constants;
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+
+/// Most workgroups of a dispatch in one dimension, on every adapter.
+const MAX_GROUPS: usize = 65_535;
+
+/// Longest f32 sum that a pass makes before another adds it up, in terms (`CHUNK` of tile.wgsl is the same for the passes
+/// that break their own sums off).
+const CHUNK: usize = 1024;
+
+/// Sizes that suit an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tuning {
+    /// Whether the adapter computes on the processor.
+    pub software: bool,
+    /// Invocations of a workgroup that walks over vectors.
+    pub width: usize,
+    /// Workgroups that fill the adapter.
+    pub groups: usize,
+    /// Largest workgroup.
+    pub max_width: usize,
+    /// Bytes of workgroup memory.
+    pub memory: usize,
+    /// Largest binding, in bytes.
+    pub max_bytes: u64,
+}
+
+/// A buffer of a dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// The launch's argument of that place.
+    Argument(usize),
+    /// Memory of the device between two passes, of at least so many bytes.
+    Scratch(Scratch, u64),
+}
+
+/// Memory of the device between the passes of one launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Scratch {
+    /// Parts of a sum.
+    Partial,
+    /// Projections of samples on vectors.
+    Projection,
+    /// A block of vectors.
+    Work,
+}
+
+/// One dispatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pass {
+    pub entry: &'static str,
+    pub constants: Constants,
+    pub groups: [usize; 3],
+    /// The uniform, word by word.
+    pub parameters: Vec<u32>,
+    /// Buffers by their names in the shader. A name that the entry uses and nothing is given for gets an empty buffer.
+    pub bindings: Vec<(&'static str, Binding)>,
+}
+
+fn word(x: usize) -> u32 {
+    u32::try_from(x).expect("sizes of a launch are below 2^32: the row limit sees to it")
+}
+
+fn words<const N: usize>(sizes: [usize; N]) -> Vec<u32> {
+    sizes.into_iter().map(word).collect()
+}
+
+fn bits(x: f32) -> u32 {
+    x.to_bits()
+}
+
+/// The dispatches of a launch.
+///
+/// # Errors
+/// `Failed` when a dispatch would need more workgroups than there can be.
+pub(super) fn passes(
+    tuning: &Tuning,
+    kernel: Kernel,
+    sizes: &[usize],
+    scalars: &[f32],
+) -> Result<Vec<Pass>> {
+    let passes = match kernel {
+        Kernel::StreamRead => stream(tuning, sizes[0]),
+        Kernel::SamplesProductF32 | Kernel::SamplesProductU8 => product(
+            tuning,
+            &Samples {
+                entry: kernel.row().name,
+                bytes: kernel == Kernel::SamplesProductU8,
+                n: sizes[0],
+                total: sizes[0],
+                first: 0,
+                d: sizes[1],
+                m: sizes[2],
+                rows: None,
+                v: 3,
+                scalars,
+            },
+        ),
+        Kernel::BatchProductF32 | Kernel::BatchProductU8 => product(
+            tuning,
+            &Samples {
+                entry: kernel.row().name,
+                bytes: kernel == Kernel::BatchProductU8,
+                n: sizes[3],
+                total: sizes[0],
+                first: sizes[4],
+                d: sizes[1],
+                m: sizes[2],
+                rows: Some(3),
+                v: 4,
+                scalars,
+            },
+        ),
+        Kernel::SymmetricProduct => vec![symmetric(tuning, sizes[0], sizes[1])],
+        Kernel::CovarianceF32 | Kernel::CovarianceU8 => {
+            vec![covariance(tuning, kernel, sizes, scalars)]
+        }
+        Kernel::DualF32 | Kernel::DualU8 => vec![dual(tuning, kernel, sizes, scalars)],
+        Kernel::LiftF32 | Kernel::LiftU8 => lift(tuning, kernel, sizes, scalars),
+        Kernel::Deflate => vec![block(
+            tuning,
+            kernel,
+            sizes,
+            0.0,
+            &["control", "basis", "lambda", "v", "g"],
+        )],
+        Kernel::ProjectOut => vec![block(
+            tuning,
+            kernel,
+            sizes,
+            0.0,
+            &["control", "basis", "v"],
+        )],
+        Kernel::Orthonormalise => vec![block(tuning, kernel, sizes, 0.0, &["v"])],
+        Kernel::Ascent => vec![block(
+            tuning,
+            kernel,
+            sizes,
+            scalars[0],
+            &["control", "v", "g"],
+        )],
+        Kernel::Retract => vec![block(
+            tuning,
+            kernel,
+            sizes,
+            scalars[0],
+            &["control", "v", "previous", "velocity"],
+        )],
+        Kernel::Sgd
+        | Kernel::Momentum
+        | Kernel::Nesterov
+        | Kernel::Adagrad
+        | Kernel::Rmsprop
+        | Kernel::Adam => vec![rule(tuning, kernel, sizes[0], scalars)],
+        Kernel::Advance => vec![Pass {
+            entry: "advance",
+            constants: vec![],
+            groups: [1, 1, 1],
+            parameters: words([sizes[0]]),
+            bindings: vec![("control", Binding::Argument(0))],
+        }],
+        Kernel::Commit => vec![Pass {
+            entry: "commit",
+            constants: vec![("WIDTH", word(tuning.width))],
+            groups: [1, 1, 1],
+            parameters: vec![word(sizes[0]), word(sizes[1]), bits(scalars[0])],
+            bindings: arguments(&["control", "v", "basis", "lambda", "s1", "s2"]),
+        }],
+    };
+    for pass in &passes {
+        check_groups(pass)?;
+    }
+    Ok(passes)
+}
+
+fn check_groups(pass: &Pass) -> Result<()> {
+    if pass.groups.iter().any(|&groups| groups > MAX_GROUPS) {
+        return Err(Error::failed(format!(
+            "{}: {:?} workgroups are over the {MAX_GROUPS} that a dispatch may have: race fewer samples or columns, or \
+             another device",
+            pass.entry, pass.groups
+        )));
+    }
+    Ok(())
+}
+
+/// Arguments of a launch in their order, by name.
+fn arguments(names: &[&'static str]) -> Vec<(&'static str, Binding)> {
+    let argument = |(place, name): (usize, &&'static str)| (*name, Binding::Argument(place));
+    names.iter().enumerate().map(argument).collect()
+}
+
+fn stream(tuning: &Tuning, n: usize) -> Vec<Pass> {
+    let width = tuning.width;
+    let groups = n.div_ceil(16 * width).clamp(1, 4 * tuning.groups);
+    let parameters = words([n, groups]);
+    let constants = vec![("WIDTH", word(width))];
+    let partial = (
+        "partial",
+        Binding::Scratch(Scratch::Partial, 4 * groups as u64),
+    );
+    let pass = |entry, groups| Pass {
+        entry,
+        constants: constants.clone(),
+        groups: [groups, 1, 1],
+        parameters: parameters.clone(),
+        bindings: [arguments(&["x", "out"]), vec![partial]].concat(),
+    };
+    vec![pass("stream_read", groups), pass("stream_sum", 1)]
+}
+
+/// What the products over samples have in common.
+struct Samples<'a> {
+    entry: &'static str,
+    bytes: bool,
+    /// Samples, or rows of a mini-batch.
+    n: usize,
+    /// Samples in the block, and the number of its first where a list chooses.
+    total: usize,
+    first: usize,
+    d: usize,
+    m: usize,
+    /// Places of the arguments that are not always there, or not always in one place; g follows v.
+    rows: Option<usize>,
+    v: usize,
+    /// beta, weight_in, weight_out.
+    scalars: &'a [f32],
+}
+
+/// The uniform of product.wgsl.
+#[derive(Default)]
+struct ProductParameters {
+    n: usize,
+    d: usize,
+    m: usize,
+    total: usize,
+    first: usize,
+    span: usize,
+    parts: usize,
+    row: usize,
+    origin: usize,
+    beta: f32,
+    weight_in: f32,
+    weight_out: f32,
+}
+
+impl ProductParameters {
+    fn words(&self) -> Vec<u32> {
+        let Self {
+            n,
+            d,
+            m,
+            total,
+            first,
+            span,
+            parts,
+            row,
+            origin,
+            ..
+        } = *self;
+        let mut words = words([n, d, m, total, first, span, parts, row, origin]);
+        words.extend([self.beta, self.weight_in, self.weight_out].map(bits));
+        words
+    }
+}
+
+/// How a row of samples is spread over a workgroup that takes it whole: invocations, vec4s an invocation, rows at a time;
+/// `None` when it is too long for registers.
+fn spread(tuning: &Tuning, d: usize) -> Option<[usize; 3]> {
+    let vectors = d.div_ceil(4);
+    let lanes = if tuning.software { 8 } else { 32 };
+    let most = tuning.max_width.min(256);
+    let columns = vectors.div_ceil(most);
+    if columns > 4 {
+        return None;
+    }
+    let columns = if tuning.software {
+        columns.max(vectors.min(4))
+    } else {
+        columns
+    };
+    let width = vectors.div_ceil(columns).next_multiple_of(lanes).min(most);
+    // Sums of every row in every invocation, and a share of them folded.
+    let fits = |rows: usize| 4 * rows * (width + width.div_ceil(8) + 1) <= tuning.memory;
+    let rows = (1..=16 / columns).rev().find(|&rows| fits(rows))?;
+    Some([width, columns, rows])
+}
+
+fn product(tuning: &Tuning, s: &Samples<'_>) -> Vec<Pass> {
+    let stride = s.d.div_ceil(4);
+    let [beta, weight_in, weight_out] = [s.scalars[0], s.scalars[1], s.scalars[2]];
+    let listed = s.rows.is_some();
+    let mut samples = vec![
+        ("control", Binding::Argument(0)),
+        ("x", Binding::Argument(1)),
+        ("x_packed", Binding::Argument(1)),
+        ("mean", Binding::Argument(2)),
+    ];
+    samples.extend(s.rows.map(|place| ("rows", Binding::Argument(place))));
+    let base = ProductParameters {
+        n: s.n,
+        d: s.d,
+        m: s.m,
+        total: s.total,
+        first: s.first,
+        beta,
+        weight_in,
+        weight_out,
+        ..ProductParameters::default()
+    };
+    let flags = vec![("BYTES", u32::from(s.bytes)), ("LISTED", u32::from(listed))];
+    let g = Binding::Argument(s.v + 1);
+    if let (1, Some([width, columns, rows])) = (s.m, spread(tuning, s.d)) {
+        let span = s.n.div_ceil(tuning.groups).next_multiple_of(rows);
+        let parts = s.n.div_ceil(span);
+        let parameters = ProductParameters {
+            span,
+            parts,
+            ..base
+        };
+        let partial = Binding::Scratch(Scratch::Partial, (16 * parts * stride) as u64);
+        let constants = [
+            ("WIDTH", word(width)),
+            ("ROWS", word(rows)),
+            ("COLUMNS", word(columns)),
+        ];
+        let first = Pass {
+            entry: s.entry,
+            constants: [flags, constants.to_vec()].concat(),
+            groups: [parts, 1, 1],
+            parameters: parameters.words(),
+            bindings: [
+                samples,
+                vec![("v", Binding::Argument(s.v)), ("partial", partial)],
+            ]
+            .concat(),
+        };
+        return vec![first, product_sum(tuning, &parameters, partial, g, Some(0))];
+    }
+
+    let thin = Thin::of(s.m);
+    let mut parameters = ProductParameters { row: s.n, ..base };
+    let blocks = s.n.div_ceil(thin.long);
+    let heights = s.m.div_ceil(thin.short);
+    // Panels of columns: as many as fill the adapter, none longer than a sum may be.
+    let wanted = tuning
+        .groups
+        .div_ceil(blocks * heights)
+        .min(s.d.div_ceil(256));
+    let span =
+        s.d.div_ceil(wanted.max(s.d.div_ceil(CHUNK)))
+            .next_multiple_of(16);
+    let panels = s.d.div_ceil(span);
+    (parameters.span, parameters.parts) = (span, panels);
+    let projection = Binding::Scratch(Scratch::Projection, (4 * panels * s.m * s.n) as u64);
+    let mut passes = vec![Pass {
+        entry: "project",
+        constants: [flags.clone(), thin.constants()].concat(),
+        groups: [blocks, panels, heights],
+        parameters: parameters.words(),
+        bindings: [
+            samples.clone(),
+            vec![("v", Binding::Argument(s.v)), ("projection", projection)],
+        ]
+        .concat(),
+    }];
+    if panels > 1 {
+        let groups = (s.m * s.n).div_ceil(tuning.width).clamp(1, tuning.groups);
+        parameters.span = groups;
+        passes.push(Pass {
+            entry: "project_sum",
+            constants: vec![("WIDTH", word(tuning.width))],
+            groups: [groups, 1, 1],
+            parameters: parameters.words(),
+            bindings: vec![("panels", projection)],
+        });
+    }
+    let lifted = lifted(tuning, &thin, &mut parameters);
+    let partial = lifted.partial;
+    let entry = if s.bytes { "lift_u8" } else { "lift_f32" };
+    passes.push(Pass {
+        entry,
+        constants: [flags, thin.constants()].concat(),
+        groups: lifted.groups,
+        parameters: parameters.words(),
+        bindings: [samples, vec![("u", projection), ("partial", partial)]].concat(),
+    });
+    passes.push(product_sum(tuning, &parameters, partial, g, Some(0)));
+    passes
+}
+
+/// Register tiles of a few vectors by many samples or columns.
+struct Thin {
+    short: usize,
+    long: usize,
+}
+
+impl Thin {
+    /// Sixty-four invocations of 4 x 4 sums, whatever the shape.
+    fn of(m: usize) -> Self {
+        let short = match m {
+            0..=4 => 4,
+            5..=8 => 8,
+            _ => 16,
+        };
+        Self {
+            short,
+            long: 1024 / short,
+        }
+    }
+
+    fn constants(&self) -> Constants {
+        vec![
+            ("TILE_M", word(self.short)),
+            ("TILE_N", word(self.long)),
+            ("TILE_K", 16),
+            ("BLOCK_M", 1),
+            ("BLOCK_N", 1),
+        ]
+    }
+}
+
+/// The pass that brings projections back to columns.
+struct Lifted {
+    groups: [usize; 3],
+    partial: Binding,
+}
+
+fn lifted(tuning: &Tuning, thin: &Thin, p: &mut ProductParameters) -> Lifted {
+    let stride = p.d.div_ceil(4);
+    let blocks = p.d.div_ceil(thin.long);
+    let heights = p.m.div_ceil(thin.short);
+    let bytes = 16 * p.m * stride;
+    // Parts of the samples: as many as fill the adapter, none longer than a sum may be, all of them within a binding.
+    let wanted = tuning
+        .groups
+        .div_ceil(blocks * heights)
+        .min(p.n.div_ceil(64));
+    let most = usize::try_from(tuning.max_bytes).unwrap_or(usize::MAX) / bytes;
+    let parts = wanted.max(p.n.div_ceil(CHUNK)).clamp(1, most.max(1));
+    p.span = p.n.div_ceil(parts).next_multiple_of(16);
+    p.parts = p.n.div_ceil(p.span);
+    Lifted {
+        groups: [blocks, p.parts, heights],
+        partial: Binding::Scratch(Scratch::Partial, (bytes * p.parts) as u64),
+    }
+}
+
+/// Adds the parts of a product into `g`; `control` is the argument that may freeze it.
+fn product_sum(
+    tuning: &Tuning,
+    parameters: &ProductParameters,
+    partial: Binding,
+    g: Binding,
+    control: Option<usize>,
+) -> Pass {
+    let lanes = 16;
+    let mut bindings = vec![("partial", partial), ("g", g)];
+    bindings.extend(control.map(|place| ("control", Binding::Argument(place))));
+    Pass {
+        entry: "product_sum",
+        constants: vec![("WIDTH", word(tuning.width)), ("LANES", word(lanes))],
+        groups: [parameters.d.div_ceil(4 * lanes), parameters.m, 1],
+        parameters: parameters.words(),
+        bindings,
+    }
+}
+
+fn lift(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Vec<Pass> {
+    let [n, d, m, total, first] = [sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]];
+    let thin = Thin::of(m);
+    let mut parameters = ProductParameters {
+        n,
+        d,
+        m,
+        total: n,
+        row: total,
+        origin: first,
+        beta: scalars[0],
+        weight_out: scalars[1],
+        ..ProductParameters::default()
+    };
+    let lifted = lifted(tuning, &thin, &mut parameters);
+    let bytes = u32::from(kernel == Kernel::LiftU8);
+    let first = Pass {
+        entry: kernel.row().name,
+        constants: [vec![("BYTES", bytes), ("LISTED", 0)], thin.constants()].concat(),
+        groups: lifted.groups,
+        parameters: parameters.words(),
+        bindings: vec![
+            ("x", Binding::Argument(0)),
+            ("x_packed", Binding::Argument(0)),
+            ("mean", Binding::Argument(1)),
+            ("u", Binding::Argument(2)),
+            ("partial", lifted.partial),
+        ],
+    };
+    let sum = product_sum(
+        tuning,
+        &parameters,
+        lifted.partial,
+        Binding::Argument(3),
+        None,
+    );
+    vec![first, sum]
+}
+
+fn symmetric(tuning: &Tuning, p: usize, m: usize) -> Pass {
+    let (width, lanes) = (64.min(tuning.width), 16);
+    let parameters = ProductParameters {
+        d: p,
+        m,
+        ..ProductParameters::default()
+    };
+    Pass {
+        entry: "symmetric_product",
+        constants: vec![("WIDTH", word(width)), ("LANES", word(lanes))],
+        groups: [p.div_ceil(4 * (width / lanes)), m, 1],
+        parameters: parameters.words(),
+        bindings: arguments(&["control", "c", "v", "g"]),
+    }
+}
+
+/// Square register tiles.
+struct Square {
+    tile: usize,
+    block: usize,
+}
+
+impl Square {
+    /// Tiles of 128 where they fill a GPU, else of 64; 8 x 8 sums an invocation.
+    fn of(tuning: &Tuning, rows: usize, columns: usize) -> Self {
+        let large = rows.min(columns) >= 1024 && tuning.memory >= 2 * 16 * 128 * 4;
+        Self {
+            tile: if large && !tuning.software { 128 } else { 64 },
+            block: 2,
+        }
+    }
+
+    fn constants(&self) -> Constants {
+        vec![
+            ("TILE_M", word(self.tile)),
+            ("TILE_N", word(self.tile)),
+            ("TILE_K", 16),
+            ("BLOCK_M", word(self.block)),
+            ("BLOCK_N", word(self.block)),
+        ]
+    }
+
+    fn groups(&self, rows: usize, columns: usize) -> [usize; 3] {
+        [columns.div_ceil(self.tile), rows.div_ceil(self.tile), 1]
+    }
+}
+
+fn covariance(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Pass {
+    let [n, d] = [sizes[0], sizes[1]];
+    let square = Square::of(tuning, d, d);
+    let bytes = u32::from(kernel == Kernel::CovarianceU8);
+    let mut parameters = words([n, n, d, d, 0, 0]);
+    parameters.extend([scalars[0], scalars[1], scalars[2]].map(bits));
+    Pass {
+        entry: kernel.row().name,
+        constants: [vec![("BYTES", bytes)], square.constants()].concat(),
+        groups: square.groups(d, d),
+        parameters,
+        bindings: vec![
+            ("x", Binding::Argument(0)),
+            ("x_packed", Binding::Argument(0)),
+            ("mean", Binding::Argument(1)),
+            ("c", Binding::Argument(2)),
+        ],
+    }
+}
+
+fn dual(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Pass {
+    let [na, nb, d, order, first_a, first_b] =
+        [sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]];
+    let square = Square::of(tuning, na, nb);
+    let bytes = u32::from(kernel == Kernel::DualU8);
+    let mut parameters = words([na, nb, d, order, first_a, first_b]);
+    parameters.extend([0.0, scalars[0], scalars[1]].map(bits));
+    Pass {
+        entry: kernel.row().name,
+        constants: [vec![("BYTES", bytes)], square.constants()].concat(),
+        groups: square.groups(na, nb),
+        parameters,
+        bindings: vec![
+            ("x", Binding::Argument(0)),
+            ("x_packed", Binding::Argument(0)),
+            ("xb", Binding::Argument(1)),
+            ("xb_packed", Binding::Argument(1)),
+            ("mean", Binding::Argument(2)),
+            ("c", Binding::Argument(3)),
+        ],
+    }
+}
+
+/// A row over block vectors: one workgroup.
+fn block(
+    tuning: &Tuning,
+    kernel: Kernel,
+    sizes: &[usize],
+    choice: f32,
+    names: &[&'static str],
+) -> Pass {
+    let [d, m] = [sizes[0], sizes[1]];
+    let width = tuning.width;
+    let mut bindings = arguments(names);
+    bindings.push(("work", Binding::Scratch(Scratch::Work, (4 * d * m) as u64)));
+    Pass {
+        entry: kernel.row().name,
+        constants: vec![
+            ("WIDTH", word(width)),
+            ("FOLD", if width >= 256 { 16 } else { 8 }),
+        ],
+        groups: [1, 1, 1],
+        parameters: vec![word(d), word(m), bits(choice)],
+        bindings,
+    }
+}
+
+fn rule(tuning: &Tuning, kernel: Kernel, len: usize, scalars: &[f32]) -> Pass {
+    let groups = len.div_ceil(tuning.width).min(MAX_GROUPS);
+    // Decays first, then epsilon: what a rule lacks is 0.
+    let [first, second, epsilon] = match *scalars {
+        [] => [0.0; 3],
+        [only] if kernel == Kernel::Adagrad => [0.0, 0.0, only],
+        [decay] => [decay, 0.0, 0.0],
+        [decay, epsilon] => [decay, 0.0, epsilon],
+        [first, second, epsilon, ..] => [first, second, epsilon],
+    };
+    let logarithm = |decay: f32| f64::from(decay).ln() as f32;
+    let mut parameters = words([len, groups]);
+    parameters.extend([first, second, epsilon, logarithm(first), logarithm(second)].map(bits));
+    Pass {
+        entry: kernel.row().name,
+        constants: vec![("WIDTH", word(tuning.width))],
+        groups: [groups, 1, 1],
+        parameters,
+        bindings: arguments(&["control", "p", "g", "s1", "s2"][..kernel.row().buffers.len()]),
+    }
+}
+
+/// The dispatch of a matrix product; arguments are A, B, C.
+///
+/// # Errors
+/// As [`passes`].
+pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Pass> {
+    let Gemm {
+        m,
+        n,
+        k,
+        transpose_a,
+        transpose_b,
+        alpha,
+        beta,
+    } = *gemm;
+    let square = Square::of(tuning, m, n);
+    let stored_a = if transpose_a { m } else { k };
+    let stored_b = if transpose_b { k } else { n };
+    let flags = [
+        ("TRANSPOSE_A", transpose_a),
+        ("TRANSPOSE_B", transpose_b),
+        ("VECTOR_A", stored_a.is_multiple_of(4)),
+        ("VECTOR_B", stored_b.is_multiple_of(4)),
+    ];
+    let mut constants = square.constants();
+    constants.extend(flags.map(|(name, flag)| (name, u32::from(flag))));
+    let mut parameters = words([m, n, k]);
+    parameters.extend([alpha, beta].map(bits));
+    let pass = Pass {
+        entry: "gemm",
+        constants,
+        groups: square.groups(m, n),
+        parameters,
+        bindings: vec![
+            ("a", Binding::Argument(0)),
+            ("a4", Binding::Argument(0)),
+            ("b", Binding::Argument(1)),
+            ("b4", Binding::Argument(1)),
+            ("c", Binding::Argument(2)),
+        ],
+    };
+    check_groups(&pass)?;
+    Ok(pass)
+}

@@ -1,0 +1,253 @@
+//! The shaders: embedded texts, their entries with the bindings each one uses, and pipelines made from them.
+//!
+//! A file may begin with others that it builds on (`samples.wgsl`, `tile.wgsl`): WGSL has no import, so the texts are
+//! joined. Bindings are known by their names in the text: whoever launches an entry names buffers, not numbers.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use ::wgpu::naga;
+use naga::front::wgsl;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+use crate::error::{Error, Result};
+
+/// The texts, by stem.
+const SOURCES: [(&str, &str); 7] = [
+    ("stream", include_str!("../../../shaders/stream.wgsl")),
+    (
+        "product",
+        concat!(
+            include_str!("../../../shaders/samples.wgsl"),
+            include_str!("../../../shaders/tile.wgsl"),
+            include_str!("../../../shaders/product.wgsl")
+        ),
+    ),
+    (
+        "gram",
+        concat!(
+            include_str!("../../../shaders/samples.wgsl"),
+            include_str!("../../../shaders/tile.wgsl"),
+            include_str!("../../../shaders/gram.wgsl")
+        ),
+    ),
+    ("block", include_str!("../../../shaders/block.wgsl")),
+    ("rules", include_str!("../../../shaders/rules.wgsl")),
+    ("control", include_str!("../../../shaders/control.wgsl")),
+    (
+        "gemm",
+        concat!(
+            include_str!("../../../shaders/tile.wgsl"),
+            include_str!("../../../shaders/gemm.wgsl")
+        ),
+    ),
+];
+
+/// Values of pipeline-overridable constants.
+pub(super) type Constants = Vec<(&'static str, u32)>;
+
+/// An entry: which text it stands in, and the bindings that it uses, by number and name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    source: usize,
+    bindings: Vec<(u32, String)>,
+}
+
+/// Parses and validates one text, and lists its entries.
+fn parse(source: usize) -> Result<(naga::Module, Vec<(String, Entry)>)> {
+    let (stem, text) = SOURCES[source];
+    let wrong = |what: String| Error::failed(format!("shaders/{stem}.wgsl: {what}"));
+    let module = wgsl::parse_str(text).map_err(|e| wrong(e.emit_to_string(text)))?;
+    let info = Validator::new(ValidationFlags::all(), Capabilities::default())
+        .validate(&module)
+        .map_err(|e| wrong(e.emit_to_string(text)))?;
+    let mut entries = Vec::new();
+    for (index, entry) in module.entry_points.iter().enumerate() {
+        let used = info.get_entry_point(index);
+        let mut bindings = Vec::new();
+        for (handle, variable) in module.global_variables.iter() {
+            if let (Some(binding), Some(name)) = (&variable.binding, &variable.name)
+                && !used[handle].is_empty()
+            {
+                bindings.push((binding.binding, name.clone()));
+            }
+        }
+        entries.push((entry.name.clone(), Entry { source, bindings }));
+    }
+    Ok((module, entries))
+}
+
+/// A compiled entry.
+pub(super) struct Pipeline {
+    pub raw: ::wgpu::ComputePipeline,
+    /// Bindings by number and name.
+    pub bindings: Vec<(u32, String)>,
+}
+
+/// Modules of every text and the pipelines made so far.
+pub(super) struct Shaders {
+    modules: Vec<::wgpu::ShaderModule>,
+    entries: HashMap<String, Entry>,
+    pipelines: HashMap<(&'static str, Constants), Rc<Pipeline>>,
+}
+
+impl Shaders {
+    /// Parses every text.
+    ///
+    /// # Errors
+    /// `Failed` when one is not valid: a fault of this program.
+    pub fn new(device: &::wgpu::Device) -> Result<Self> {
+        let mut modules = Vec::new();
+        let mut entries = HashMap::new();
+        for (source, (stem, _)) in SOURCES.iter().enumerate() {
+            let (module, found) = parse(source)?;
+            entries.extend(found);
+            let descriptor = ::wgpu::ShaderModuleDescriptor {
+                label: Some(stem),
+                source: ::wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
+            };
+            // SAFETY: every index in shaders/ is checked there against the sizes of the launch, which `Launch::check` holds
+            // against the buffers, and every loop counts up to a size: the checks that are left out would never act.
+            modules.push(unsafe {
+                device.create_shader_module_trusted(
+                    descriptor,
+                    ::wgpu::ShaderRuntimeChecks::unchecked(),
+                )
+            });
+        }
+        Ok(Self {
+            modules,
+            entries,
+            pipelines: HashMap::new(),
+        })
+    }
+
+    /// The pipeline of an entry under these constants, and whether it was made just now.
+    pub fn pipeline(
+        &mut self,
+        device: &::wgpu::Device,
+        entry: &'static str,
+        constants: &Constants,
+    ) -> (Rc<Pipeline>, bool) {
+        let key = (entry, constants.clone());
+        if let Some(pipeline) = self.pipelines.get(&key) {
+            return (Rc::clone(pipeline), false);
+        }
+        let Entry { source, bindings } = &self.entries[entry];
+        let values: Vec<(&str, f64)> = constants
+            .iter()
+            .map(|(name, value)| (*name, f64::from(*value)))
+            .collect();
+        let raw = device.create_compute_pipeline(&::wgpu::ComputePipelineDescriptor {
+            label: Some(entry),
+            layout: None,
+            module: &self.modules[*source],
+            entry_point: Some(entry),
+            compilation_options: ::wgpu::PipelineCompilationOptions {
+                constants: &values,
+                // Nothing reads workgroup memory that it has not written.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        let pipeline = Rc::new(Pipeline {
+            raw,
+            bindings: bindings.clone(),
+        });
+        self.pipelines.insert(key, Rc::clone(&pipeline));
+        (pipeline, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{ALL, control};
+
+    fn entries() -> Vec<(String, Entry)> {
+        let all = 0..SOURCES.len();
+        all.flat_map(|source| {
+            let parsed = parse(source);
+            parsed.unwrap_or_else(|e| panic!("{e}")).1
+        })
+        .collect()
+    }
+
+    #[test]
+    fn every_shader_is_valid_and_every_row_of_the_table_has_one_entry() {
+        let entries = entries();
+        for row in &ALL {
+            let count = entries.iter().filter(|(name, _)| name == row.name).count();
+            assert_eq!(count, 1, "{} stands in shaders/ {count} times", row.name);
+        }
+    }
+
+    #[test]
+    fn no_entry_binds_more_than_the_eight_storage_buffers_that_every_adapter_allows() {
+        for (name, entry) in entries() {
+            let storage = entry.bindings.iter().filter(|(_, name)| {
+                // The uniform of an entry.
+                !["params", "batches"].contains(&name.as_str())
+            });
+            assert!(storage.count() <= 8, "{name}: {:?}", entry.bindings);
+        }
+    }
+
+    /// `const NAME: u32 = 3u;` and `const NAME: f32 = 0.5;` of a text.
+    fn constants(text: &str) -> HashMap<String, f64> {
+        text.lines()
+            .filter_map(|line| {
+                let (name, value) = line.trim().strip_prefix("const ")?.split_once(" = ")?;
+                let name = name.split(':').next()?.to_string();
+                let value = value.trim_end_matches(';').trim_end_matches('u');
+                Some((name, value.parse().ok()?))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_control_buffer_is_laid_out_as_the_kernel_table_says() {
+        let known = [
+            ("STOP", control::STOP as f64),
+            ("STEP", control::STEP as f64),
+            ("RATE", control::RATE as f64),
+            ("BASE_RATE", control::BASE_RATE as f64),
+            ("SCHEDULE_POWER", control::SCHEDULE_POWER as f64),
+            ("SCHEDULE_TIME", control::SCHEDULE_TIME as f64),
+            ("SCALE", control::SCALE as f64),
+            ("RHO", control::RHO as f64),
+            ("RESIDUAL", control::RESIDUAL as f64),
+            ("CHANGE", control::CHANGE as f64),
+            ("TOLERANCE", control::TOLERANCE as f64),
+            ("CRITERION", control::CRITERION as f64),
+            ("FLOOR", control::FLOOR as f64),
+            ("BEST", control::BEST as f64),
+            ("BEST_STEP", control::BEST_STEP as f64),
+            ("BATCH", control::BATCH as f64),
+            ("COUNT", control::COUNT as f64),
+            ("SCALE_MEAN", control::SCALE_MEAN as f64),
+            ("TOP", control::TOP as f64),
+            ("CONVERGED", f64::from(control::CONVERGED)),
+            ("FLOOR_REACHED", f64::from(control::FLOOR_REACHED)),
+            ("NOT_FINITE", f64::from(control::NOT_FINITE)),
+            ("BY_CHANGE", f64::from(control::BY_CHANGE)),
+            ("BY_RESIDUAL", f64::from(control::BY_RESIDUAL)),
+            ("NEAR_FLOOR", control::NEAR_FLOOR),
+            ("NEAR_BEST", control::NEAR_BEST),
+            ("IMPROVEMENT", control::IMPROVEMENT),
+            ("PATIENCE", control::PATIENCE),
+            ("VANISHED", crate::kernel::VANISHED),
+        ];
+        let mut seen = 0;
+        for (stem, text) in SOURCES {
+            let constants = constants(text);
+            for (name, value) in known {
+                if let Some(found) = constants.get(name) {
+                    assert_eq!(*found, value, "{name} in {stem}.wgsl");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > known.len(), "only {seen} constants were compared");
+    }
+}
