@@ -2,11 +2,14 @@
 
 use clap::Args;
 
-use crate::device::Unavailable;
-use crate::error::Result;
+use crate::device::wgpu::{adapters, hint};
+use crate::device::{Info, Unavailable};
+use crate::error::{Error, Result};
 use crate::race::device::{self, DeviceSpec, Threads};
 use crate::race::lane;
+use crate::race::name::Kind;
 use crate::record::machine::machine;
+use crate::record::{Peak, software_label};
 
 use super::output::{End, print};
 
@@ -15,10 +18,10 @@ use super::output::{End, print};
 pub struct Devices {}
 
 impl Devices {
-    /// Measures and prints.
+    /// Measures and prints. A device that fails while it is measured is told, and the others are measured all the same.
     ///
     /// # Errors
-    /// When standard output cannot be written, or a device fails while it is measured.
+    /// When standard output cannot be written.
     pub fn run(self) -> Result<End> {
         let facts = machine();
         print(&format!(
@@ -29,31 +32,79 @@ impl Devices {
             facts.isa.join(" "),
             facts.blas,
         ))?;
+        let mut end = End::Good;
         let one = DeviceSpec::cpu(Threads::Count(1));
-        for spec in std::iter::once(one).chain(device::present()) {
-            match lane::measure_peak(spec) {
-                Ok(peak) => {
-                    let peak = peak?;
-                    print(&format!(
-                        "{:<8} stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s\n",
-                        peak.device, peak.stream_gb_per_s, peak.gemm_gflop_per_s
-                    ))?;
+        let found = device::present().into_iter().map(|found| found.spec);
+        for spec in std::iter::once(one).chain(found) {
+            let (text, failed) = match lane::measure_peak(spec) {
+                Ok(Ok((info, peak))) => (measured(&info, &peak), false),
+                Ok(Err(Error::Unsupported(why))) => {
+                    (line(spec, &format!("not measured: {why}")), false)
                 }
-                Err(missing) => print(&absent(spec, &missing))?,
+                Ok(Err(error)) => (line(spec, &format!("failed: {error}")), true),
+                Err(missing) => (absent(spec, &missing), false),
+            };
+            print(&text)?;
+            if spec.kind == Kind::Wgpu {
+                print(&adapter(spec.index))?;
+            }
+            if failed {
+                end = End::CheckFailed;
             }
         }
         for (spec, missing) in device::absent() {
             print(&absent(spec, &missing))?;
         }
-        Ok(End::Good)
+        // Without any adapter it is the remedy above.
+        if let Some(hint) = hint().filter(|_| !adapters().is_empty()) {
+            print(&format!("\n{hint}\n"))?;
+        }
+        Ok(end)
     }
 }
 
-fn absent(spec: DeviceSpec, missing: &Unavailable) -> String {
+fn line(spec: DeviceSpec, text: &str) -> String {
+    format!("{:<8} {text}\n", spec.to_string())
+}
+
+fn measured(info: &Info, peak: &Peak) -> String {
+    // A cpu works in the machine's memory, which stands above.
+    let limit = match info.threads {
+        Some(_) => String::new(),
+        None => {
+            let gib = info.max_buffer_bytes as f64 / f64::from(1 << 30);
+            format!(", buffers of up to {gib:.2} GiB")
+        }
+    };
     format!(
-        "{:<8} missing: {}: {}\n",
-        spec.to_string(),
-        missing.why,
-        missing.remedy
+        "{:<8} stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s{limit}{}\n",
+        peak.device,
+        peak.stream_gb_per_s,
+        peak.gemm_gflop_per_s,
+        software_label(peak.software)
+    )
+}
+
+/// What an adapter says of itself, below its line.
+fn adapter(index: usize) -> String {
+    let Some(adapter) = adapters().get(index) else {
+        return String::new();
+    };
+    let driver = match adapter.driver.as_str() {
+        "" => String::new(),
+        driver => format!(", driver {driver}"),
+    };
+    let software = if adapter.software {
+        ": software, computes on the processor"
+    } else {
+        ""
+    };
+    format!("{:<8} {}{driver}{software}\n", "", adapter.name)
+}
+
+fn absent(spec: DeviceSpec, missing: &Unavailable) -> String {
+    line(
+        spec,
+        &format!("missing: {}: {}", missing.why, missing.remedy),
     )
 }

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::data::Request;
 use crate::error::{Error, Result};
 use crate::race::axes::{Axes, Entry};
+use crate::race::device::present;
 use crate::race::runner::Race;
 use crate::race::suite::{self, Suite};
 use crate::race::words::Words;
@@ -89,7 +90,7 @@ struct Flags {
     /// plain, projected; default plain for sgd, projected for the others
     #[arg(long, value_name = "LIST")]
     gradient: Option<String>,
-    /// all, cpu; default all
+    /// all, cpu, wgpu:0, wgpu:1, ...; default all
     #[arg(long, value_name = "LIST")]
     device: Option<String>,
     /// Threads of the cpu: numbers, or all; default all
@@ -154,6 +155,7 @@ impl Flags {
             repeats: list(&self.repeats),
             seed: list(&self.seed),
             precision: list(&self.precision),
+            software: false,
         })
     }
 }
@@ -236,11 +238,11 @@ impl Run {
         let flags = self.flags.axes()?;
         let name = match &self.suite {
             Some(name) => name,
-            None if flags.describe_cases() => return Ok((flags.entries(true)?, None)),
+            None if flags.describe_cases() => return Ok((flags.entries(true, &present)?, None)),
             None => suite::DEFAULT,
         };
         let suite = Suite::find(name)?;
-        let entries = suite.entries(&flags)?;
+        let entries = suite.entries(&flags, &present)?;
         Ok((entries, Some(format!("{name}: {}\n\n", suite.shows))))
     }
 }

@@ -2,11 +2,14 @@
 
 use clap::Args;
 
-use crate::conformance::{self, Check, Verdict, methods};
+use crate::conformance::{Check, Verdict, methods};
+use crate::device::Unavailable;
 use crate::device::cpu::{Cpu, Isa};
 use crate::error::Result;
-use crate::race::device;
-use crate::race::name::Named;
+use crate::race::device::{self, AnyDevice};
+use crate::race::lane::guarded;
+use crate::race::name::{Kind, Named};
+use crate::record::software_label;
 
 use super::output::{End, print};
 
@@ -42,22 +45,19 @@ impl Verify {
         for isa in Isa::available() {
             for &threads in &threads {
                 let title = format!("cpu@{threads} {}", isa.name());
-                match Cpu::open_with(threads, isa) {
-                    Ok(mut cpu) => {
-                        let mut checks = Vec::new();
-                        conformance::run(&mut cpu, SEED, &mut |check| checks.push(check.clone()));
-                        methods::run(&mut cpu, &mut |check| checks.push(check.clone()))?;
-                        self.print(&title, &checks, &mut total)?;
-                    }
-                    Err(missing) => {
-                        total.fail += 1;
-                        print(&format!(
-                            "{title}: fail: {}: {}\n",
-                            missing.why, missing.remedy
-                        ))?;
-                    }
-                }
+                let opened = Cpu::open_with(threads, isa).map(AnyDevice::Cpu);
+                self.device(&title, opened, &mut total)?;
             }
+        }
+        let adapters = device::present().into_iter();
+        for found in adapters.filter(|found| found.spec.kind != Kind::Cpu) {
+            let opened = device::open(found.spec);
+            let name = match &opened {
+                Ok(device) => format!(" {}", device.info().name),
+                Err(_) => String::new(),
+            };
+            let title = format!("{}{name}{}", found.spec, software_label(found.software));
+            self.device(&title, opened, &mut total)?;
         }
         let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
         for (spec, missing) in device::absent() {
@@ -82,6 +82,22 @@ impl Verify {
         } else {
             End::CheckFailed
         })
+    }
+
+    /// Checks one device that is there: one that cannot be opened is a failure.
+    fn device(
+        &self,
+        title: &str,
+        opened: std::result::Result<AnyDevice, Unavailable>,
+        total: &mut Counts,
+    ) -> Result<()> {
+        match opened {
+            Ok(mut device) => self.print(title, &checks(&mut device), total),
+            Err(Unavailable { why, remedy }) => {
+                total.fail += 1;
+                print(&format!("{title}: fail: {why}: {remedy}\n"))
+            }
+        }
     }
 
     fn print(&self, title: &str, checks: &[Check], total: &mut Counts) -> Result<()> {
@@ -113,4 +129,22 @@ impl Verify {
             "{title}: {pass} pass, {skip} skip, {fail} fail\n{lines}"
         ))
     }
+}
+
+/// Every check of an open device. A panic ends them with a failure; what was checked before it counts.
+fn checks(device: &mut AnyDevice) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut tell = |check: &Check| checks.push(check.clone());
+    let ended = guarded(|| match device {
+        AnyDevice::Cpu(device) => methods::run_all(device, SEED, &mut tell),
+        AnyDevice::Wgpu(device) => methods::run_all(device, SEED, &mut tell),
+    });
+    if let Err(error) = ended {
+        checks.push(Check {
+            name: "what comes after these checks".into(),
+            verdict: Verdict::Fail(error.to_string()),
+            error: f64::NAN,
+        });
+    }
+    checks
 }

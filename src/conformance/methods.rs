@@ -97,6 +97,15 @@ fn data_sets() -> Result<Vec<(&'static str, Arc<Samples>, usize)>> {
     ])
 }
 
+/// Runs the kernels' checks ([`super::run`], with inputs from the seed) and then the methods' on a device.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_all<D: Device>(device: &mut D, seed: u64, tell: &mut dyn FnMut(&Check)) -> Result<()> {
+    super::run(device, seed, tell);
+    run(device, tell)
+}
+
 /// Runs every method, operator and rule on a device.
 ///
 /// # Errors

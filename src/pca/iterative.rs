@@ -54,6 +54,7 @@ impl<D: Device> Iterative<D> {
         } else {
             k
         };
+        device.warm(&kernels(&operator, problem, plan, m))?;
         let rows = |device: &mut D, rows: usize| device.alloc(Element::F32, rows * order);
         let control = device.alloc(Element::F32, control::LEN)?;
         let v = rows(device, m)?;
@@ -292,6 +293,22 @@ impl<D: Device> Iterative<D> {
             &buffers,
         )
     }
+}
+
+/// Every row of the table that a solve launches, of m rows at once: compiled before the clock starts, none during a solve.
+fn kernels<D: Device>(
+    operator: &Operator<D>,
+    problem: &Problem<D>,
+    plan: &Plan,
+    m: usize,
+) -> Vec<Kernel> {
+    let mut kernels = operator.kernels(&problem.samples);
+    kernels.extend([Kernel::Advance, Kernel::Ascent, plan.rule.kernel()]);
+    kernels.extend([Kernel::Retract, Kernel::Orthonormalise]);
+    if m == 1 {
+        kernels.extend([Kernel::Deflate, Kernel::ProjectOut, Kernel::Commit]);
+    }
+    kernels
 }
 
 /// Reads so many elements.

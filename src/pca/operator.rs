@@ -108,6 +108,29 @@ impl<D: Device> Operator<D> {
         }
     }
 
+    /// The rows of the table that it launches: to be formed and applied, and for the Rayleigh-Ritz step, which applies A
+    /// from the samples where this operator is a part of them or their dual.
+    pub fn kernels(&self, samples: &Samples) -> Vec<Kernel> {
+        let of = |of_f32, of_u8| typed(samples, of_f32, of_u8);
+        let product = of(Kernel::SamplesProductF32, Kernel::SamplesProductU8);
+        match self {
+            Operator::Samples => vec![product],
+            Operator::Batch { .. } => {
+                vec![of(Kernel::BatchProductF32, Kernel::BatchProductU8), product]
+            }
+            Operator::Covariance(_) => vec![
+                of(Kernel::CovarianceF32, Kernel::CovarianceU8),
+                Kernel::SymmetricProduct,
+            ],
+            Operator::Dual(_) => vec![
+                of(Kernel::DualF32, Kernel::DualU8),
+                Kernel::SymmetricProduct,
+                of(Kernel::LiftF32, Kernel::LiftU8),
+                product,
+            ],
+        }
+    }
+
     /// Length of the vectors it acts on.
     pub fn order(&self, samples: &Samples) -> usize {
         match self {

@@ -32,7 +32,7 @@ struct Finish<D: Device> {
 }
 
 impl<'a, D: Device> Solver<'a, D> {
-    /// Allocates and records (setup, not solve).
+    /// Allocates, compiles and records (setup, not solve).
     ///
     /// # Errors
     /// `Unsupported` or `Failed`, as the device says.
@@ -305,3 +305,6 @@ fn complete(rows: &mut Vec<f64>, d: usize) {
     (Kernel::Orthonormalise.row().reference)(&[d, count], &[], &mut buffers);
     [*rows] = buffers;
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use crate::data::Spec;
 use crate::error::{Error, Result};
 
 use super::case::{Case, Source};
-use super::device::{self, DeviceSpec, Threads};
+use super::device::{DeviceSpec, Found, Threads};
 use super::name::{Kind, Named, unknown};
 use super::words::{Words, batch, positive, rate, seed, whole};
 
@@ -34,6 +34,23 @@ pub struct Axes {
     pub repeats: Words,
     pub seed: Words,
     pub precision: Words,
+    /// No flag: a block of a suite that holds the work for software adapters, with the cpu beside them, and for no other
+    /// device. See [`super::suite::Suite::entries`].
+    pub software: bool,
+}
+
+/// Tells which devices there are; asked only where a list of devices leaves it open.
+pub type Present<'a> = dyn Fn() -> Vec<Found> + 'a;
+
+/// A device of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The device.
+    pub spec: DeviceSpec,
+    /// Whether it, or the number of its threads, was named rather than found.
+    pub by_name: bool,
+    /// Whether it is there as a software emulation of a GPU.
+    pub software: bool,
 }
 
 /// A case with how it is measured.
@@ -91,15 +108,24 @@ impl Axes {
             repeats: over(&self.repeats, &block.repeats),
             seed: over(&self.seed, &block.seed),
             precision: over(&self.precision, &block.precision),
+            software: block.software,
         })
     }
 
-    /// Every case of the crossed lists, once, in the order of the lists. `named`: whether the devices and their threads
-    /// come from the command line, where a device that is not there is an error.
+    /// Every case of the crossed lists on every device of the list, or on all that are there. `named`: whether the devices
+    /// and their threads come from the command line, where a device that is not there is an error.
     ///
     /// # Errors
     /// `Input` for an unknown name or a value that a parameter cannot have.
-    pub fn entries(&self, named: bool) -> Result<Vec<Entry>> {
+    pub fn entries(&self, named: bool, present: &Present<'_>) -> Result<Vec<Entry>> {
+        self.entries_on(&self.devices(present)?, named)
+    }
+
+    /// Every case of the crossed lists on these devices, once, in the order of the lists.
+    ///
+    /// # Errors
+    /// As [`Axes::entries`].
+    pub fn entries_on(&self, devices: &[Choice], named: bool) -> Result<Vec<Entry>> {
         for problem in self.problem.as_slice() {
             match problem.as_str() {
                 "pca" => {}
@@ -162,15 +188,14 @@ impl Axes {
         cross(&mut cases, &self.seed, seed, |c, x| c.seed = x)?;
 
         let mut entries: Vec<Entry> = Vec::new();
-        let devices = self.devices()?;
         for case in cases {
-            for (device, by_name) in &devices {
+            for choice in devices {
                 let case = Case {
-                    device: *device,
+                    device: choice.spec,
                     ..case.clone()
                 }
                 .settled();
-                let named = named && *by_name;
+                let named = named && choice.by_name;
                 if entries.iter().all(|entry| entry.case != case) {
                     entries.push(Entry {
                         case,
@@ -183,8 +208,11 @@ impl Axes {
         Ok(entries)
     }
 
-    /// Devices crossed with threads, and whether each was named rather than found.
-    fn devices(&self) -> Result<Vec<(DeviceSpec, bool)>> {
+    /// Devices crossed with threads.
+    ///
+    /// # Errors
+    /// `Input` for an unknown device or no number of threads.
+    pub fn devices(&self, present: &Present<'_>) -> Result<Vec<Choice>> {
         let mut threads = vec![];
         for text in self.threads.as_slice() {
             threads.push(match text.as_str() {
@@ -196,28 +224,48 @@ impl Axes {
                 })?),
             });
         }
-        let mut specs = vec![];
+        let all = || {
+            present().into_iter().map(|found| Choice {
+                spec: found.spec,
+                by_name: false,
+                software: found.software,
+            })
+        };
+        let mut choices: Vec<Choice> = vec![];
         for text in self.device.as_slice() {
             match text.as_str() {
-                "all" => specs.extend(device::present().into_iter().map(|spec| (spec, false))),
-                text => specs.push((DeviceSpec::parse(text)?, true)),
+                "all" => choices.extend(all()),
+                text => {
+                    let spec = DeviceSpec::parse(text)?;
+                    let software =
+                        spec.kind == Kind::Wgpu && all().any(|c| c.spec == spec && c.software);
+                    choices.push(Choice {
+                        spec,
+                        by_name: true,
+                        software,
+                    });
+                }
             }
         }
-        if specs.is_empty() {
-            specs.extend(device::present().into_iter().map(|spec| (spec, false)));
+        if choices.is_empty() {
+            choices.extend(all());
         }
-        let crossed = specs.into_iter().flat_map(|(spec, named)| match spec.kind {
-            Kind::Cpu if !threads.is_empty() => threads
-                .iter()
-                .map(|&threads| {
-                    (
-                        DeviceSpec { threads, ..spec },
-                        named || threads != Threads::All,
-                    )
-                })
-                .collect(),
-            _ => vec![(spec, named)],
-        });
+        let crossed = choices
+            .into_iter()
+            .flat_map(|choice| match choice.spec.kind {
+                Kind::Cpu if !threads.is_empty() => threads
+                    .iter()
+                    .map(|&threads| Choice {
+                        spec: DeviceSpec {
+                            threads,
+                            ..choice.spec
+                        },
+                        by_name: choice.by_name || threads != Threads::All,
+                        ..choice
+                    })
+                    .collect(),
+                _ => vec![choice],
+            });
         Ok(crossed.collect())
     }
 }
@@ -254,8 +302,15 @@ fn cross<T: Clone>(
 mod tests {
     use super::*;
 
+    fn cpu() -> Vec<Found> {
+        vec![Found {
+            spec: DeviceSpec::cpu(Threads::All),
+            software: false,
+        }]
+    }
+
     fn ids(axes: &Axes) -> Vec<String> {
-        axes.entries(true)
+        axes.entries(true, &cpu)
             .unwrap()
             .iter()
             .map(|entry| entry.case.id("x"))
@@ -317,7 +372,7 @@ mod tests {
                 threads: list(threads),
                 ..Axes::default()
             };
-            axes.entries(true)
+            axes.entries(true, &cpu)
                 .unwrap()
                 .iter()
                 .map(|entry| entry.named)
@@ -333,7 +388,7 @@ mod tests {
         let one = |set: fn(&mut Axes, Words), text: &str| {
             let mut axes = Axes::default();
             set(&mut axes, Words::split(text));
-            let error = axes.entries(true).expect_err(text).to_string();
+            let error = axes.entries(true, &cpu).expect_err(text).to_string();
             assert_eq!(error.lines().count(), 1);
             error
         };

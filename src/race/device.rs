@@ -1,7 +1,8 @@
 //! Devices by name, and the one place where a name becomes a type.
 
-use crate::device::Unavailable;
 use crate::device::cpu::Cpu;
+use crate::device::wgpu::{self, Wgpu};
+use crate::device::{Device, Info, Unavailable};
 use crate::error::{Error, Result};
 
 use super::name::{Kind, Named};
@@ -83,23 +84,60 @@ impl std::fmt::Display for DeviceSpec {
 pub enum AnyDevice {
     /// The processor.
     Cpu(Cpu),
+    /// An adapter of wgpu.
+    Wgpu(Wgpu),
 }
 
-/// The devices that are there, each with all its threads: what `--device all` means.
-pub fn present() -> Vec<DeviceSpec> {
-    vec![DeviceSpec::cpu(Threads::All)]
+impl AnyDevice {
+    /// What the device says of itself.
+    pub fn info(&self) -> &Info {
+        match self {
+            Self::Cpu(device) => device.info(),
+            Self::Wgpu(device) => device.info(),
+        }
+    }
 }
 
-/// The kinds that this version was built without, as cases name them.
-pub fn absent() -> Vec<(DeviceSpec, Unavailable)> {
-    let first = |kind| DeviceSpec {
-        kind,
-        index: 0,
-        threads: Threads::All,
+/// A device that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub spec: DeviceSpec,
+    /// Whether it is a software emulation of a GPU.
+    pub software: bool,
+}
+
+/// The devices that are there, the cpu with all its threads: what `--device all` means.
+pub fn present() -> Vec<Found> {
+    let cpu = Found {
+        spec: DeviceSpec::cpu(Threads::All),
+        software: false,
     };
-    [Kind::Cuda, Kind::Wgpu]
-        .map(|kind| (first(kind), not_built(kind)))
-        .into()
+    let adapters = wgpu::adapters().iter().enumerate();
+    let adapters = adapters.map(|(index, adapter)| Found {
+        spec: numbered(Kind::Wgpu, index),
+        software: adapter.software,
+    });
+    std::iter::once(cpu).chain(adapters).collect()
+}
+
+/// One device of each kind that is not there at all, as cases name it, and why.
+pub fn absent() -> Vec<(DeviceSpec, Unavailable)> {
+    let mut absent = vec![(numbered(Kind::Cuda, 0), not_built(Kind::Cuda))];
+    if wgpu::adapters().is_empty() {
+        let why = Wgpu::open(0).err();
+        absent.extend(why.map(|why| (numbered(Kind::Wgpu, 0), why)));
+    }
+    absent
+}
+
+/// Whether a device is a software emulation of a GPU; one that is not there is none. Adapters are looked for only where
+/// the device is one: the drivers that this loads take memory and threads.
+pub fn is_software(spec: DeviceSpec) -> bool {
+    spec.kind == Kind::Wgpu
+        && wgpu::adapters()
+            .get(spec.index)
+            .is_some_and(|adapter| adapter.software)
 }
 
 /// Number of cores that the program may use.
@@ -118,7 +156,16 @@ pub fn open(spec: DeviceSpec) -> std::result::Result<AnyDevice, Unavailable> {
     };
     match spec.kind {
         Kind::Cpu => Cpu::open(threads).map(AnyDevice::Cpu),
-        Kind::Cuda | Kind::Wgpu => Err(not_built(spec.kind)),
+        Kind::Wgpu => Wgpu::open(spec.index).map(AnyDevice::Wgpu),
+        Kind::Cuda => Err(not_built(spec.kind)),
+    }
+}
+
+fn numbered(kind: Kind, index: usize) -> DeviceSpec {
+    DeviceSpec {
+        kind,
+        index,
+        threads: Threads::All,
     }
 }
 
@@ -132,6 +179,22 @@ fn not_built(kind: Kind) -> Unavailable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_adapter_is_there_or_told_missing_and_is_labelled_alike_everywhere() {
+        let found = present();
+        assert_eq!(found[0].spec, DeviceSpec::cpu(Threads::All));
+        let adapters = wgpu::adapters();
+        assert_eq!(found.len(), 1 + adapters.len());
+        for (index, (found, adapter)) in found[1..].iter().zip(adapters).enumerate() {
+            assert_eq!(found.spec.to_string(), format!("wgpu:{index}"));
+            assert_eq!(found.software, adapter.software);
+            assert_eq!(is_software(found.spec), adapter.software);
+        }
+        assert!(!is_software(found[0].spec) && !is_software(numbered(Kind::Wgpu, 999)));
+        let absent: Vec<Kind> = absent().iter().map(|(spec, _)| spec.kind).collect();
+        assert_eq!(absent.contains(&Kind::Wgpu), adapters.is_empty());
+    }
 
     #[test]
     fn devices_read_as_they_are_written() {

@@ -5,21 +5,20 @@
 //! machine that slows down slows all alike. A solve gives the same bits each time: that is checked, and it is why later
 //! repeats need no evaluation. A first solve that takes all the time there is for repeats is the only one, and counts.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pca::{Ended, Outcome, Plan};
 use crate::record::CurvePoint;
 use crate::record::statistics::{Stop, Stopped};
 
 use super::case::Case;
 use super::clock::{Schedule, timed};
-use super::lane::Lane;
+use super::lane::{Lane, guarded};
 use super::observer::{Observer, Seen, Task};
 
 /// Seconds of warm-up before the repeats of a short case.
@@ -62,6 +61,8 @@ pub struct Measured {
     pub prepare_s: f64,
     /// Seconds of each repeat.
     pub solve_s: Vec<f64>,
+    /// The same by the device's own clock, where it has one.
+    pub device_s: Option<Vec<f64>>,
     /// Seconds to the target in each repeat; empty when the curve never meets it.
     pub to_target_s: Vec<f64>,
     /// The curve, with the times of the first repeat.
@@ -129,21 +130,6 @@ pub fn run(entrants: Vec<Entrant<'_>>, setting: &Setting<'_>) -> Option<Vec<Resu
     )
 }
 
-/// Calls into a lane; a panic there is a failed case, not the end of the race.
-pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
-        Err(Error::failed(format!(
-            "the program panicked: {}",
-            text.replace('\n', " ")
-        )))
-    })
-}
-
 impl<'a> Runner<'a> {
     /// Prepares the plan, solves once with the curve drawn, and warms up.
     fn start(entrant: Entrant<'a>, setting: &Setting<'_>) -> Result<Self> {
@@ -161,7 +147,7 @@ impl<'a> Runner<'a> {
             tell: &mut tell,
         };
         let observer = Observer::new(task, case.time_limit_s, setting.interrupted);
-        let (outcome, drawn) = observer.time(|watch| guarded(|| lane.solve(watch)))?;
+        let (outcome, drawn) = solve(&mut *lane, observer)?;
 
         let stop = setting
             .repeats
@@ -200,7 +186,7 @@ impl<'a> Runner<'a> {
     fn solve(&mut self, setting: &Setting<'_>) -> Result<(Outcome, Seen)> {
         let task = Task::Time(&self.drawn.looks);
         let observer = Observer::new(task, self.entrant.case.time_limit_s, setting.interrupted);
-        observer.time(|watch| guarded(|| self.entrant.lane.solve(watch)))
+        solve(&mut *self.entrant.lane, observer)
     }
 
     /// One repeat that counts.
@@ -261,10 +247,12 @@ impl<'a> Runner<'a> {
                 point.time_s = *time_s;
             }
         }
+        let device_s = self.repeats.iter().map(|seen| seen.device_s).collect();
         Measured {
             outcome: self.outcome,
             prepare_s: self.prepare_s,
             solve_s: self.solve_s,
+            device_s,
             to_target_s,
             curve,
             stopped: self.stopped.unwrap_or(Stopped::Repeats),
@@ -272,6 +260,13 @@ impl<'a> Runner<'a> {
             changed: self.changed,
         }
     }
+}
+
+/// One solve, by the clock of the host and by that of the device.
+fn solve(lane: &mut dyn Lane, observer: Observer<'_>) -> Result<(Outcome, Seen)> {
+    let solved = observer.time(|watch| guarded(|| lane.solve(watch)));
+    let ((outcome, device_s), seen) = solved?;
+    Ok((outcome, Seen { device_s, ..seen }))
 }
 
 /// Whether two answers are the same to the last bit.

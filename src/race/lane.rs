@@ -3,6 +3,7 @@
 //! This is the bridge from values to generics: [`open`] matches on the kind once, and everything behind [`Lane`] is
 //! generic over the device.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::data::{Samples, Statistics};
@@ -35,22 +36,27 @@ pub trait Lane {
     /// `Unsupported` or `Failed`, as the device says.
     fn prepare(&mut self, plan: &Plan) -> Result<()>;
 
-    /// Runs the plan that is ready.
+    /// Runs the plan that is ready. With the answer, the seconds that the device computed by its own clock, where it has
+    /// one: those of the whole call, with the small product that follows the last look.
     ///
     /// # Errors
     /// As the device says.
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<Outcome>;
+    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Outcome, Option<f64>)>;
 }
 
-/// Opens a device and measures its peaks under the name `label`.
+/// Opens a device: what it says of itself, and its peaks.
 ///
 /// # Errors
 /// The device's absence, as a value; `Failed` when measuring fails.
-pub fn measure_peak(spec: DeviceSpec) -> std::result::Result<Result<Peak>, Unavailable> {
+pub fn measure_peak(spec: DeviceSpec) -> std::result::Result<Result<(Info, Peak)>, Unavailable> {
     let label = spec.to_string();
-    device::open(spec).map(|device| match device {
-        AnyDevice::Cpu(mut device) => peaks::measure(&mut device, label),
-    })
+    let mut device = device::open(spec)?;
+    let info = device.info().clone();
+    let peak = guarded(|| match &mut device {
+        AnyDevice::Cpu(device) => peaks::measure(device, label),
+        AnyDevice::Wgpu(device) => peaks::measure(device, label),
+    });
+    Ok(peak.map(|peak| (info, peak)))
 }
 
 /// Opens a device and puts the samples on it.
@@ -63,8 +69,28 @@ pub fn open(
     statistics: &Statistics,
 ) -> std::result::Result<Result<Box<dyn Opened>>, Unavailable> {
     let (device, open_s) = timed(|| device::open(spec));
-    Ok(match device? {
+    let device = device?;
+    Ok(guarded(|| match device {
         AnyDevice::Cpu(device) => OnDevice::boxed(device, open_s, samples, statistics),
+        AnyDevice::Wgpu(device) => OnDevice::boxed(device, open_s, samples, statistics),
+    }))
+}
+
+/// Work on a device or on its answer; a panic there is a failure with that word, not the end of the program.
+///
+/// # Errors
+/// What the work returns, or `Failed` when it panics.
+pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(Error::failed(format!(
+            "the program panicked: {}",
+            text.replace('\n', " ")
+        )))
     })
 }
 
@@ -127,13 +153,16 @@ impl<D: Device> Lane for Ready<'_, D> {
         self.device.synchronise()
     }
 
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<Outcome> {
+    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Outcome, Option<f64>)> {
+        let before_s = self.device.device_time_s();
         let solver = self
             .solver
             .as_mut()
             .ok_or_else(|| Error::failed("no plan is ready"))?;
         let outcome = solver.solve(self.device, watch)?;
         self.device.synchronise()?;
-        Ok(outcome)
+        let after_s = self.device.device_time_s();
+        let device_s = after_s.zip(before_s).map(|(after, before)| after - before);
+        Ok((outcome, device_s))
     }
 }

@@ -52,6 +52,8 @@ pub struct Seen {
     pub times_s: Vec<f64>,
     /// Seconds of the whole solve.
     pub solve_s: f64,
+    /// The same by the device's own clock, where it has one; whoever runs the solve puts it in.
+    pub device_s: Option<f64>,
     /// Whether the time limit ended it.
     pub out_of_time: bool,
 }

@@ -66,6 +66,7 @@ pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
     let gemm_s = best(device, |device| device.gemm(&gemm, &a, &b, &c))?;
     Ok(Peak {
         device: label,
+        software: device.info().software,
         stream_gb_per_s: (row.bytes)(&sizes) / stream_s / 1e9,
         gemm_gflop_per_s: 2.0 * (ORDER as f64).powi(3) / gemm_s / 1e9,
     })
@@ -125,6 +126,7 @@ mod tests {
     fn the_peak_that_binds_is_the_one_used_more() {
         let peak = Peak {
             device: "cpu".into(),
+            software: false,
             stream_gb_per_s: 20.0,
             gemm_gflop_per_s: 100.0,
         };

@@ -11,7 +11,7 @@ use crate::record::{
 };
 
 use super::case::Case;
-use super::device::Threads;
+use super::device::{Threads, is_software};
 use super::name::{Kind, Named};
 
 /// What all rows of a race share.
@@ -52,7 +52,7 @@ pub fn blank(case: &Case, id: &str, samples: &Samples, origin: &Origin) -> Recor
             kind: case.device.kind.name().into(),
             index: case.device.index,
             name: String::new(),
-            software: false,
+            software: is_software(case.device),
             threads: match (case.device.kind, case.device.threads) {
                 (Kind::Cpu, Threads::Count(threads)) => Some(threads),
                 _ => None,
@@ -164,9 +164,9 @@ pub fn verdict(
 
 /// Puts the times in: raw samples, one a repeat.
 pub fn times(
-    setup_s: f64,
-    upload_s: f64,
+    (setup_s, upload_s): (f64, f64),
     solve_s: Vec<f64>,
+    device_s: Option<Vec<f64>>,
     to_target_s: Vec<f64>,
     stopped: &str,
 ) -> Times {
@@ -174,6 +174,7 @@ pub fn times(
         setup_s,
         upload_s,
         solve_s,
+        device_s,
         to_target_s,
         clock: "host".into(),
         stopped: stopped.into(),

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-use super::axes::{Axes, Entry};
-use super::name::unknown;
+use super::axes::{Axes, Choice, Entry, Present};
+use super::name::{Kind, unknown};
 
 /// Name of the suite that runs when nothing is asked for.
 pub const DEFAULT: &str = "quick";
@@ -79,16 +79,21 @@ impl Suite {
 
     /// Its cases under the flags (see [`Axes::narrow`]), each once.
     ///
+    /// A software adapter never runs what is meant for a GPU: it would take minutes for nothing. It has the blocks that
+    /// say `software = true`, in which the cpu runs beside it, and no hardware; where no software adapter is among the
+    /// devices, such a block has no cases. In a suite without such a block it runs only when it is asked for by name.
+    ///
     /// # Errors
     /// `Input` when a list holds what a parameter cannot have, or when nothing is left.
-    pub fn entries(&self, flags: &Axes) -> Result<Vec<Entry>> {
+    pub fn entries(&self, flags: &Axes, present: &Present<'_>) -> Result<Vec<Entry>> {
         // A device that the suite alone names may be missing; one from the command line may not.
         let named = !flags.device.is_empty() || !flags.threads.is_empty();
         let mut entries: Vec<Entry> = Vec::new();
         // The flags by themselves first: a wrong word is told as such, not as a choice that leaves nothing.
-        flags.entries(named)?;
+        flags.entries(named, present)?;
         for block in self.cases.iter().filter_map(|block| flags.narrow(block)) {
-            for entry in block.entries(named)? {
+            let devices = self.devices(&block, present)?;
+            for entry in block.entries_on(&devices, named)? {
                 if entries.iter().all(|other| other.case != entry.case) {
                     entries.push(entry);
                 }
@@ -102,12 +107,58 @@ impl Suite {
         }
         Ok(entries)
     }
+
+    /// The devices of a block, those taken out that have no place in it.
+    fn devices(&self, block: &Axes, present: &Present<'_>) -> Result<Vec<Choice>> {
+        let mut devices = block.devices(present)?;
+        if block.software {
+            devices.retain(|choice| choice.software || choice.spec.kind == Kind::Cpu);
+            if devices.iter().all(|choice| !choice.software) {
+                devices.clear();
+            }
+        } else {
+            let own_block = self.cases.iter().any(|block| block.software);
+            devices.retain(|choice| !choice.software || (choice.by_name && !own_block));
+        }
+        Ok(devices)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::device::{DeviceSpec, Found};
     use super::super::words::Words;
     use super::*;
+
+    fn found(name: &str, software: bool) -> Found {
+        let spec = DeviceSpec::parse(name).unwrap();
+        Found { spec, software }
+    }
+
+    fn cpu() -> Vec<Found> {
+        vec![found("cpu", false)]
+    }
+
+    /// The devices of a suite's cases, each once, with the number of cases on it.
+    fn devices(suite: &Suite, device: &str, present: &Present<'_>) -> Vec<(String, usize)> {
+        let flags = Axes {
+            device: if device.is_empty() {
+                Words::default()
+            } else {
+                Words::split(device)
+            },
+            ..Axes::default()
+        };
+        let mut counts: Vec<(String, usize)> = Vec::new();
+        for entry in suite.entries(&flags, present).unwrap_or_default() {
+            let name = entry.case.device.to_string();
+            match counts.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((name, 1)),
+            }
+        }
+        counts
+    }
 
     #[test]
     fn every_embedded_suite_parses_and_has_cases() {
@@ -118,7 +169,7 @@ mod tests {
                 "{name} says what it shows in a sentence"
             );
             assert!(
-                !suite.entries(&Axes::default()).unwrap().is_empty(),
+                !suite.entries(&Axes::default(), &cpu).unwrap().is_empty(),
                 "{name}"
             );
         }
@@ -128,7 +179,7 @@ mod tests {
     fn quick_races_all_rules_by_both_methods_the_seed_job_and_direct_with_one_thread_and_all() {
         let entries = Suite::find("quick")
             .unwrap()
-            .entries(&Axes::default())
+            .entries(&Axes::default(), &cpu)
             .unwrap();
         assert_eq!(entries.len(), 2 * (6 * 2 + 1 + 1));
         let ids: Vec<_> = entries.iter().map(|entry| entry.case.id("mnist")).collect();
@@ -146,6 +197,72 @@ mod tests {
     }
 
     #[test]
+    fn a_software_adapter_runs_the_block_made_for_it_and_no_other() {
+        let suite = Suite::parse(
+            "x",
+            "shows = 'a'\n[[cases]]\nmethod = ['deflation', 'subspace']\n\
+             [[cases]]\nsoftware = true\ncomponents = 3\n",
+        )
+        .unwrap();
+        let both = || {
+            let gpu = [found("wgpu:0", false), found("wgpu:1", true)];
+            [cpu(), gpu.to_vec()].concat()
+        };
+        let count = |names: &[(&str, usize)]| -> Vec<(String, usize)> {
+            names.iter().map(|(n, c)| (n.to_string(), *c)).collect()
+        };
+        let on = |device, present: &Present<'_>| devices(&suite, device, present);
+        assert_eq!(on("", &cpu), count(&[("cpu", 2)]));
+        let all = count(&[("cpu", 3), ("wgpu:0", 2), ("wgpu:1", 1)]);
+        assert_eq!(on("", &both), all);
+        assert_eq!(on("all", &both), all);
+        assert_eq!(on("wgpu:1", &both), count(&[("wgpu:1", 1)]));
+        assert_eq!(on("wgpu:0", &both), count(&[("wgpu:0", 2)]));
+        assert_eq!(on("cpu", &both), count(&[("cpu", 2)]));
+        let named = count(&[("cpu", 3), ("wgpu:1", 1)]);
+        assert_eq!(on("cpu,wgpu:1", &both), named);
+    }
+
+    #[test]
+    fn a_suite_without_such_a_block_takes_a_software_adapter_by_name_alone() {
+        let with = |device| {
+            let text = format!("shows = 'a'\n[[cases]]\n{device}");
+            Suite::parse("x", &text).unwrap()
+        };
+        let present = || vec![found("cpu", false), found("wgpu:0", true)];
+        let names = |suite: &Suite, device: &str| -> Vec<String> {
+            let counts = devices(suite, device, &present);
+            counts.into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(names(&with(""), ""), ["cpu"]);
+        assert_eq!(names(&with(""), "wgpu:0"), ["wgpu:0"]);
+        let own = with("device = ['cpu', 'wgpu:0']");
+        assert_eq!(names(&own, ""), ["cpu", "wgpu:0"]);
+        assert_eq!(names(&own, "all"), ["cpu"]);
+    }
+
+    #[test]
+    fn quick_gives_a_gpu_the_whole_race_and_a_software_adapter_a_small_one() {
+        let quick = Suite::find("quick").unwrap();
+        let gpu = || vec![found("cpu", false), found("wgpu:0", false)];
+        let software = || vec![found("cpu", false), found("wgpu:0", true)];
+        assert_eq!(devices(&quick, "wgpu:0", &gpu)[0].1, 6 * 2 + 1 + 1);
+        let flags = Axes {
+            device: Words::split("wgpu:0"),
+            ..Axes::default()
+        };
+        let entries = quick.entries(&flags, &software).unwrap();
+        assert_eq!(entries.len(), 2 * (6 + 2));
+        for entry in entries {
+            let id = entry.case.id("x");
+            assert!(
+                id.contains("/k3/wgpu:0/") && entry.case.time_limit_s <= 5.0,
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
     fn flags_narrow_a_suite_down_to_nothing_with_a_word() {
         let quick = Suite::find("quick").unwrap();
         let flags = |optimizer, method| Axes {
@@ -153,10 +270,10 @@ mod tests {
             method: Words::split(method),
             ..Axes::default()
         };
-        let left = quick.entries(&flags("sgd,adam", "subspace")).unwrap();
+        let left = quick.entries(&flags("sgd,adam", "subspace"), &cpu).unwrap();
         assert_eq!(left.len(), 4);
         let error = quick
-            .entries(&flags("adm", "subspace"))
+            .entries(&flags("adm", "subspace"), &cpu)
             .unwrap_err()
             .to_string();
         assert!(error.contains("did you mean adam?"), "{error}");
@@ -166,10 +283,13 @@ mod tests {
             cases: vec![],
         };
         assert!(
-            none.entries(&Axes {
-                components,
-                ..Axes::default()
-            })
+            none.entries(
+                &Axes {
+                    components,
+                    ..Axes::default()
+                },
+                &cpu
+            )
             .is_err()
         );
     }

@@ -12,13 +12,13 @@ use crate::error::{Error, Result};
 use crate::pca::{Assessment, Method, Reference, Schedule};
 use crate::record::file::Folder;
 use crate::record::statistics::median;
-use crate::record::{Machine, Record, Status};
+use crate::record::{Machine, Record, Status, software_label};
 
 use super::axes::Entry;
 use super::case::Case;
-use super::device::DeviceSpec;
-use super::heat::{self, Entrant, Measured, Setting, guarded};
-use super::lane::{self, Opened};
+use super::device::{DeviceSpec, is_software};
+use super::heat::{self, Entrant, Measured, Setting};
+use super::lane::{self, Opened, guarded};
 use super::runner::{Loaded, Progress};
 use super::{peaks, row};
 
@@ -99,7 +99,9 @@ impl Track<'_> {
                 continue;
             }
             self.measure(spec, &label)?;
-            self.progress.get_mut().phase(&format!("opening {label}"));
+            let software = software_label(is_software(spec));
+            let phase = format!("opening {label}{software}");
+            self.progress.get_mut().phase(&phase);
             let opened = match lane::open(spec, &set.samples, &set.statistics) {
                 Ok(opened) => opened,
                 Err(Unavailable { why, remedy }) => {
@@ -115,11 +117,11 @@ impl Track<'_> {
         if self.machine.peaks.iter().any(|peak| peak.device == label) {
             return Ok(());
         }
-        self.progress
-            .get_mut()
-            .phase(&format!("measuring the peaks of {label}"));
+        let software = software_label(is_software(spec));
+        let phase = format!("measuring the peaks of {label}{software}");
+        self.progress.get_mut().phase(&phase);
         // A device that is not there, or cannot do it, has no peak: its rows say why.
-        if let Ok(Ok(peak)) = lane::measure_peak(spec) {
+        if let Ok(Ok((_, peak))) = lane::measure_peak(spec) {
             self.machine.peaks.push(peak);
             self.folder.write_machine(&self.machine)?;
         }
@@ -206,10 +208,12 @@ impl Track<'_> {
             })
         });
         let announce = |entrant: usize| {
-            let id = &heat[places[entrant]].1;
+            let (entry, id) = heat[places[entrant]];
+            let software = software_label(is_software(entry.case.device));
+            let name = format!("{id}{software}");
             self.progress
                 .borrow_mut()
-                .case(self.done + entrant, self.total, id);
+                .case(self.done + entrant, self.total, &name);
         };
         let tell = |iteration: u64, error: f64| {
             self.progress.borrow_mut().step(iteration, error);
@@ -242,9 +246,10 @@ impl Track<'_> {
         (setup_s, upload_s): (f64, f64),
     ) -> Result<()> {
         let outcome = &measured.outcome;
+        let software = software_label(row.device.software);
         self.progress
             .get_mut()
-            .phase(&format!("checking {}", row.case));
+            .phase(&format!("checking {}{software}", row.case));
         let assessment = match guarded(|| Ok(Assessment::of(outcome, reference))) {
             Ok(assessment) => assessment,
             Err(error) => {
@@ -280,9 +285,9 @@ impl Track<'_> {
             row.rate = Some(peaks::rate(&work, solve_s, peak));
         }
         row.time = Some(row::times(
-            setup_s + measured.prepare_s,
-            upload_s,
+            (setup_s + measured.prepare_s, upload_s),
             measured.solve_s,
+            measured.device_s,
             to_target_s,
             &measured.stopped.to_string(),
         ));

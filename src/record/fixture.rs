@@ -24,11 +24,13 @@ pub(crate) fn machine() -> Machine {
         peaks: vec![
             Peak {
                 device: "cpu@1".into(),
+                software: false,
                 stream_gb_per_s: 15.5,
                 gemm_gflop_per_s: 140.0,
             },
             Peak {
                 device: "cpu".into(),
+                software: false,
                 stream_gb_per_s: 31.0,
                 gemm_gflop_per_s: 980.0,
             },
@@ -154,6 +156,7 @@ fn solved(
             setup_s: 0.031,
             upload_s: 0.0,
             solve_s: repeats(solve_s),
+            device_s: None,
             to_target_s: to_target.map(repeats).unwrap_or_default(),
             clock: "host".into(),
             stopped: "noise low".into(),

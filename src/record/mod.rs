@@ -36,6 +36,11 @@ pub enum Status {
     Skipped,
 }
 
+/// What stands beside the name of a device, wherever a person reads it, when it is a software emulation of a GPU.
+pub fn software_label(software: bool) -> &'static str {
+    if software { " (software)" } else { "" }
+}
+
 /// One case, measured: one line of `records.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
@@ -170,9 +175,13 @@ pub struct Times {
     pub upload_s: f64,
     /// Solving, one value per repeat, raw.
     pub solve_s: Vec<f64>,
+    /// What of each repeat the device computed by its own clock, which `clock` does not go by: without the host's part and
+    /// the waiting for it. Null where the device has no clock, and in records from before there was one.
+    #[serde(default)]
+    pub device_s: Option<Vec<f64>>,
     /// Time at which the curve first meets the target, one value per repeat; empty when it never does.
     pub to_target_s: Vec<f64>,
-    /// `host` or `device`.
+    /// Which clock the times above go by, but for `device_s`: `host`.
     pub clock: String,
     /// Why repeating stopped: `noise low`, `noise stable`, `time up` or `repeats`.
     pub stopped: String,
@@ -268,8 +277,11 @@ pub struct Machine {
 /// Peaks of one device, measured in the same run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Peak {
-    /// Device as in a case id: `cpu@1`, `cpu`.
+    /// Device as in a case id: `cpu@1`, `cpu`, `wgpu:0`.
     pub device: String,
+    /// Whether it is a software emulation of a GPU; false in files from before there were any.
+    #[serde(default)]
+    pub software: bool,
     /// Stream read, 1e9 bytes per second.
     pub stream_gb_per_s: f64,
     /// f32 matrix product, 1e9 operations per second.

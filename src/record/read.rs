@@ -201,6 +201,21 @@ mod tests {
     }
 
     #[test]
+    fn records_and_machines_from_before_wgpu_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = serde_json::to_value(&fixture::race()[0]).unwrap();
+        record["time"].as_object_mut().unwrap().remove("device_s");
+        let mut machine = serde_json::to_value(fixture::machine()).unwrap();
+        let peak = machine["peaks"][0].as_object_mut().unwrap();
+        peak.remove("software").expect("it is written");
+        fs::write(folder.path().join(RECORDS), format!("{record}\n")).unwrap();
+        fs::write(folder.path().join(MACHINE), machine.to_string()).unwrap();
+        let results = read(&[folder.path().to_path_buf()]).unwrap();
+        assert_eq!(results.records, fixture::race()[..1]);
+        assert_eq!(results.machines, [fixture::machine()]);
+    }
+
+    #[test]
     fn missing_records_say_which_file() {
         let folder = tempfile::tempdir().unwrap();
         let message = read(&[folder.path().to_path_buf()])

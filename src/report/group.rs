@@ -5,7 +5,7 @@
 
 use super::quantity;
 use crate::record::statistics;
-use crate::record::{Record, Status};
+use crate::record::{Record, Status, software_label};
 use std::collections::BTreeMap;
 
 /// One task with all its competitors.
@@ -193,20 +193,19 @@ pub fn device(record: &Record) -> &str {
         .unwrap_or(kind)
 }
 
-/// A case within its group: the id without what the group shares and without the default precision, and the word
-/// `software` for an emulated device.
+/// A case within its group as a person reads it: [`short_id`], and the word `software` for an emulated device.
 pub fn short_name(record: &Record) -> String {
+    short_id(record) + software_label(record.device.software)
+}
+
+/// A case within its group: the id without what the group shares and without the default precision.
+pub fn short_id(record: &Record) -> String {
     let components = format!("k{}", record.components);
     let parts = record.case.split('/').skip(2);
     let parts: Vec<&str> = parts
         .filter(|part| *part != components && *part != "f32")
         .collect();
-    let label = if record.device.software {
-        " (software)"
-    } else {
-        ""
-    };
-    parts.join("/") + label
+    parts.join("/")
 }
 
 /// A status as it stands in the records.
@@ -337,6 +336,30 @@ mod tests {
             flagged[0].contains("deflation/covariance/sgd/cpu@1"),
             "{flagged:?}"
         );
+    }
+
+    #[test]
+    fn counts_of_an_adapter_are_held_against_those_of_the_cpu() {
+        let cpu = fixture::race()
+            .into_iter()
+            .find(|r| r.case == "pca/mnist/subspace/covariance/sgd/k10/cpu/f32")
+            .unwrap();
+        let flags = |factor: f64| {
+            let mut adapter = cpu.clone();
+            adapter.case = cpu.case.replace("/cpu/", "/wgpu:0/") + "/limit5";
+            adapter.device.kind = "wgpu".into();
+            adapter.device.software = true;
+            let work = adapter.work.as_mut().unwrap();
+            work.iterations = (work.iterations as f64 * factor) as u64;
+            let mut cpu = cpu.clone();
+            cpu.case += "/limit5";
+            groups(&[cpu, adapter]).0[0].notes()
+        };
+        assert_eq!(flags(1.04), Vec::<String>::new());
+        let flagged = flags(0.9);
+        assert_eq!(flagged.len(), 1, "{flagged:?}");
+        let words = "flagged subspace/covariance/sgd/wgpu:0/limit5 (software)";
+        assert!(flagged[0].starts_with(words), "{flagged:?}");
     }
 
     #[test]

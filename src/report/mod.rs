@@ -13,9 +13,9 @@ pub mod table;
 use crate::error::{Error, Result};
 use crate::record::file::safe_name;
 use crate::record::read::Components;
-use crate::record::{Machine, Record, Status};
+use crate::record::{Machine, Record, Status, software_label};
 use chart::{Chart, curves, images, times};
-use group::{Group, short_name};
+use group::{Group, short_id, short_name};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -88,10 +88,11 @@ impl<'a> Race<'a> {
     fn new(group: Group<'a>, components: &Components, names: &mut Names) -> Result<Self> {
         let times = times::chart(names.take(&group, "times"), &group)?;
         let mut pairs = Vec::new();
-        for (title, rows) in group.curves() {
+        for (id, rows) in group.curves() {
+            let title = id.clone() + software_label(rows[0].device.software);
             let [by_step, by_time] =
                 [curves::Against::Iterations, curves::Against::Seconds].map(|against| {
-                    let name = names.take(&group, &format!("{title}/{}", against.word()));
+                    let name = names.take(&group, &format!("{id}/{}", against.word()));
                     curves::chart(name, &title, &rows, against)
                 });
             pairs.push([by_step?, by_time?]);
@@ -118,7 +119,7 @@ impl<'a> Race<'a> {
                 let image = row.data.as_ref()?.image?;
                 let drawn = image.0 * image.1 == values.ncols();
                 drawn.then(|| {
-                    let name = names.take(&group, &format!("{}/components", short_name(row)));
+                    let name = names.take(&group, &format!("{}/components", short_id(row)));
                     let title = short_name(row);
                     images::chart(name, &title, values.view(), image, &row.eigenvalues)
                 })
@@ -227,6 +228,27 @@ mod tests {
             assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         }
         assert!(folder.path().join("report.html").exists());
+    }
+
+    #[test]
+    fn a_software_adapter_is_labelled_in_every_chart_and_no_file_name() {
+        let mut records = fixture::race();
+        records.retain(|record| record.device.threads == Some(8));
+        for record in &mut records {
+            record.case = record.case.replace("/cpu/", "/wgpu:0/");
+            record.device.kind = "wgpu".into();
+            record.device.software = true;
+        }
+        let known = components(&records);
+        let report = Report::new(&records, &[], &known).unwrap();
+        assert!(report.charts().count() > 5);
+        for chart in report.charts() {
+            assert!(chart.svg.contains("wgpu:0"), "{}", chart.name);
+            let named = chart.svg.matches("wgpu:0").count();
+            let labelled = chart.svg.matches("(software)").count();
+            assert_eq!(named, labelled, "{}", chart.name);
+            assert!(!chart.name.contains("software"), "{}", chart.name);
+        }
     }
 
     #[test]

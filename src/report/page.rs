@@ -6,7 +6,7 @@
 use super::chart::Chart;
 use super::group::{Group, short_name, to_target_s, word};
 use super::{Race, Report, table};
-use crate::record::{Machine, Record};
+use crate::record::{Machine, Record, software_label};
 use std::fmt::Write;
 
 /// What a page consists of.
@@ -141,10 +141,11 @@ fn section(report: &Report, race: &Race) -> String {
 type Cell = fn(&Group, &Record) -> String;
 
 /// The table's columns after the case's name.
-const COLUMNS: [(&str, Cell); 8] = [
+const COLUMNS: [(&str, Cell); 9] = [
     ("to target", |_, row| table::to_target(row)),
     ("slower", table::slower),
     ("solve [q1, q3]", |_, row| table::solve(row)),
+    ("device", |_, row| table::device(row)),
     ("iterations", |_, row| table::iterations(row)),
     ("sine", |_, row| table::sine(row)),
     ("residual", |_, row| table::residual(row)),
@@ -154,7 +155,14 @@ const COLUMNS: [(&str, Cell); 8] = [
 
 fn results(group: &Group) -> String {
     let mut text = "<div class=\"scroll\"><table>\n<tr><th class=\"name\">case</th>".to_string();
-    for (name, _) in COLUMNS {
+    let columns: Vec<(&str, Cell)> = COLUMNS
+        .into_iter()
+        // Only some devices have a clock of their own.
+        .filter(|(name, value)| {
+            *name != "device" || group.rows.iter().any(|row| !value(group, row).is_empty())
+        })
+        .collect();
+    for (name, _) in &columns {
         let _ = write!(text, "<th>{name}</th>");
     }
     text += "</tr>\n";
@@ -171,7 +179,7 @@ fn results(group: &Group) -> String {
             escape(&row.case),
             escape(&short_name(row))
         );
-        for (index, (_, value)) in COLUMNS.iter().enumerate() {
+        for (index, (_, value)) in columns.iter().enumerate() {
             let class = if index == 0 { " class=\"end\"" } else { "" };
             let _ = write!(text, "<td{class}>{}</td>", escape(&value(group, row)));
         }
@@ -189,7 +197,10 @@ fn reading(_: &Report) -> String {
      <li><b>to target</b>: median time of solving until the answer's error was at or under the target, or how the case \
      ended without it. <b>slower</b>: that time against the fastest case of the same task.</li>\n\
      <li><b>solve</b>: median time until the method itself stopped, with the quartiles of the repeats. It begins with the \
-     data on the device; <b>end to end</b> adds setup and transfer.</li>\n\
+     data on the device; <b>end to end</b> adds setup and transfer. <b>device</b>: what of it the device computed by its own \
+     clock, where it has one; the rest is the host, and waiting.</li>\n\
+     <li><b>(software)</b>: an emulation of a GPU on the processor. It shows that the answer is right, not how fast a GPU \
+     is.</li>\n\
      <li><b>sine</b>: of the largest principal angle between the components found and the reference's: 0 is the same \
      subspace, 1 an orthogonal direction. Empty where the reference is the residual alone.</li>\n\
      <li><b>residual</b>: the largest |A v - lambda v| / lambda_1, computed anew in f64 for every answer.</li>\n\
@@ -233,8 +244,11 @@ fn facts(machine: &Machine) -> Vec<String> {
     ];
     facts.extend(machine.peaks.iter().map(|peak| {
         format!(
-            "{}: stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s",
-            peak.device, peak.stream_gb_per_s, peak.gemm_gflop_per_s
+            "{}{}: stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s",
+            peak.device,
+            software_label(peak.software),
+            peak.stream_gb_per_s,
+            peak.gemm_gflop_per_s
         )
     }));
     facts
@@ -294,6 +308,27 @@ mod tests {
     #[test]
     fn controls_do_not_break_the_charts() {
         assert_eq!(escape("a\u{1b}[1m\n"), "a\u{fffd}[1m\n");
+    }
+
+    #[test]
+    fn the_devices_own_time_is_a_column_where_there_is_one() {
+        let mut records = fixture::race();
+        assert!(!page(&records).contains("<th>device</th>"));
+        records[0].time.as_mut().unwrap().device_s = Some(vec![0.0123]);
+        let page = page(&records);
+        assert!(page.contains("<th>device</th>") && page.contains("<td>12.3 ms</td>"));
+    }
+
+    #[test]
+    fn the_peaks_of_a_software_adapter_are_labelled() {
+        let mut machine = fixture::machine();
+        machine.peaks[0].device = "wgpu:0".into();
+        machine.peaks[0].software = true;
+        assert!(
+            facts(&machine)
+                .iter()
+                .any(|fact| fact.starts_with("wgpu:0 (software): stream"))
+        );
     }
 
     #[test]

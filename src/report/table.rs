@@ -36,7 +36,7 @@ struct Column {
     value: fn(&Group, &Record) -> String,
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column {
         name: "case",
         spare: 0,
@@ -61,6 +61,11 @@ const COLUMNS: [Column; 9] = [
         name: "solve [q1, q3]",
         spare: 1,
         value: |_, row| solve(row),
+    },
+    Column {
+        name: "device",
+        spare: 6,
+        value: |_, row| device(row),
     },
     Column {
         name: "iterations",
@@ -256,6 +261,14 @@ pub(super) fn solve(row: &Record) -> String {
         .unwrap_or_default()
 }
 
+/// The median of what the device computed by its own clock.
+pub(super) fn device(row: &Record) -> String {
+    let time = row.time.as_ref();
+    time.and_then(|time| statistics::median(time.device_s.as_ref()?))
+        .map(quantity::seconds)
+        .unwrap_or_default()
+}
+
 pub(super) fn iterations(row: &Record) -> String {
     // A dense eigensolver has no steps of its own to count.
     let work = row.work.as_ref().filter(|_| row.optimizer.is_some());
@@ -332,7 +345,8 @@ mod tests {
 
     #[test]
     fn a_wide_terminal_gets_every_column_and_a_narrow_one_the_result() {
-        let records = fixture::race();
+        let mut records = fixture::race();
+        records[0].time.as_mut().unwrap().device_s = Some(vec![0.0123, 0.0125, 0.0121]);
         let wide = terminal(
             &records,
             Style {
@@ -341,9 +355,23 @@ mod tests {
             },
         );
         assert!(COLUMNS.iter().all(|column| wide.contains(column.name)));
+        assert!(wide.contains("12.3 ms"));
         let narrow = terminal(&records, Style { width: 60, ..PLAIN });
         assert!(narrow.contains("to target") && narrow.contains("sine"));
         assert!(!narrow.contains("residual  "));
+    }
+
+    #[test]
+    fn a_column_that_no_device_fills_is_left_out() {
+        let wide = terminal(
+            &fixture::race(),
+            Style {
+                width: 160,
+                ..PLAIN
+            },
+        );
+        let header = wide.lines().nth(2).unwrap();
+        assert!(header.contains("residual") && !header.contains("device"));
     }
 
     #[test]

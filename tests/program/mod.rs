@@ -12,6 +12,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use serde_json::Value;
 
+/// What makes the Vulkan loader find no driver, by its new name and its old one.
+pub const NO_ADAPTER: [(&str, &str); 2] = [
+    ("VK_DRIVER_FILES", "/nonexistent"),
+    ("VK_ICD_FILENAMES", "/nonexistent"),
+];
+
 /// A folder to run in; removed at the end.
 pub struct Place(tempfile::TempDir);
 
@@ -24,7 +30,8 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// The program with these arguments, split at blanks.
+    /// The program with these arguments, split at blanks. On Linux it finds no adapter: what a test sees does not depend on
+    /// the drivers of the machine, and no driver has to start.
     pub fn program(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gradrace"));
         command
@@ -36,7 +43,20 @@ impl Place {
             // A port where nobody listens: what would be fetched is at once not to be had.
             .env("HTTPS_PROXY", "http://127.0.0.1:9")
             .env("https_proxy", "http://127.0.0.1:9")
+            .envs(NO_ADAPTER)
             .timeout(std::time::Duration::from_secs(300));
+        command
+    }
+
+    /// The same with the adapters that are here.
+    pub fn with_adapters(&self, arguments: &str) -> Command {
+        let mut command = self.program(arguments);
+        for (name, _) in NO_ADAPTER {
+            match std::env::var_os(name) {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command
     }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::super::device::{DeviceSpec, Threads};
 use super::*;
+use crate::error::Error;
 use crate::pca::{Look, Verdict, Watch};
 
 /// What a lane does at its solve number `call`, counted from 0.
@@ -24,7 +25,7 @@ impl Lane for Fake<'_> {
         }
     }
 
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<Outcome> {
+    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Outcome, Option<f64>)> {
         self.log.borrow_mut().push(self.name);
         let (mut steps, mut component, mut step) = (40, 1.0, Duration::ZERO);
         (self.behaviour)(self.calls, &mut steps, &mut component, &mut step);
@@ -52,7 +53,7 @@ impl Lane for Fake<'_> {
         if component.is_nan() {
             ended = Ended::Diverged;
         }
-        Ok(Outcome {
+        let outcome = Outcome {
             ended,
             eigenvalues: vec![1.0],
             components: vec![component],
@@ -62,7 +63,9 @@ impl Lane for Fake<'_> {
             bytes: 1.0,
             flops: 1.0,
             learning_rate: 1.0,
-        })
+        };
+        // The device named c has a clock.
+        Ok((outcome, (self.name == "c").then_some(self.calls as f64)))
     }
 }
 
@@ -172,6 +175,26 @@ fn the_time_to_the_target_is_read_off_the_curve_of_each_repeat() {
     );
     let never = one(steady, Some(3), |case| case.target = Some(1e-9)).unwrap();
     assert!(never.to_target_s.is_empty());
+}
+
+#[test]
+fn a_device_with_a_clock_has_a_second_time_for_each_repeat_that_counts() {
+    let never = AtomicBool::new(false);
+    let lanes: &[(&'static str, Behaviour)] = &[("a", steady), ("c", steady)];
+    let measured: Vec<Measured> = heat(lanes, Some(3), |_| {}, &never)
+        .0
+        .unwrap()
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(measured[0].device_s, None);
+    let device_s = measured[1].device_s.as_ref().unwrap();
+    let last = device_s[2];
+    assert_eq!(
+        *device_s,
+        [last - 2.0, last - 1.0, last],
+        "the last three solves"
+    );
 }
 
 #[test]
