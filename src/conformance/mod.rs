@@ -282,6 +282,7 @@ const GEMM: &[Gemm] = &[
     product(10, 10, 784, false, true, 0.0),
     product(65, 17, 33, true, true, 0.25),
     product(257, 129, 65, false, true, 1.0),
+    product(145, 260, 1028, false, false, 0.25),
 ];
 
 fn compare_gemm<D: Device>(device: &mut D, gemm: &Gemm, random: &mut ChaCha8Rng) -> Result<f64> {

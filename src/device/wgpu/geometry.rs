@@ -16,6 +16,10 @@ const MAX_GROUPS: usize = 65_535;
 /// that break their own sums off).
 const CHUNK: usize = 1024;
 
+/// Rows and columns of a workgroup of `gemm_direct`; smaller products take the tiles.
+const DIRECT_M: usize = 128;
+const DIRECT_N: usize = 256;
+
 /// Sizes that suit an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tuning {
@@ -666,20 +670,32 @@ pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Pass> {
     let square = Square::of(tuning, m, n);
     let stored_a = if transpose_a { m } else { k };
     let stored_b = if transpose_b { k } else { n };
+    let vectors = [stored_a, stored_b].map(|stored| stored.is_multiple_of(4));
+    let direct = tuning.software
+        && !transpose_a
+        && !transpose_b
+        && vectors == [true, true]
+        && m * n >= DIRECT_M * DIRECT_N;
     let flags = [
         ("TRANSPOSE_A", transpose_a),
         ("TRANSPOSE_B", transpose_b),
-        ("VECTOR_A", stored_a.is_multiple_of(4)),
-        ("VECTOR_B", stored_b.is_multiple_of(4)),
+        ("VECTOR_A", vectors[0]),
+        ("VECTOR_B", vectors[1]),
     ];
     let mut constants = square.constants();
     constants.extend(flags.map(|(name, flag)| (name, u32::from(flag))));
     let mut parameters = words([m, n, k]);
     parameters.extend([alpha, beta].map(bits));
+    let (entry, constants, groups) = if direct {
+        let groups = [n.div_ceil(DIRECT_N), m.div_ceil(DIRECT_M), 1];
+        ("gemm_direct", vec![], groups)
+    } else {
+        ("gemm", constants, square.groups(m, n))
+    };
     let pass = Pass {
-        entry: "gemm",
+        entry,
         constants,
-        groups: square.groups(m, n),
+        groups,
         parameters,
         bindings: vec![
             ("a", Binding::Argument(0)),
@@ -691,4 +707,58 @@ pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Pass> {
     };
     check_groups(&pass)?;
     Ok(pass)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::ALL;
+
+    fn tunings() -> [Tuning; 2] {
+        [false, true].map(|software| Tuning {
+            software,
+            width: if software { 64 } else { 256 },
+            groups: if software { 32 } else { 1024 },
+            max_width: 256,
+            memory: 16 << 10,
+            max_bytes: 128 << 20,
+        })
+    }
+
+    #[test]
+    fn no_dispatch_of_any_case_has_more_groups_than_there_can_be() {
+        for tuning in tunings() {
+            for row in &ALL {
+                for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
+                    let passes = passes(&tuning, row.kernel, sizes, scalars);
+                    let passes = passes.unwrap_or_else(|e| panic!("{} {sizes:?}: {e}", row.name));
+                    for pass in passes {
+                        assert!(pass.groups.iter().all(|g| (1..=MAX_GROUPS).contains(g)));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_dispatch_that_would_need_more_groups_is_refused_with_a_word() {
+        let sizes = [4, 1 << 26, 2];
+        for tuning in tunings() {
+            let refused = passes(&tuning, Kernel::SamplesProductF32, &sizes, &[0.0, 1.0, 1.0]);
+            let error = refused.expect_err("2^26 columns").to_string();
+            assert!(error.contains("65535"), "{error}");
+        }
+    }
+
+    #[test]
+    fn workgroup_memory_of_a_row_in_registers_stays_under_the_limit() {
+        for tuning in tunings() {
+            for d in [1, 31, 784, 785, 1024, 4096] {
+                let [width, columns, rows] = spread(&tuning, d).expect("it fits in registers");
+                assert!(4 * width * columns >= d && rows * columns <= 16, "{d}");
+                assert!(4 * rows * (width + width.div_ceil(8) + 1) <= tuning.memory);
+            }
+            assert_eq!(spread(&tuning, 4097), None);
+        }
+    }
 }
