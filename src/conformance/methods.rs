@@ -183,4 +183,60 @@ mod tests {
             assert_eq!(first, second);
         }
     }
+
+    /// The first adapter of wgpu, where there is one; tests/cli_wgpu.rs fails where one is required and missing.
+    fn adapter() -> Option<crate::device::wgpu::Wgpu> {
+        crate::device::wgpu::Wgpu::open(0).ok()
+    }
+
+    #[test]
+    fn a_second_solve_on_an_adapter_gives_the_same_bits_and_allocates_nothing() {
+        let Some(mut device) = adapter() else { return };
+        let samples = generated("digits:n=300,seed=2").expect("digits need no file");
+        let statistics = Statistics::of(&samples, 1);
+        for (method, operator) in [
+            (Method::Deflation, OperatorKind::Samples),
+            (Method::Subspace, OperatorKind::Covariance),
+        ] {
+            let problem = Problem::upload(&mut device, &samples, &statistics).expect("it fits");
+            let plan = plan(method, operator, Rule::Adam, 2);
+            let mut solver = Solver::prepare(&mut device, &problem, &plan).expect("it prepares");
+            let first = solver.solve(&mut device, &mut Blind).expect("it solves");
+            let before = device.allocations();
+            let second = solver.solve(&mut device, &mut Blind).expect("it solves");
+            // Asking takes a number of its own.
+            assert_eq!(device.allocations(), before + 1);
+            assert_eq!(first, second);
+        }
+    }
+
+    #[test]
+    fn samples_over_the_limit_of_a_buffer_are_split_and_give_the_same_answer() {
+        let Some(mut device) = adapter() else { return };
+        // Rows of 784 bytes, 64 floats: blocks of 83 and of 256 rows.
+        device.limit_buffers(1 << 16);
+        for (spec, k) in [
+            ("digits:n=500,seed=2", 3),
+            ("spectrum:n=700,d=64,decay=0.7,seed=3", 3),
+        ] {
+            let samples = generated(spec).expect("it needs no file");
+            for batch in [None, Some(100)] {
+                let plan = Plan {
+                    batch,
+                    ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, k)
+                };
+                let (outcome, assessment) = solve(&mut device, &samples, &plan).expect("it solves");
+                let whole = solve(&mut Cpu::open(1).expect("a thread"), &samples, &plan);
+                let steps = whole.expect("it solves").0.iterations as f64;
+                let sine = assessment.accuracy.subspace_sine.expect("a reference");
+                assert!(assessment.failures.is_empty(), "{:?}", assessment.failures);
+                assert!(
+                    sine < if batch.is_some() { 0.2 } else { SINE },
+                    "{spec}: {sine}"
+                );
+                let ratio = outcome.iterations as f64 / steps;
+                assert!((0.95..=1.05).contains(&ratio), "{spec}: {ratio}");
+            }
+        }
+    }
 }

@@ -81,6 +81,8 @@ impl std::fmt::Display for DeviceSpec {
 }
 
 /// An open device of any kind.
+// Opened a few times in a run and moved at once: a box would serve nobody.
+#[allow(clippy::large_enum_variant)]
 pub enum AnyDevice {
     /// The processor.
     Cpu(Cpu),

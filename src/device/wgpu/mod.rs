@@ -1,9 +1,9 @@
 //! The wgpu device: any GPU that Vulkan, Metal or DirectX 12 shows, and software adapters, labelled as such.
 //!
-//! A launch becomes dispatches ([`geometry`]) of entries in `shaders/` ([`shader`]). What a dispatch needs (pipeline, bind
+//! A launch becomes dispatches (`geometry`) of entries in `shaders/` (`shader`). What a dispatch needs (pipeline, bind
 //! group, uniform) is made once and kept: a recording holds a step's dispatches, and a launch outside of one finds its own
 //! again. wgpu's command buffers serve once, so that a replay encodes the steps anew, all of them into one pass and one
-//! submission; the host waits only where it reads ([`transfer`]).
+//! submission; the host waits only where it reads (`transfer`).
 //!
 //! Arithmetic is f32 alone: WGSL has no f64. Sums are broken off and added in a fixed order, without atomics, so that the
 //! same seed gives the same bits.
@@ -518,5 +518,80 @@ impl Device for Wgpu {
 
     fn synchronise(&mut self) -> Result<()> {
         self.queue.synchronise()
+    }
+}
+
+#[cfg(test)]
+impl Wgpu {
+    /// Makes buffers look smaller than the adapter allows, so that small samples are split.
+    pub(crate) fn limit_buffers(&mut self, bytes: u64) {
+        self.info.max_buffer_bytes = bytes;
+    }
+
+    /// Buffers made so far.
+    pub(crate) fn allocations(&self) -> u64 {
+        self.ids.next()
+    }
+
+    /// Takes the device away, as a driver does that was reset.
+    pub(crate) fn lose(&self) {
+        self.queue.device.destroy();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first adapter; where there is none, a skip with a word, or a failure when it is required.
+    fn open() -> Option<Wgpu> {
+        match Wgpu::open(0) {
+            Ok(device) => Some(device),
+            Err(missing) => {
+                let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
+                assert!(!required.contains("wgpu"), "{missing:?}");
+                println!("skipped: {}: {}", missing.why, missing.remedy);
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_comes_back_in_every_element_type_with_padded_rows_and_without() {
+        let Some(mut device) = open() else { return };
+        let bytes: Vec<u8> = (0..93).collect();
+        let padded = device.alloc_rows(Element::U8, 3, 31).unwrap();
+        device.write(&padded, 0, Slice::U8(&bytes)).unwrap();
+        let mut back = vec![0u8; 62];
+        device.read(&padded, 31, SliceMut::U8(&mut back)).unwrap();
+        assert_eq!(back, bytes[31..]);
+        let words: Vec<u32> = (0..7).map(|i| i * 1_000_000_007 % 97).collect();
+        let plain = device.alloc(Element::U32, 7).unwrap();
+        device.write(&plain, 0, Slice::U32(&words)).unwrap();
+        let mut back = vec![0u32; 3];
+        device.read(&plain, 2, SliceMut::U32(&mut back)).unwrap();
+        assert_eq!(back, words[2..5]);
+    }
+
+    #[test]
+    fn a_buffer_over_the_limit_is_an_error_that_names_it() {
+        let Some(mut device) = open() else { return };
+        device.limit_buffers(1 << 20);
+        let error = device.alloc(Element::F32, 1 << 20).err().expect("4 MiB");
+        assert!(error.to_string().contains("0.001 GB at most"), "{error}");
+        assert!(device.alloc(Element::F32, 1 << 10).is_ok());
+    }
+
+    #[test]
+    fn a_lost_device_is_an_error_and_no_panic() {
+        let Some(mut device) = open() else { return };
+        let x = device.alloc(Element::F32, 64).unwrap();
+        device.write(&x, 0, Slice::F32(&[1.0; 64])).unwrap();
+        device.lose();
+        let mut back = [0.0f32; 64];
+        let read = device.read(&x, 0, SliceMut::F32(&mut back));
+        assert!(matches!(read, Err(Error::Failed(_))), "{read:?}");
+        assert!(device.alloc(Element::F32, 64).is_err());
+        assert!(device.synchronise().is_err());
     }
 }
