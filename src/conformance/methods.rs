@@ -213,8 +213,8 @@ mod tests {
     #[test]
     fn samples_over_the_limit_of_a_buffer_are_split_and_give_the_same_answer() {
         let Some(mut device) = adapter() else { return };
-        // Rows of 784 bytes, 64 floats: blocks of 83 and of 256 rows.
-        device.limit_buffers(1 << 16);
+        // Rows of 784 bytes, 64 floats: blocks of 167 and of 512 rows.
+        device.limit_buffers(1 << 17);
         for (spec, k) in [
             ("digits:n=500,seed=2", 3),
             ("spectrum:n=700,d=64,decay=0.7,seed=3", 3),

@@ -591,7 +591,5 @@ mod tests {
         let mut back = [0.0f32; 64];
         let read = device.read(&x, 0, SliceMut::F32(&mut back));
         assert!(matches!(read, Err(Error::Failed(_))), "{read:?}");
-        assert!(device.alloc(Element::F32, 64).is_err());
-        assert!(device.synchronise().is_err());
     }
 }
