@@ -5,11 +5,11 @@
 //   lift             out = beta out + w sum_i u[:, first + i] y_i
 //   symmetric_product g = C v, for each row of v; C symmetric, p x p, its rows padded to four
 //
-// One column (m = 1), rows of up to 4 COLUMNS WIDTH numbers: X is read once. A workgroup takes ROWS rows at a time into
+// One row of v a workgroup, samples of up to 4 COLUMNS WIDTH numbers: X is read once for each. It takes ROWS rows at a time into
 // registers, COLUMNS vec4s an invocation, folds their products with v in workgroup memory, and adds u_i y_i to its part of
 // g from the same registers. `product_sum` adds the partial g of all workgroups.
 //
-// Many columns, or longer rows: `project` computes u = w_in Y v' by register tiles (tile.wgsl; a few rows of v against
+// Many rows of v, or longer samples: `project` computes u = w_in Y v' by register tiles (tile.wgsl; a few rows of v against
 // many samples), in panels of columns that `project_sum` adds; `lift` computes u' Y in the same way, in blocks of
 // samples that `product_sum` adds. X is read twice for up to TILE_M rows of v.
 //
@@ -94,7 +94,7 @@ fn vector(a: u32, q: u32) -> vec4<f32> {
     return value;
 }
 
-fn one_column(group: u32, lane: u32) {
+fn one_row(group: vec3<u32>, lane: u32) {
     if frozen() {
         return;
     }
@@ -108,13 +108,13 @@ fn one_column(group: u32, lane: u32) {
         high[q] = vec4<f32>(0.0);
         low[q] = vec4<f32>(0.0);
         total[q] = vec4<f32>(0.0);
-        direction[q] = vector(0u, column);
+        direction[q] = vector(group.y, column);
         if column < stride {
             high[q] = mean[column];
             low[q] = mean[stride + column];
         }
     }
-    let begin = group * params.span;
+    let begin = group.x * params.span;
     let end = min(begin + params.span, params.n);
     for (var i = begin; i < end; i += ROWS) {
         var y: array<vec4<f32>, 16>;
@@ -163,29 +163,29 @@ fn one_column(group: u32, lane: u32) {
     for (var q = 0u; q < COLUMNS; q++) {
         let column = q * WIDTH + lane;
         if column < stride {
-            partial[group * stride + column] = total[q];
+            partial[(group.x * params.m + group.y) * stride + column] = total[q];
         }
     }
 }
 
 @compute @workgroup_size(WIDTH)
 fn samples_product_f32(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    one_column(group.x, lane);
+    one_row(group, lane);
 }
 
 @compute @workgroup_size(WIDTH)
 fn samples_product_u8(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    one_column(group.x, lane);
+    one_row(group, lane);
 }
 
 @compute @workgroup_size(WIDTH)
 fn batch_product_f32(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    one_column(group.x, lane);
+    one_row(group, lane);
 }
 
 @compute @workgroup_size(WIDTH)
 fn batch_product_u8(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    one_column(group.x, lane);
+    one_row(group, lane);
 }
 
 // u = w_in Y v': tile_a holds rows of v, tile_b samples. Workgroup (block of samples, panel of columns, block of rows

@@ -322,15 +322,19 @@ fn product(tuning: &Tuning, s: &Samples<'_>) -> Vec<Pass> {
     };
     let flags = vec![("BYTES", u32::from(s.bytes)), ("LISTED", u32::from(listed))];
     let g = Binding::Argument(s.v + 1);
-    if let (1, Some([width, columns, rows])) = (s.m, spread(tuning, s.d)) {
-        let span = s.n.div_ceil(tuning.groups).next_multiple_of(rows);
+    // On a processor the samples of a part stay in its cache, and a pass for each row of v beats the tiles.
+    let by_rows = s.m == 1 || tuning.software;
+    if let Some([width, columns, rows]) = spread(tuning, s.d).filter(|_| by_rows) {
+        let most = usize::try_from(tuning.max_bytes).unwrap_or(usize::MAX) / (16 * s.m * stride);
+        let groups = tuning.groups.min(most).max(1);
+        let span = s.n.div_ceil(groups).next_multiple_of(rows);
         let parts = s.n.div_ceil(span);
         let parameters = ProductParameters {
             span,
             parts,
             ..base
         };
-        let partial = Binding::Scratch(Scratch::Partial, (16 * parts * stride) as u64);
+        let partial = Binding::Scratch(Scratch::Partial, (16 * parts * s.m * stride) as u64);
         let constants = [
             ("WIDTH", word(width)),
             ("ROWS", word(rows)),
@@ -339,7 +343,7 @@ fn product(tuning: &Tuning, s: &Samples<'_>) -> Vec<Pass> {
         let first = Pass {
             entry: s.entry,
             constants: [flags, constants.to_vec()].concat(),
-            groups: [parts, 1, 1],
+            groups: [parts, s.m, 1],
             parameters: parameters.words(),
             bindings: [
                 samples,
