@@ -526,6 +526,7 @@ impl Wgpu {
     /// Makes buffers look smaller than the adapter allows, so that small samples are split.
     pub(crate) fn limit_buffers(&mut self, bytes: u64) {
         self.info.max_buffer_bytes = bytes;
+        self.tuning.max_bytes = bytes;
     }
 
     /// Buffers made so far.
