@@ -19,10 +19,11 @@ use crate::kernel::{Access, Kernel};
 pub use crate::kernel::Element;
 
 pub mod cpu;
+mod layout;
 pub mod wgpu;
 
-/// A device may pad the rows of a matrix ([`Device::alloc_rows`]) to a multiple of so many elements.
-pub const ROW_ALIGNMENT: usize = 4;
+/// A device may pad the rows of a matrix ([`Device::alloc_rows`]) to a multiple of so many elements at most.
+pub const ROW_ALIGNMENT: usize = 16;
 
 /// Elements on the host, to be written to a device.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,17 @@ pub enum Slice<'a> {
     U32(&'a [u32]),
 }
 
+impl<'a> Slice<'a> {
+    /// The elements as bytes, in the order of this machine, which is its devices' too.
+    fn bytes(self) -> (Element, &'a [u8]) {
+        match self {
+            Slice::F32(x) => (Element::F32, bytemuck::cast_slice(x)),
+            Slice::U8(x) => (Element::U8, x),
+            Slice::U32(x) => (Element::U32, bytemuck::cast_slice(x)),
+        }
+    }
+}
+
 /// Elements on the host, to be read from a device.
 #[derive(Debug)]
 pub enum SliceMut<'a> {
@@ -44,6 +56,17 @@ pub enum SliceMut<'a> {
     U8(&'a mut [u8]),
     /// 32-bit unsigned integers.
     U32(&'a mut [u32]),
+}
+
+impl<'a> SliceMut<'a> {
+    /// The same, to be written.
+    fn bytes(self) -> (Element, &'a mut [u8]) {
+        match self {
+            SliceMut::F32(x) => (Element::F32, bytemuck::cast_slice_mut(x)),
+            SliceMut::U8(x) => (Element::U8, x),
+            SliceMut::U32(x) => (Element::U32, bytemuck::cast_slice_mut(x)),
+        }
+    }
 }
 
 /// What a device says of itself.

@@ -27,7 +27,8 @@ use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
-use buffer::{Ids, Inner, Layout, pad, sizes, unpad};
+use super::layout::{Layout, pad, sizes, unpad};
+use buffer::{ALIGNMENT, Ids, Inner};
 use faults::Faults;
 use geometry::{Binding, Pass, Scratch, Tuning};
 use shader::{Pipeline, Shaders};
@@ -356,24 +357,6 @@ fn storage(device: &::wgpu::Device, bytes: u64) -> ::wgpu::Buffer {
     })
 }
 
-/// Elements of a slice as bytes, in the order of this machine, which is the adapter's.
-fn bytes_of(data: Slice<'_>) -> (Element, &[u8]) {
-    match data {
-        Slice::F32(x) => (Element::F32, bytemuck::cast_slice(x)),
-        Slice::U8(x) => (Element::U8, x),
-        Slice::U32(x) => (Element::U32, bytemuck::cast_slice(x)),
-    }
-}
-
-/// The same, to be written.
-fn bytes_of_mut(data: SliceMut<'_>) -> (Element, &mut [u8]) {
-    match data {
-        SliceMut::F32(x) => (Element::F32, bytemuck::cast_slice_mut(x)),
-        SliceMut::U8(x) => (Element::U8, x),
-        SliceMut::U32(x) => (Element::U32, bytemuck::cast_slice_mut(x)),
-    }
-}
-
 impl Device for Wgpu {
     type Buffer = Buffer;
     type Recording = Recording;
@@ -387,7 +370,7 @@ impl Device for Wgpu {
     }
 
     fn alloc_rows(&mut self, element: Element, rows: usize, columns: usize) -> Result<Buffer> {
-        self.allocate(Layout::padded(element, rows, columns))
+        self.allocate(Layout::padded(element, rows, columns, ALIGNMENT))
     }
 
     fn warm(&mut self, kernels: &[Kernel]) -> Result<()> {
@@ -407,7 +390,7 @@ impl Device for Wgpu {
 
     fn write(&mut self, buffer: &Buffer, offset: usize, data: Slice<'_>) -> Result<()> {
         let layout = buffer.0.layout;
-        let (element, bytes) = bytes_of(data);
+        let (element, bytes) = data.bytes();
         assert_eq!(element, layout.element, "write: the element types differ");
         let span = layout.span(offset, bytes.len() / element.bytes());
         let (row, stride) = sizes(&layout);
@@ -438,7 +421,7 @@ impl Device for Wgpu {
 
     fn read(&mut self, buffer: &Buffer, offset: usize, into: SliceMut<'_>) -> Result<()> {
         let layout = buffer.0.layout;
-        let (element, bytes) = bytes_of_mut(into);
+        let (element, bytes) = into.bytes();
         assert_eq!(element, layout.element, "read: the element types differ");
         let span = layout.span(offset, bytes.len() / element.bytes());
         if span.bytes == bytes.len() as u64 {
