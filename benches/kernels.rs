@@ -1,79 +1,221 @@
-//! Every row of the kernel table on the CPU, with one thread and with all, at the sizes of MNIST, with throughput; then the
-//! same product with sixteen columns, and one step of each rule on the covariance. `cargo bench -- NAME` picks.
+//! Every row of the kernel table and the matrix product on every device found (the CPU with one thread and with all), at
+//! the sizes of MNIST; the product with sixteen columns; one step of each rule on the covariance. Each prints its share of
+//! the peak that binds it, measured on the same device in the same run. `cargo bench -- NAME` picks.
+//!
+//! Many launches are one replay and one wait, as in a solve: a launch and a wait of its own cost a GPU more than most rows
+//! do. Where a buffer would pass the adapter's limit, or a software adapter would take many seconds, the first size is
+//! halved until it fits, and the name says so.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gradrace::conformance::{self, methods};
 use gradrace::data::{Request, Statistics, load};
 use gradrace::device::cpu::Cpu;
-use gradrace::device::{Device, Launch};
+use gradrace::device::{Device, Element, Gemm, Launch, Slice};
 use gradrace::error::Result;
 use gradrace::kernel::{ALL, Kernel, Row};
 use gradrace::optimizer::Rule;
 use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, Watch};
+use gradrace::race::device::{self, AnyDevice, DeviceSpec, Threads};
+use gradrace::race::peaks;
+use gradrace::record::{Peak, Work};
 
-fn thread_counts() -> Vec<usize> {
-    let all = Cpu::cores();
-    if all == 1 { vec![1] } else { vec![1, all] }
+/// Operations that a software adapter does in about a second.
+const SOFTWARE_FLOPS: f64 = 1e9;
+
+fn devices() -> Vec<DeviceSpec> {
+    let one = DeviceSpec::cpu(Threads::Count(1));
+    let found = device::present().into_iter().map(|found| found.spec);
+    let all = found.filter(|spec| *spec != DeviceSpec::cpu(Threads::All) || Cpu::cores() > 1);
+    std::iter::once(one).chain(all).collect()
 }
 
-fn bench_row(
-    criterion: &mut Criterion,
-    group: &str,
-    row: &Row,
-    sizes: &[usize],
-    scalars: &[f32],
-    threads: usize,
-) {
-    let mut cpu = Cpu::open(threads).expect("this machine has the cores");
-    let buffers = conformance::buffers(&mut cpu, row, sizes, 1).expect("the buffers fit");
-    let borrowed: Vec<_> = buffers.iter().collect();
-    let mut group = criterion.benchmark_group(group);
-    group
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(800))
-        .throughput(Throughput::Bytes((row.bytes)(sizes) as u64));
-    group.bench_function(format!("cpu@{threads}"), |bencher| {
-        bencher.iter(|| {
-            let launch = Launch {
-                kernel: row.kernel,
-                sizes,
-                scalars,
-                buffers: &borrowed,
-            };
-            cpu.launch(&launch)
-                .and_then(|()| cpu.synchronise())
-                .expect("the row runs");
-        });
-    });
-    group.finish();
-}
-
-fn kernels(criterion: &mut Criterion) {
-    for row in &ALL {
-        // A commit appends to the basis: it cannot be repeated.
-        if row.kernel == Kernel::Commit {
-            continue;
-        }
-        let (sizes, scalars) = row.benchmark;
-        for threads in thread_counts() {
-            bench_row(criterion, row.name, row, sizes, scalars, threads);
-        }
+fn label(spec: DeviceSpec) -> String {
+    match spec.threads {
+        Threads::All if spec == DeviceSpec::cpu(Threads::All) => format!("cpu@{}", Cpu::cores()),
+        _ if device::is_software(spec) => format!("{spec} (software)"),
+        _ => spec.to_string(),
     }
 }
 
-fn many_columns(criterion: &mut Criterion) {
-    for kernel in [Kernel::SamplesProductF32, Kernel::SamplesProductU8] {
-        let row = kernel.row();
-        let (sizes, scalars) = row.benchmark;
-        let sizes = [sizes[0], sizes[1], 16];
-        for threads in thread_counts() {
-            let name = format!("{}, 16 columns", row.name);
-            bench_row(criterion, &name, row, &sizes, scalars, threads);
+/// A device, its name in the output, and its peaks once they are needed.
+struct Lane<D> {
+    device: D,
+    label: String,
+    peak: OnceCell<Peak>,
+}
+
+impl<D: Device> Lane<D> {
+    /// Prints what `seconds` for so many bytes and operations is, beside the peak that binds.
+    fn tell(&mut self, name: &str, bytes: f64, flops: f64, seconds: &mut [f64]) {
+        if seconds.is_empty() {
+            return;
         }
+        seconds.sort_by(f64::total_cmp);
+        let median = seconds[seconds.len() / 2];
+        if self.peak.get().is_none() {
+            let peak = peaks::measure(&mut self.device, self.label.clone()).expect("it measures");
+            println!(
+                "{}: peaks {:.1} GB/s (stream), {:.1} GFLOP/s (gemm)",
+                self.label, peak.stream_gb_per_s, peak.gemm_gflop_per_s
+            );
+            self.peak.set(peak).expect("it was empty");
+        }
+        let work = Work {
+            iterations: 1,
+            passes: 1.0,
+            bytes,
+            flops,
+        };
+        let rate = peaks::rate(&work, median, self.peak.get());
+        println!(
+            "{name}/{}: {:.2} GB/s, {:.2} GFLOP/s: {:.0} % of the {} peak",
+            self.label,
+            rate.gb_per_s,
+            rate.gflop_per_s,
+            100.0 * rate.share_of_peak.unwrap_or(f64::NAN),
+            rate.peak.unwrap_or_default()
+        );
+    }
+}
+
+fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800));
+    group
+}
+
+/// Replays `recording` and waits.
+fn replay<D: Device>(device: &mut D, recording: &D::Recording, times: u64) -> Duration {
+    let start = Instant::now();
+    device
+        .replay(recording, times)
+        .and_then(|()| device.synchronise())
+        .expect("it runs");
+    start.elapsed()
+}
+
+/// The row's sizes, the first one halved until this device takes them.
+fn fitting<D: Device>(device: &D, row: &Row, sizes: &[usize]) -> Vec<usize> {
+    let mut sizes = sizes.to_vec();
+    let info = device.info();
+    let fits = |sizes: &[usize]| {
+        let bytes = |p: &gradrace::kernel::Parameter| ((p.len)(sizes) * p.element.bytes()) as u64;
+        row.buffers
+            .iter()
+            .all(|p| bytes(p) <= info.max_buffer_bytes)
+            && (!info.software || (row.flops)(sizes) <= SOFTWARE_FLOPS)
+    };
+    while sizes[0] > 1 && !fits(&sizes) {
+        sizes[0] /= 2;
+    }
+    sizes
+}
+
+fn bench_row<D: Device>(
+    criterion: &mut Criterion,
+    lane: &mut Lane<D>,
+    name: &str,
+    row: &Row,
+    wanted: &[usize],
+) {
+    let scalars = row.benchmark.1;
+    let sizes = fitting(&lane.device, row, wanted);
+    let mut id = lane.label.clone();
+    if sizes != wanted {
+        id += &format!(", {} = {}", row.sizes[0], sizes[0]);
+    }
+    let mut ready = None;
+    let mut seconds = Vec::new();
+    let mut group = group(criterion, name);
+    group.throughput(Throughput::Bytes((row.bytes)(&sizes) as u64));
+    group.bench_function(id, |bencher| {
+        let device = &mut lane.device;
+        let (_, recording) = ready.get_or_insert_with(|| {
+            let buffers = conformance::buffers(device, row, &sizes, 1).expect("the buffers fit");
+            let borrowed: Vec<_> = buffers.iter().collect();
+            let recording = device
+                .record(&mut |device| {
+                    device.launch(&Launch {
+                        kernel: row.kernel,
+                        sizes: &sizes,
+                        scalars,
+                        buffers: &borrowed,
+                    })
+                })
+                .expect("it records");
+            (buffers, recording)
+        });
+        bencher.iter_custom(|times| {
+            let elapsed = replay(device, recording, times);
+            seconds.push(elapsed.as_secs_f64() / times as f64);
+            elapsed
+        });
+    });
+    group.finish();
+    drop(ready);
+    lane.tell(name, (row.bytes)(&sizes), (row.flops)(&sizes), &mut seconds);
+}
+
+/// The matrix product: square, and the shapes of a step of the default network (batch 128).
+const PRODUCTS: [(&str, usize, usize, usize, bool, bool); 4] = [
+    ("gemm 1024", 1024, 1024, 1024, false, false),
+    ("gemm 128x300x784", 128, 300, 784, false, false),
+    ("gemm 784x300x128, A transposed", 784, 300, 128, true, false),
+    ("gemm 128x300x100, B transposed", 128, 300, 100, false, true),
+];
+
+fn products<D: Device>(criterion: &mut Criterion, lane: &mut Lane<D>) {
+    for (name, m, n, k, transpose_a, transpose_b) in PRODUCTS {
+        let gemm = Gemm {
+            m,
+            n,
+            k,
+            transpose_a,
+            transpose_b,
+            alpha: 1.0,
+            beta: 0.0,
+        };
+        let flops = 2.0 * (m * n * k) as f64;
+        let bytes = 4.0 * (m * k + k * n + m * n) as f64;
+        let mut ready = None;
+        let mut seconds = Vec::new();
+        let mut group = group(criterion, name);
+        group.throughput(Throughput::Elements(flops as u64));
+        group.bench_function(lane.label.clone(), |bencher| {
+            let device = &mut lane.device;
+            let (_, recording) = ready.get_or_insert_with(|| {
+                let mut matrix = |len: usize| {
+                    let matrix = device.alloc(Element::F32, len).expect("it fits");
+                    let values = vec![0.5; len];
+                    device
+                        .write(&matrix, 0, Slice::F32(&values))
+                        .expect("it is written");
+                    matrix
+                };
+                let buffers = [matrix(m * k), matrix(k * n), matrix(m * n)];
+                let [a, b, c] = &buffers;
+                let recording = device
+                    .record(&mut |device| device.gemm(&gemm, a, b, c))
+                    .expect("it records");
+                (buffers, recording)
+            });
+            bencher.iter_custom(|times| {
+                let elapsed = replay(device, recording, times);
+                seconds.push(elapsed.as_secs_f64() / times as f64);
+                elapsed
+            });
+        });
+        group.finish();
+        drop(ready);
+        lane.tell(name, bytes, flops, &mut seconds);
     }
 }
 
@@ -98,45 +240,73 @@ impl Watch for Stopwatch {
 
 /// One step of deflation on a 784 x 784 covariance under each rule: product, deflation, ascent direction, rule,
 /// retraction.
-fn steps(criterion: &mut Criterion) {
+fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<D>) {
     let request = Request {
         spec: "digits:n=1000".into(),
         quiet: true,
         ..Request::default()
     };
-    let samples = Arc::new(load(&request).expect("digits need no file"));
-    let statistics = Statistics::of(&samples, 1);
     for rule in Rule::ALL {
-        for threads in thread_counts() {
-            let mut cpu = Cpu::open(threads).expect("this machine has the cores");
-            let problem = Problem::upload(&mut cpu, &samples, &statistics).expect("it fits");
-            let mut group = criterion.benchmark_group(format!("step, {}", rule.name()));
-            group
-                .sample_size(10)
-                .warm_up_time(Duration::from_millis(100))
-                .measurement_time(Duration::from_millis(500))
-                .throughput(Throughput::Bytes(4 * 784 * 784));
-            group.bench_function(format!("cpu@{threads}"), |bencher| {
-                bencher.iter_custom(|iterations| {
-                    let plan = Plan {
-                        tolerance: 0.0,
-                        // Enough that one solve's first look does not matter.
-                        max_iterations: iterations.max(64),
-                        ..methods::plan(Method::Deflation, OperatorKind::Covariance, rule, 1)
-                    };
-                    let mut watch = Stopwatch::default();
-                    Solver::prepare(&mut cpu, &problem, &plan)
-                        .and_then(|mut solver| solver.solve(&mut cpu, &mut watch))
-                        .expect("it solves");
-                    watch
-                        .elapsed
-                        .mul_f64(iterations as f64 / watch.steps.max(1) as f64)
-                });
+        let mut problem = None;
+        let mut group = group(criterion, &format!("step, {}", rule.name()));
+        group.throughput(Throughput::Bytes(4 * 784 * 784));
+        group.bench_function(lane.label.clone(), |bencher| {
+            let device = &mut lane.device;
+            let problem = problem.get_or_insert_with(|| {
+                let samples = Arc::new(load(&request).expect("digits need no file"));
+                let statistics = Statistics::of(&samples, 1);
+                Problem::upload(device, &samples, &statistics).expect("it fits")
             });
-            group.finish();
+            bencher.iter_custom(|iterations| {
+                let plan = Plan {
+                    tolerance: 0.0,
+                    // Enough that one solve's first look does not matter.
+                    max_iterations: iterations.max(64),
+                    ..methods::plan(Method::Deflation, OperatorKind::Covariance, rule, 1)
+                };
+                let mut watch = Stopwatch::default();
+                Solver::prepare(device, problem, &plan)
+                    .and_then(|mut solver| solver.solve(device, &mut watch))
+                    .expect("it solves");
+                watch
+                    .elapsed
+                    .mul_f64(iterations as f64 / watch.steps.max(1) as f64)
+            });
+        });
+        group.finish();
+    }
+}
+
+fn all<D: Device>(criterion: &mut Criterion, device: D, label: String) {
+    let mut lane = Lane {
+        device,
+        label,
+        peak: OnceCell::new(),
+    };
+    for row in &ALL {
+        // A commit appends to the basis: it cannot be repeated.
+        if row.kernel != Kernel::Commit {
+            bench_row(criterion, &mut lane, row.name, row, row.benchmark.0);
+        }
+    }
+    for kernel in [Kernel::SamplesProductF32, Kernel::SamplesProductU8] {
+        let row = kernel.row();
+        let sizes = row.benchmark.0;
+        let name = format!("{}, 16 columns", row.name);
+        bench_row(criterion, &mut lane, &name, row, &[sizes[0], sizes[1], 16]);
+    }
+    products(criterion, &mut lane);
+    steps(criterion, &mut lane);
+}
+
+fn kernels(criterion: &mut Criterion) {
+    for spec in devices() {
+        match device::open(spec).expect("it was found") {
+            AnyDevice::Cpu(device) => all(criterion, device, label(spec)),
+            AnyDevice::Wgpu(device) => all(criterion, device, label(spec)),
         }
     }
 }
 
-criterion_group!(benches, kernels, many_columns, steps);
+criterion_group!(benches, kernels);
 criterion_main!(benches);

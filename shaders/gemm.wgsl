@@ -5,9 +5,8 @@
 // a length that is a multiple of four are read as vec4s (VECTOR_A, VECTOR_B), through a second binding of the same
 // buffer; others element by element.
 //
-// `gemm_direct` is for software adapters, where workgroup memory is the processor's own cache behind a barrier: every
-// invocation keeps 16 x 16 sums and reads both factors from memory, neither transposed, rows of whole vec4s. On llvmpipe
-// (Zen 3, two cores, order 1024) 3.2 GFLOP/s against 1.3 by tiles of 8 x 8 and 0.9 by tiles of 4 x 4.
+// Software adapters, where workgroup memory is the processor's own cache behind a barrier, take `gemm_direct` where rows
+// are whole vec4s (src/device/wgpu/direct.rs).
 //
 // Geometry: (ceil(n / TILE_N), ceil(m / TILE_M)) workgroups of THREADS. Operations: 2 m n k.
 
@@ -158,65 +157,5 @@ fn gemm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             workgroupBarrier();
         }
         store(lane, i0, j0, select(1.0, params.beta, chunk == 0u));
-    }
-}
-
-const DIRECT_M: u32 = 8u;
-const DIRECT_N: u32 = 16u;
-
-@compute @workgroup_size(DIRECT_M * DIRECT_N)
-fn gemm_direct(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i0 = 16u * (group.y * DIRECT_M + lane / DIRECT_N);
-    let q0 = 4u * (group.x * DIRECT_N + lane % DIRECT_N);
-    // Rows and columns past the end are read as the last ones, and not stored.
-    let row_a = params.k / 4u;
-    let row_b = params.n / 4u;
-    var at_a: array<u32, 16>;
-    for (var r = 0u; r < 16u; r++) {
-        at_a[r] = min(i0 + r, max(params.m, 1u) - 1u) * row_a;
-    }
-    var at_b: array<u32, 4>;
-    for (var j = 0u; j < 4u; j++) {
-        at_b[j] = min(q0 + j, max(row_b, 1u) - 1u);
-    }
-    for (var chunk = 0u; chunk < params.k; chunk += CHUNK) {
-        var sums: array<vec4<f32>, 64>;
-        for (var e = 0u; e < 64u; e++) {
-            sums[e] = vec4<f32>(0.0);
-        }
-        let end = min(chunk + CHUNK, params.k);
-        for (var k = chunk / 4u; k < end / 4u; k++) {
-            var y: array<vec4<f32>, 16>;
-            for (var e = 0u; e < 16u; e++) {
-                y[e] = b4[(4u * k + e / 4u) * row_b + at_b[e % 4u]];
-            }
-            for (var r = 0u; r < 16u; r++) {
-                let x = a4[at_a[r] + k];
-                for (var j = 0u; j < 4u; j++) {
-                    var s = sums[4u * r + j];
-                    s = fma(vec4<f32>(x.x), y[j], s);
-                    s = fma(vec4<f32>(x.y), y[4u + j], s);
-                    s = fma(vec4<f32>(x.z), y[8u + j], s);
-                    s = fma(vec4<f32>(x.w), y[12u + j], s);
-                    sums[4u * r + j] = s;
-                }
-            }
-        }
-        let beta = select(1.0, params.beta, chunk == 0u);
-        for (var r = 0u; r < 16u; r++) {
-            for (var j = 0u; j < 4u; j++) {
-                let value = params.alpha * sums[4u * r + j];
-                if i0 + r < params.m && q0 + j < row_b {
-                    for (var e = 0u; e < 4u; e++) {
-                        let at = (i0 + r) * params.n + 4u * (q0 + j) + e;
-                        var old = 0.0;
-                        if beta != 0.0 {
-                            old = beta * c[at];
-                        }
-                        c[at] = value[e] + old;
-                    }
-                }
-            }
-        }
     }
 }

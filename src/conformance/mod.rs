@@ -283,6 +283,8 @@ const GEMM: &[Gemm] = &[
     product(65, 17, 33, true, true, 0.25),
     product(257, 129, 65, false, true, 1.0),
     product(145, 260, 1028, false, false, 0.25),
+    product(68, 132, 1032, true, false, 0.25),
+    product(37, 140, 64, false, true, 1.0),
 ];
 
 fn compare_gemm<D: Device>(device: &mut D, gemm: &Gemm, random: &mut ChaCha8Rng) -> Result<f64> {

@@ -5,6 +5,7 @@
 //! [`super::Wgpu`] gives in its `Info`.
 
 use super::super::Gemm;
+use super::direct;
 use super::shader::Constants;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
@@ -15,10 +16,6 @@ const MAX_GROUPS: usize = 65_535;
 /// Longest f32 sum that a pass makes before another adds it up, in terms (`CHUNK` of tile.wgsl is the same for the passes
 /// that break their own sums off).
 const CHUNK: usize = 1024;
-
-/// Rows and columns of a workgroup of `gemm_direct`; smaller products take the tiles.
-const DIRECT_M: usize = 128;
-const DIRECT_N: usize = 256;
 
 /// Sizes that suit an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -675,11 +672,8 @@ pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Pass> {
     let stored_a = if transpose_a { m } else { k };
     let stored_b = if transpose_b { k } else { n };
     let vectors = [stored_a, stored_b].map(|stored| stored.is_multiple_of(4));
-    let direct = tuning.software
-        && !transpose_a
-        && !transpose_b
-        && vectors == [true, true]
-        && m * n >= DIRECT_M * DIRECT_N;
+    let whole = vectors == [true, true] && n.is_multiple_of(4) && k.is_multiple_of(4);
+    let direct = direct::entry(transpose_a, transpose_b).filter(|_| tuning.software && whole);
     let flags = [
         ("TRANSPOSE_A", transpose_a),
         ("TRANSPOSE_B", transpose_b),
@@ -690,11 +684,12 @@ pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Pass> {
     constants.extend(flags.map(|(name, flag)| (name, u32::from(flag))));
     let mut parameters = words([m, n, k]);
     parameters.extend([alpha, beta].map(bits));
-    let (entry, constants, groups) = if direct {
-        let groups = [n.div_ceil(DIRECT_N), m.div_ceil(DIRECT_M), 1];
-        ("gemm_direct", vec![], groups)
-    } else {
-        ("gemm", constants, square.groups(m, n))
+    let (entry, constants, groups) = match direct {
+        Some(entry) => {
+            let groups = [n.div_ceil(direct::TILE_N), m.div_ceil(direct::TILE_M), 1];
+            (entry, vec![], groups)
+        }
+        None => ("gemm", constants, square.groups(m, n)),
     };
     let pass = Pass {
         entry,

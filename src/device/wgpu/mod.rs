@@ -10,6 +10,7 @@
 
 mod adapter;
 mod buffer;
+mod direct;
 mod faults;
 mod geometry;
 mod shader;

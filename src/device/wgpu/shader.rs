@@ -1,47 +1,55 @@
 //! The shaders: embedded texts, their entries with the bindings each one uses, and pipelines made from them.
 //!
 //! A file may begin with others that it builds on (`samples.wgsl`, `tile.wgsl`): WGSL has no import, so the texts are
-//! joined. Bindings are known by their names in the text: whoever launches an entry names buffers, not numbers.
+//! joined; `gemm_direct` is written by the program. Bindings are known by their names in the text: whoever launches an entry names buffers, not numbers.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use ::wgpu::naga;
 use naga::front::wgsl;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
+use super::direct;
 use crate::error::{Error, Result};
 
 /// The texts, by stem.
-const SOURCES: [(&str, &str); 7] = [
-    ("stream", include_str!("../../../shaders/stream.wgsl")),
-    (
-        "product",
-        concat!(
-            include_str!("../../../shaders/samples.wgsl"),
-            include_str!("../../../shaders/tile.wgsl"),
-            include_str!("../../../shaders/product.wgsl")
+static SOURCES: LazyLock<Vec<(&str, Cow<str>)>> = LazyLock::new(|| {
+    let files = [
+        ("stream", include_str!("../../../shaders/stream.wgsl")),
+        (
+            "product",
+            concat!(
+                include_str!("../../../shaders/samples.wgsl"),
+                include_str!("../../../shaders/tile.wgsl"),
+                include_str!("../../../shaders/product.wgsl")
+            ),
         ),
-    ),
-    (
-        "gram",
-        concat!(
-            include_str!("../../../shaders/samples.wgsl"),
-            include_str!("../../../shaders/tile.wgsl"),
-            include_str!("../../../shaders/gram.wgsl")
+        (
+            "gram",
+            concat!(
+                include_str!("../../../shaders/samples.wgsl"),
+                include_str!("../../../shaders/tile.wgsl"),
+                include_str!("../../../shaders/gram.wgsl")
+            ),
         ),
-    ),
-    ("block", include_str!("../../../shaders/block.wgsl")),
-    ("rules", include_str!("../../../shaders/rules.wgsl")),
-    ("control", include_str!("../../../shaders/control.wgsl")),
-    (
-        "gemm",
-        concat!(
-            include_str!("../../../shaders/tile.wgsl"),
-            include_str!("../../../shaders/gemm.wgsl")
+        ("block", include_str!("../../../shaders/block.wgsl")),
+        ("rules", include_str!("../../../shaders/rules.wgsl")),
+        ("control", include_str!("../../../shaders/control.wgsl")),
+        (
+            "gemm",
+            concat!(
+                include_str!("../../../shaders/tile.wgsl"),
+                include_str!("../../../shaders/gemm.wgsl")
+            ),
         ),
-    ),
-];
+    ];
+    let files = files.map(|(stem, text)| (stem, Cow::Borrowed(text)));
+    let direct = ("gemm_direct", Cow::Owned(direct::text()));
+    files.into_iter().chain([direct]).collect()
+});
 
 /// Values of pipeline-overridable constants.
 pub(super) type Constants = Vec<(&'static str, u32)>;
@@ -55,8 +63,8 @@ struct Entry {
 
 /// Parses and validates one text, and lists its entries.
 fn parse(source: usize) -> Result<(naga::Module, Vec<(String, Entry)>)> {
-    let (stem, text) = SOURCES[source];
-    let wrong = |what: String| Error::failed(format!("shaders/{stem}.wgsl: {what}"));
+    let (stem, text) = &SOURCES[source];
+    let wrong = |what: String| Error::failed(format!("shader {stem}: {what}"));
     let module = wgsl::parse_str(text).map_err(|e| wrong(e.emit_to_string(text)))?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::default())
         .validate(&module)
@@ -104,7 +112,7 @@ impl Shaders {
             entries.extend(found);
             let descriptor = ::wgpu::ShaderModuleDescriptor {
                 label: Some(stem),
-                source: ::wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
+                source: ::wgpu::ShaderSource::Naga(Cow::Owned(module)),
             };
             // SAFETY: every index in shaders/ is checked there against the sizes of the launch, which `Launch::check` holds
             // against the buffers, and every loop counts up to a size: the checks that are left out would never act.
@@ -239,11 +247,11 @@ mod tests {
             ("VANISHED", crate::kernel::VANISHED),
         ];
         let mut seen = 0;
-        for (stem, text) in SOURCES {
+        for (stem, text) in SOURCES.iter() {
             let constants = constants(text);
             for (name, value) in known {
                 if let Some(found) = constants.get(name) {
-                    assert_eq!(*found, value, "{name} in {stem}.wgsl");
+                    assert_eq!(*found, value, "{name} in {stem}");
                     seen += 1;
                 }
             }
