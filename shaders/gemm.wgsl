@@ -19,6 +19,9 @@ struct Params {
     m: u32,
     n: u32,
     k: u32,
+    /// What this dispatch sums over, of k.
+    begin: u32,
+    end: u32,
     alpha: f32,
     beta: f32,
 }
@@ -146,9 +149,9 @@ fn store(lane: u32, i0: u32, j0: u32, beta: f32) {
 fn gemm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i0 = group.y * TILE_M;
     let j0 = group.x * TILE_N;
-    for (var chunk = 0u; chunk < params.k; chunk += CHUNK) {
+    for (var chunk = params.begin; chunk < params.end; chunk += CHUNK) {
         clear();
-        let end = min(chunk + CHUNK, params.k);
+        let end = min(chunk + CHUNK, params.end);
         for (var k0 = chunk; k0 < end; k0 += TILE_K) {
             stage_a(lane, i0, k0);
             stage_b(lane, j0, k0);
@@ -156,6 +159,6 @@ fn gemm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             multiply(lane);
             workgroupBarrier();
         }
-        store(lane, i0, j0, select(1.0, params.beta, chunk == 0u));
+        store(lane, i0, j0, select(1.0, params.beta, chunk == params.begin));
     }
 }

@@ -20,6 +20,10 @@ struct Gram {
     order: u32,
     first_a: u32,
     first_b: u32,
+    /// What this dispatch sums over: samples, in `dual` columns.
+    begin: u32,
+    end: u32,
+    /// Factor of the old values at the begin of the range.
     beta: f32,
     weight_in: f32,
     weight_out: f32,
@@ -56,9 +60,9 @@ fn covariance(group: vec3<u32>, lane: u32) {
     let row = 4u * stride;
     let p0 = group.y * (TILE_M / 4u);
     let q0 = group.x * (TILE_N / 4u);
-    for (var chunk = 0u; chunk < params.n; chunk += CHUNK) {
+    for (var chunk = params.begin; chunk < params.end; chunk += CHUNK) {
         clear();
-        let end = min(chunk + CHUNK, params.n);
+        let end = min(chunk + CHUNK, params.end);
         for (var k0 = chunk; k0 < end; k0 += TILE_K) {
             for (var t = lane; t < LEN_A; t += THREADS) {
                 tile_a[t] = params.weight_in * sample(k0 + t / (TILE_M / 4u), p0 + t % (TILE_M / 4u), end, stride);
@@ -70,7 +74,7 @@ fn covariance(group: vec3<u32>, lane: u32) {
             multiply(lane);
             workgroupBarrier();
         }
-        let factor = select(1.0, params.beta, chunk == 0u);
+        let factor = select(1.0, params.beta, chunk == params.begin);
         for (var i = 0u; i < BLOCK_M; i++) {
             for (var r = 0u; r < 4u; r++) {
                 let a = 4u * (p0 + row4(lane, i)) + r;
@@ -111,9 +115,9 @@ fn dual(group: vec3<u32>, lane: u32) {
     let row = 4u * stride_of(params.order);
     let i0 = group.y * TILE_M;
     let j0 = group.x * TILE_N;
-    for (var chunk = 0u; chunk < params.d; chunk += CHUNK) {
+    for (var chunk = params.begin; chunk < params.end; chunk += CHUNK) {
         clear();
-        let end = min(chunk + CHUNK, params.d);
+        let end = min(chunk + CHUNK, params.end);
         for (var k0 = chunk; k0 < end; k0 += TILE_K) {
             for (var t = lane; t < LEN_A / 4u; t += THREADS) {
                 let q = t % (TILE_K / 4u);
@@ -145,7 +149,7 @@ fn dual(group: vec3<u32>, lane: u32) {
             multiply(lane);
             workgroupBarrier();
         }
-        let factor = select(1.0, 0.0, chunk == 0u);
+        let factor = select(1.0, params.beta, chunk == params.begin);
         for (var i = 0u; i < BLOCK_M; i++) {
             for (var r = 0u; r < 4u; r++) {
                 let a = i0 + 4u * row4(lane, i) + r;

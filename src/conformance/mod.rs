@@ -285,6 +285,7 @@ const GEMM: &[Gemm] = &[
     product(145, 260, 1028, false, false, 0.25),
     product(68, 132, 1032, true, false, 0.25),
     product(37, 140, 64, false, true, 1.0),
+    product(3, 5, 70001, false, true, 0.25),
 ];
 
 fn compare_gemm<D: Device>(device: &mut D, gemm: &Gemm, random: &mut ChaCha8Rng) -> Result<f64> {

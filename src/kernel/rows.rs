@@ -62,7 +62,8 @@ use Access::{Read, Update, Write};
 use Fill::{Mean, Normal, Orthonormal, Permutation, Positive, Symmetric};
 
 /// Shapes of a product with one and with many columns: single elements, odd lengths, every remainder of the register
-/// tiles, more rows than one flush of the f32 sums, and rows too long for a cache (column panels).
+/// tiles, more rows than one flush of the f32 sums, rows too long for a cache (column panels), and sums so long that a
+/// software adapter would end their loops.
 const PRODUCT: &[(&[usize], &[f32])] = &[
     (&[1, 1, 1], &[0.0, 1.0, 1.0]),
     (&[2, 31, 1], &[0.0, 1.0, 0.5]),
@@ -73,6 +74,7 @@ const PRODUCT: &[(&[usize], &[f32])] = &[
     (&[40, 785, 11], &[1.0, 1.0, 1.0]),
     (&[7, 40001, 1], &[0.0, 1.0, 1.0]),
     (&[5, 33001, 5], &[1.0, 1.0, 1.0]),
+    (&[300001, 3, 1], &[0.0, 1.0, 1.0]),
 ];
 const BATCH: &[(&[usize], &[f32])] = &[
     (&[2, 1, 1, 1, 0], &[0.0, 1.0, 1.0]),
@@ -88,12 +90,14 @@ const GRAM: &[(&[usize], &[f32])] = &[
     (&[257, 33], &[1.0, 0.25, 1.0]),
     (&[1031, 100], &[0.0, 1.0, 1.0]),
     (&[600, 257], &[1.0, 1.0, 1.0]),
+    (&[70001, 7], &[1.0, 1.0, 1.0]),
 ];
 const DUAL: &[(&[usize], &[f32])] = &[
     (&[1, 1, 1, 1, 0, 0], &[1.0, 1.0]),
     (&[31, 31, 33, 31, 0, 0], &[1.0, 0.5]),
     (&[10, 17, 257, 40, 3, 20], &[0.25, 1.0]),
     (&[33, 33, 9001, 33, 0, 0], &[1.0, 1.0]),
+    (&[2, 3, 70001, 6, 0, 3], &[1.0, 1.0]),
 ];
 const LIFT: &[(&[usize], &[f32])] = &[
     (&[1, 1, 1, 1, 0], &[0.0, 1.0]),
@@ -110,6 +114,7 @@ const BLOCK: &[(&[usize], &[f32])] = &[
     (&[784, 10], &[0.0]),
     (&[70001, 1], &[1.0]),
     (&[70001, 3], &[1.0]),
+    (&[70001, 6], &[1.0]),
 ];
 
 /// Every row, in the order of [`Kernel`].

@@ -34,7 +34,7 @@ pub(super) fn entry(transpose_a: bool, transpose_b: bool) -> Option<&'static str
 pub(super) fn text() -> String {
     let mut text = String::from(
         "
-struct Params { m: u32, n: u32, k: u32, alpha: f32, beta: f32 }
+struct Params { m: u32, n: u32, k: u32, begin: u32, end: u32, alpha: f32, beta: f32 }
 @group(0) @binding(0) var<storage, read> a4: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> b4: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
@@ -101,7 +101,7 @@ fn {name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     }
     writeln!(
         text,
-        "for (var chunk = 0u; chunk < params.k; chunk += CHUNK) {{ let end = min(chunk + CHUNK, params.k) / 4u;"
+        "for (var chunk = params.begin; chunk < params.end; chunk += CHUNK) {{ let end = min(chunk + CHUNK, params.end) / 4u;"
     )?;
     for e in 0..ROWS * VECTORS {
         writeln!(text, "var c{e} = vec4<f32>(0.0);")?;
@@ -150,7 +150,10 @@ fn {name}(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             }
         }
     }
-    writeln!(text, "}} let beta = select(1.0, params.beta, chunk == 0u);")?;
+    writeln!(
+        text,
+        "}} let beta = select(1.0, params.beta, chunk == params.begin);"
+    )?;
     for r in 0..ROWS {
         for j in 0..VECTORS {
             let (e, column) = (r * VECTORS + j, j * WIDE);

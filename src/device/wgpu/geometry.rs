@@ -17,6 +17,12 @@ const MAX_GROUPS: usize = 65_535;
 /// that break their own sums off).
 const CHUNK: usize = 1024;
 
+/// llvmpipe ends loops without a word when an invocation has made 65,535 turns in all of them together
+/// (`LP_MAX_TGSI_LOOP_ITERATIONS`): the sums after that are wrong. [`Pass::turns`] counts as if no loop were unrolled.
+const TURNS: usize = 65_535;
+/// Terms that a dispatch of register tiles sums there: up to four turns each, a multiple of [`CHUNK`].
+const TERMS: usize = 15 * CHUNK;
+
 /// Sizes that suit an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tuning {
@@ -62,6 +68,8 @@ pub(super) struct Pass {
     pub groups: [usize; 3],
     /// The uniform, word by word.
     pub parameters: Vec<u32>,
+    /// At least as many turns as an invocation makes in all its loops.
+    pub turns: usize,
     /// Buffers by their names in the shader. A name that the entry uses and nothing is given for gets an empty buffer.
     pub bindings: Vec<(&'static str, Binding)>,
 }
@@ -121,10 +129,8 @@ pub(super) fn passes(
             },
         ),
         Kernel::SymmetricProduct => vec![symmetric(tuning, sizes[0], sizes[1])],
-        Kernel::CovarianceF32 | Kernel::CovarianceU8 => {
-            vec![covariance(tuning, kernel, sizes, scalars)]
-        }
-        Kernel::DualF32 | Kernel::DualU8 => vec![dual(tuning, kernel, sizes, scalars)],
+        Kernel::CovarianceF32 | Kernel::CovarianceU8 => covariance(tuning, kernel, sizes, scalars),
+        Kernel::DualF32 | Kernel::DualU8 => dual(tuning, kernel, sizes, scalars),
         Kernel::LiftF32 | Kernel::LiftU8 => lift(tuning, kernel, sizes, scalars),
         Kernel::Deflate => vec![block(
             tuning,
@@ -166,6 +172,7 @@ pub(super) fn passes(
             constants: vec![],
             groups: [1, 1, 1],
             parameters: words([sizes[0]]),
+            turns: 0,
             bindings: vec![("control", Binding::Argument(0))],
         }],
         Kernel::Commit => vec![Pass {
@@ -173,13 +180,26 @@ pub(super) fn passes(
             constants: vec![("WIDTH", word(tuning.width))],
             groups: [1, 1, 1],
             parameters: vec![word(sizes[0]), word(sizes[1]), bits(scalars[0])],
+            turns: sizes[0].div_ceil(tuning.width),
             bindings: arguments(&["control", "v", "basis", "lambda", "s1", "s2"]),
         }],
     };
-    for pass in &passes {
-        check_groups(pass)?;
-    }
+    check(tuning, &passes)?;
     Ok(passes)
+}
+
+fn check(tuning: &Tuning, passes: &[Pass]) -> Result<()> {
+    for pass in passes {
+        check_groups(pass)?;
+        if tuning.software && pass.turns > TURNS {
+            return Err(Error::failed(format!(
+                "{}: about {} turns of its loops, and software adapters end them after {TURNS}: race fewer samples, \
+                 columns or components, or another device",
+                pass.entry, pass.turns
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn check_groups(pass: &Pass) -> Result<()> {
@@ -208,14 +228,18 @@ fn stream(tuning: &Tuning, n: usize) -> Vec<Pass> {
         "partial",
         Binding::Scratch(Scratch::Partial, 4 * groups as u64),
     );
-    let pass = |entry, groups| Pass {
+    let pass = |entry, groups, long: usize| Pass {
         entry,
         constants: constants.clone(),
         groups: [groups, 1, 1],
         parameters: parameters.clone(),
+        turns: long.div_ceil(groups * width) + width,
         bindings: [arguments(&["x", "out"]), vec![partial]].concat(),
     };
-    vec![pass("stream_read", groups), pass("stream_sum", 1)]
+    vec![
+        pass("stream_read", groups, n.div_ceil(4)),
+        pass("stream_sum", 1, groups),
+    ]
 }
 
 /// What the products over samples have in common.
@@ -323,8 +347,16 @@ fn product(tuning: &Tuning, s: &Samples<'_>) -> Vec<Pass> {
     let by_rows = s.m == 1 || tuning.software;
     if let Some([width, columns, rows]) = spread(tuning, s.d).filter(|_| by_rows) {
         let most = usize::try_from(tuning.max_bytes).unwrap_or(usize::MAX) / (16 * s.m * stride);
+        let folds = width.div_ceil(8);
+        let turns = 4 * columns
+            + 2 * rows * (columns + 1)
+            + 9 * (folds * rows).div_ceil(width)
+            + rows.div_ceil(width) * (folds + 1);
         let groups = tuning.groups.min(most).max(1);
-        let span = s.n.div_ceil(groups).next_multiple_of(rows);
+        let mut span = s.n.div_ceil(groups).next_multiple_of(rows);
+        if tuning.software {
+            span = span.min(TURNS / turns * rows - rows).max(rows);
+        }
         let parts = s.n.div_ceil(span);
         let parameters = ProductParameters {
             span,
@@ -342,6 +374,7 @@ fn product(tuning: &Tuning, s: &Samples<'_>) -> Vec<Pass> {
             constants: [flags, constants.to_vec()].concat(),
             groups: [parts, s.m, 1],
             parameters: parameters.words(),
+            turns: turns * (span / rows + 1),
             bindings: [
                 samples,
                 vec![("v", Binding::Argument(s.v)), ("partial", partial)],
@@ -371,6 +404,7 @@ fn product(tuning: &Tuning, s: &Samples<'_>) -> Vec<Pass> {
         constants: [flags.clone(), thin.constants()].concat(),
         groups: [blocks, panels, heights],
         parameters: parameters.words(),
+        turns: 4 * span,
         bindings: [
             samples.clone(),
             vec![("v", Binding::Argument(s.v)), ("projection", projection)],
@@ -385,6 +419,7 @@ fn product(tuning: &Tuning, s: &Samples<'_>) -> Vec<Pass> {
             constants: vec![("WIDTH", word(tuning.width))],
             groups: [groups, 1, 1],
             parameters: parameters.words(),
+            turns: (s.m * s.n).div_ceil(groups * tuning.width) * (panels + 1),
             bindings: vec![("panels", projection)],
         });
     }
@@ -396,6 +431,7 @@ fn product(tuning: &Tuning, s: &Samples<'_>) -> Vec<Pass> {
         constants: [flags, thin.constants()].concat(),
         groups: lifted.groups,
         parameters: parameters.words(),
+        turns: 4 * parameters.span,
         bindings: [samples, vec![("u", projection), ("partial", partial)]].concat(),
     });
     passes.push(product_sum(tuning, &parameters, partial, g, Some(0)));
@@ -475,6 +511,7 @@ fn product_sum(
         constants: vec![("WIDTH", word(tuning.width)), ("LANES", word(lanes))],
         groups: [parameters.d.div_ceil(4 * lanes), parameters.m, 1],
         parameters: parameters.words(),
+        turns: parameters.parts * lanes / tuning.width + tuning.width / lanes + 8,
         bindings,
     }
 }
@@ -500,6 +537,7 @@ fn lift(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Ve
         constants: [vec![("BYTES", bytes), ("LISTED", 0)], thin.constants()].concat(),
         groups: lifted.groups,
         parameters: parameters.words(),
+        turns: 4 * parameters.span,
         bindings: vec![
             ("x", Binding::Argument(0)),
             ("x_packed", Binding::Argument(0)),
@@ -530,6 +568,7 @@ fn symmetric(tuning: &Tuning, p: usize, m: usize) -> Pass {
         constants: vec![("WIDTH", word(width)), ("LANES", word(lanes))],
         groups: [p.div_ceil(4 * (width / lanes)), m, 1],
         parameters: parameters.words(),
+        turns: p + 64,
         bindings: arguments(&["control", "c", "v", "g"]),
     }
 }
@@ -565,47 +604,65 @@ impl Square {
     }
 }
 
-fn covariance(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Pass {
+/// Ranges of a sum of `terms`, one a dispatch, and the factor of the old values that each begins with.
+fn ranges(tuning: &Tuning, terms: usize, beta: f32) -> impl Iterator<Item = ([usize; 2], f32)> {
+    let longest = if tuning.software { TERMS } else { terms.max(1) };
+    let range = move |begin: usize| {
+        let factor = if begin == 0 { beta } else { 1.0 };
+        ([begin, terms.min(begin + longest)], factor)
+    };
+    (0..terms).step_by(longest).map(range)
+}
+
+fn covariance(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Vec<Pass> {
     let [n, d] = [sizes[0], sizes[1]];
     let square = Square::of(tuning, d, d);
     let bytes = u32::from(kernel == Kernel::CovarianceU8);
-    let mut parameters = words([n, n, d, d, 0, 0]);
-    parameters.extend([scalars[0], scalars[1], scalars[2]].map(bits));
-    Pass {
-        entry: kernel.row().name,
-        constants: [vec![("BYTES", bytes)], square.constants()].concat(),
-        groups: square.groups(d, d),
-        parameters,
-        bindings: vec![
-            ("x", Binding::Argument(0)),
-            ("x_packed", Binding::Argument(0)),
-            ("mean", Binding::Argument(1)),
-            ("c", Binding::Argument(2)),
-        ],
-    }
+    let pass = |([begin, end], factor): ([usize; 2], f32)| {
+        let mut parameters = words([n, n, d, d, 0, 0, begin, end]);
+        parameters.extend([factor, scalars[1], scalars[2]].map(bits));
+        Pass {
+            entry: kernel.row().name,
+            constants: [vec![("BYTES", bytes)], square.constants()].concat(),
+            groups: square.groups(d, d),
+            parameters,
+            turns: 4 * (end - begin),
+            bindings: vec![
+                ("x", Binding::Argument(0)),
+                ("x_packed", Binding::Argument(0)),
+                ("mean", Binding::Argument(1)),
+                ("c", Binding::Argument(2)),
+            ],
+        }
+    };
+    ranges(tuning, n, scalars[0]).map(pass).collect()
 }
 
-fn dual(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Pass {
+fn dual(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Vec<Pass> {
     let [na, nb, d, order, first_a, first_b] =
         [sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]];
     let square = Square::of(tuning, na, nb);
     let bytes = u32::from(kernel == Kernel::DualU8);
-    let mut parameters = words([na, nb, d, order, first_a, first_b]);
-    parameters.extend([0.0, scalars[0], scalars[1]].map(bits));
-    Pass {
-        entry: kernel.row().name,
-        constants: [vec![("BYTES", bytes)], square.constants()].concat(),
-        groups: square.groups(na, nb),
-        parameters,
-        bindings: vec![
-            ("x", Binding::Argument(0)),
-            ("x_packed", Binding::Argument(0)),
-            ("xb", Binding::Argument(1)),
-            ("xb_packed", Binding::Argument(1)),
-            ("mean", Binding::Argument(2)),
-            ("c", Binding::Argument(3)),
-        ],
-    }
+    let pass = |([begin, end], factor): ([usize; 2], f32)| {
+        let mut parameters = words([na, nb, d, order, first_a, first_b, begin, end]);
+        parameters.extend([factor, scalars[0], scalars[1]].map(bits));
+        Pass {
+            entry: kernel.row().name,
+            constants: [vec![("BYTES", bytes)], square.constants()].concat(),
+            groups: square.groups(na, nb),
+            parameters,
+            turns: 4 * (end - begin),
+            bindings: vec![
+                ("x", Binding::Argument(0)),
+                ("x_packed", Binding::Argument(0)),
+                ("xb", Binding::Argument(1)),
+                ("xb_packed", Binding::Argument(1)),
+                ("mean", Binding::Argument(2)),
+                ("c", Binding::Argument(3)),
+            ],
+        }
+    };
+    ranges(tuning, d, 0.0).map(pass).collect()
 }
 
 /// A row over block vectors: one workgroup.
@@ -617,18 +674,40 @@ fn block(
     names: &[&'static str],
 ) -> Pass {
     let [d, m] = [sizes[0], sizes[1]];
-    let width = tuning.width;
+    // Narrow workgroups suit a processor, but a long loop must not be ended.
+    let widths = [tuning.width, 256, tuning.max_width];
+    let few = |width: &usize| block_turns(kernel, d, m, *width) <= TURNS;
+    let width = widths.into_iter().find(few).unwrap_or(tuning.width);
     let mut bindings = arguments(names);
     bindings.push(("work", Binding::Scratch(Scratch::Work, (4 * d * m) as u64)));
     Pass {
         entry: kernel.row().name,
-        constants: vec![
-            ("WIDTH", word(width)),
-            ("FOLD", if width >= 256 { 16 } else { 8 }),
-        ],
+        constants: vec![("WIDTH", word(width)), ("FOLD", word(fold(width)))],
         groups: [1, 1, 1],
         parameters: vec![word(d), word(m), bits(choice)],
+        turns: block_turns(kernel, d, m, width),
         bindings,
+    }
+}
+
+/// Run in which workgroup memory is folded.
+fn fold(width: usize) -> usize {
+    if width >= 256 { 16 } else { 8 }
+}
+
+/// Turns of an invocation in the loops of block.wgsl over numbers and components; those over the four components taken at
+/// once are unrolled.
+fn block_turns(kernel: Kernel, d: usize, m: usize, width: usize) -> usize {
+    let (long, quads) = (d.div_ceil(width), m.div_ceil(4));
+    let total = fold(width) + width / fold(width) + 1;
+    let project = quads * (2 * long + total);
+    let gram_schmidt = m * (2 * project + 3 * long + 2 * total);
+    match kernel {
+        Kernel::Deflate => project,
+        Kernel::ProjectOut => 2 * project + 2 * long + total,
+        Kernel::Orthonormalise => gram_schmidt,
+        Kernel::Ascent => m * (project + 4 * long + 2 * total),
+        _ => gram_schmidt + m * (2 * project + 5 * long + 2 * total),
     }
 }
 
@@ -650,15 +729,16 @@ fn rule(tuning: &Tuning, kernel: Kernel, len: usize, scalars: &[f32]) -> Pass {
         constants: vec![("WIDTH", word(tuning.width))],
         groups: [groups, 1, 1],
         parameters,
+        turns: len.div_ceil(groups * tuning.width),
         bindings: arguments(&["control", "p", "g", "s1", "s2"][..kernel.row().buffers.len()]),
     }
 }
 
-/// The dispatch of a matrix product; arguments are A, B, C.
+/// The dispatches of a matrix product; arguments are A, B, C.
 ///
 /// # Errors
 /// As [`passes`].
-pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Pass> {
+pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Vec<Pass>> {
     let Gemm {
         m,
         n,
@@ -682,8 +762,6 @@ pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Pass> {
     ];
     let mut constants = square.constants();
     constants.extend(flags.map(|(name, flag)| (name, u32::from(flag))));
-    let mut parameters = words([m, n, k]);
-    parameters.extend([alpha, beta].map(bits));
     let (entry, constants, groups) = match direct {
         Some(entry) => {
             let groups = [n.div_ceil(direct::TILE_N), m.div_ceil(direct::TILE_M), 1];
@@ -691,21 +769,27 @@ pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Pass> {
         }
         None => ("gemm", constants, square.groups(m, n)),
     };
-    let pass = Pass {
-        entry,
-        constants,
-        groups,
-        parameters,
-        bindings: vec![
-            ("a", Binding::Argument(0)),
-            ("a4", Binding::Argument(0)),
-            ("b", Binding::Argument(1)),
-            ("b4", Binding::Argument(1)),
-            ("c", Binding::Argument(2)),
-        ],
+    let pass = |([begin, end], factor): ([usize; 2], f32)| {
+        let mut parameters = words([m, n, k, begin, end]);
+        parameters.extend([alpha, factor].map(bits));
+        Pass {
+            entry,
+            constants: constants.clone(),
+            groups,
+            parameters,
+            turns: 4 * (end - begin),
+            bindings: vec![
+                ("a", Binding::Argument(0)),
+                ("a4", Binding::Argument(0)),
+                ("b", Binding::Argument(1)),
+                ("b4", Binding::Argument(1)),
+                ("c", Binding::Argument(2)),
+            ],
+        }
     };
-    check_groups(&pass)?;
-    Ok(pass)
+    let passes: Vec<Pass> = ranges(tuning, k, beta).map(pass).collect();
+    check(tuning, &passes)?;
+    Ok(passes)
 }
 
 #[cfg(test)]
@@ -737,6 +821,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn loops_that_a_software_adapter_would_end_are_split_or_refused() {
+        let [_, software] = tunings();
+        let ones = [1.0; 3];
+        let long = |kernel, sizes: &[usize], scalars| passes(&software, kernel, sizes, scalars);
+        for (kernel, sizes, scalars) in [
+            (Kernel::SamplesProductU8, &[1 << 20, 784, 1][..], &ones[..]),
+            (Kernel::SamplesProductF32, &[1 << 21, 4, 10], &ones),
+            (Kernel::CovarianceU8, &[1 << 20, 784], &ones),
+            (
+                Kernel::DualF32,
+                &[500, 500, 1_000_000, 500, 0, 0],
+                &ones[1..],
+            ),
+            (Kernel::Retract, &[1_000_000, 1], &ones[..1]),
+            (Kernel::ProjectOut, &[1_000_000, 10], &[]),
+        ] {
+            let passes = long(kernel, sizes, scalars).unwrap_or_else(|e| panic!("{kernel:?}: {e}"));
+            assert!(passes.iter().all(|pass| pass.turns <= TURNS), "{kernel:?}");
+        }
+        let refused = long(Kernel::Orthonormalise, &[1_000_000, 100], &[]);
+        let error = refused
+            .expect_err("10^8 numbers in one workgroup")
+            .to_string();
+        assert!(error.contains("65535"), "{error}");
     }
 
     #[test]

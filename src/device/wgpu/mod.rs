@@ -476,9 +476,7 @@ impl Device for Wgpu {
             scalars: vec![gemm.alpha.to_bits(), gemm.beta.to_bits()],
             buffers: [a, b, c].map(|buffer| buffer.0.id).to_vec(),
         };
-        let dispatches = self.dispatches(key, &[a, b, c], |tuning| {
-            geometry::gemm(tuning, gemm).map(|pass| vec![pass])
-        })?;
+        let dispatches = self.dispatches(key, &[a, b, c], |tuning| geometry::gemm(tuning, gemm))?;
         self.run(dispatches)
     }
 
