@@ -525,6 +525,7 @@ impl Wgpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::control;
 
     /// The first adapter; where there is none, a skip with a word, or a failure when it is required.
     fn open() -> Option<Wgpu> {
@@ -554,6 +555,34 @@ mod tests {
         let mut back = vec![0u32; 3];
         device.read(&plain, 2, SliceMut::U32(&mut back)).unwrap();
         assert_eq!(back, words[2..5]);
+    }
+
+    #[test]
+    fn the_steps_between_two_looks_are_one_submission() {
+        let Some(mut device) = open() else { return };
+        let control = device.alloc(Element::F32, control::LEN).unwrap();
+        let [p, g] = [0, 1].map(|_| device.alloc(Element::F32, 33).unwrap());
+        device
+            .write(&control, 0, Slice::F32(&control::example()))
+            .unwrap();
+        for buffer in [&p, &g] {
+            device.write(buffer, 0, Slice::F32(&[1.0; 33])).unwrap();
+        }
+        let launch = Launch {
+            kernel: Kernel::Sgd,
+            sizes: &[33],
+            scalars: &[],
+            buffers: &[&control, &p, &g],
+        };
+        let step = device.record(&mut |device| device.launch(&launch)).unwrap();
+        device.synchronise().unwrap();
+        let before = device.queue.submissions;
+        for look in 1..=3 {
+            device.replay(&step, LOOK_EVERY).unwrap();
+            let mut seen = [0.0f32; control::LEN];
+            device.read(&control, 0, SliceMut::F32(&mut seen)).unwrap();
+            assert_eq!(device.queue.submissions, before + look);
+        }
     }
 
     #[test]

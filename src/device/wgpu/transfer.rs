@@ -78,6 +78,9 @@ pub(super) struct Queue {
     /// Memory that the host can read: stamps first, then what was asked for.
     landing: Option<::wgpu::Buffer>,
     clock: Option<Clock>,
+    /// Submissions of commands so far.
+    #[cfg(test)]
+    pub submissions: u64,
 }
 
 impl Queue {
@@ -94,6 +97,8 @@ impl Queue {
             encoder: None,
             landing: None,
             clock,
+            #[cfg(test)]
+            submissions: 0,
         }
     }
 
@@ -152,6 +157,10 @@ impl Queue {
             self.belt.finish();
             self.raw.submit([encoder.finish()]);
             self.belt.recall();
+            #[cfg(test)]
+            {
+                self.submissions += 1;
+            }
         }
         self.faults.check()
     }
