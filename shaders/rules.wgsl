@@ -7,7 +7,7 @@
 //   rmsprop    s1 = decay s1 + (1 - decay) g^2;        p -= RATE g / (sqrt(s1) + epsilon)
 //   adam       s1, s2 = moving averages of g and g^2;  p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon)
 //
-// RATE and t = STEP stand in the control buffer; once STOP is set nothing moves. States under 1e-30 become 0.
+// g stands for g + weight_decay p, as in PyTorch. RATE and t = STEP stand in the control buffer; once STOP is set nothing moves. States under 1e-30 become 0.
 //
 // Geometry: one invocation an element, in strides when there are more than the groups hold. Bytes: 12 to 28 an element.
 
@@ -22,6 +22,8 @@ struct Params {
     /// Natural logarithms of the two decays of adam, from f64 on the host.
     log_first: f32,
     log_second: f32,
+    /// Times p, added to g.
+    weight_decay: f32,
 }
 
 @group(0) @binding(0) var<storage, read> control: array<f32>;
@@ -39,6 +41,11 @@ fn flush(x: f32) -> f32 {
     return select(x, 0.0, abs(x) < 1e-30);
 }
 
+/// Gradient of element i, weight decay included.
+fn gradient(i: u32) -> f32 {
+    return fma(params.weight_decay, p[i], g[i]);
+}
+
 /// First element of this invocation; past the end when frozen.
 fn first(id: u32) -> u32 {
     return select(id, params.len, control[STOP] != 0.0);
@@ -47,14 +54,15 @@ fn first(id: u32) -> u32 {
 @compute @workgroup_size(WIDTH)
 fn sgd(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = first(id.x); i < params.len; i += params.groups * WIDTH) {
-        p[i] -= control[RATE] * g[i];
+        p[i] -= control[RATE] * gradient(i);
     }
 }
 
 @compute @workgroup_size(WIDTH)
 fn momentum(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = first(id.x); i < params.len; i += params.groups * WIDTH) {
-        let velocity = params.first * s1[i] + g[i];
+        let d = gradient(i);
+        let velocity = params.first * s1[i] + d;
         p[i] -= control[RATE] * velocity;
         s1[i] = flush(velocity);
     }
@@ -63,8 +71,9 @@ fn momentum(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(WIDTH)
 fn nesterov(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = first(id.x); i < params.len; i += params.groups * WIDTH) {
-        let velocity = params.first * s1[i] + g[i];
-        p[i] -= control[RATE] * (g[i] + params.first * velocity);
+        let d = gradient(i);
+        let velocity = params.first * s1[i] + d;
+        p[i] -= control[RATE] * (d + params.first * velocity);
         s1[i] = flush(velocity);
     }
 }
@@ -72,8 +81,9 @@ fn nesterov(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(WIDTH)
 fn adagrad(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = first(id.x); i < params.len; i += params.groups * WIDTH) {
-        let sum = s1[i] + g[i] * g[i];
-        p[i] -= control[RATE] * g[i] / (sqrt(sum) + params.epsilon);
+        let d = gradient(i);
+        let sum = s1[i] + d * d;
+        p[i] -= control[RATE] * d / (sqrt(sum) + params.epsilon);
         s1[i] = flush(sum);
     }
 }
@@ -81,8 +91,9 @@ fn adagrad(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(WIDTH)
 fn rmsprop(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = first(id.x); i < params.len; i += params.groups * WIDTH) {
-        let mean = params.first * s1[i] + (1.0 - params.first) * g[i] * g[i];
-        p[i] -= control[RATE] * g[i] / (sqrt(mean) + params.epsilon);
+        let d = gradient(i);
+        let mean = params.first * s1[i] + (1.0 - params.first) * d * d;
+        p[i] -= control[RATE] * d / (sqrt(mean) + params.epsilon);
         s1[i] = flush(mean);
     }
 }
@@ -100,8 +111,9 @@ fn adam(@builtin(global_invocation_id) id: vec3<u32>) {
     let correction1 = one_minus_exp(control[STEP] * params.log_first);
     let correction2 = one_minus_exp(control[STEP] * params.log_second);
     for (var i = first(id.x); i < params.len; i += params.groups * WIDTH) {
-        let mean = params.first * s1[i] + (1.0 - params.first) * g[i];
-        let square = params.second * s2[i] + (1.0 - params.second) * g[i] * g[i];
+        let d = gradient(i);
+        let mean = params.first * s1[i] + (1.0 - params.first) * d;
+        let square = params.second * s2[i] + (1.0 - params.second) * d * d;
         p[i] -= control[RATE] * (mean / correction1) / (sqrt(square / correction2) + params.epsilon);
         s1[i] = flush(mean);
         s2[i] = flush(square);

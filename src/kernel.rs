@@ -15,6 +15,7 @@
 //! frozen at the first step that met the criterion, however many steps were recorded.
 
 pub mod control;
+mod network;
 mod reference;
 mod rows;
 
@@ -50,6 +51,12 @@ pub enum Kernel {
     Retract,
     Advance,
     Commit,
+    GatherF32,
+    GatherU8,
+    BiasRelu,
+    SoftmaxLoss,
+    ReluBackward,
+    Score,
 }
 
 /// Element type of a buffer.
@@ -99,6 +106,8 @@ pub enum Fill {
     Permutation,
     /// A symmetric matrix.
     Symmetric,
+    /// Classes, below the row's second size.
+    Classes,
     /// A control buffer in the middle of a run ([`control::example`]).
     Control,
 }

@@ -77,7 +77,7 @@ fn inputs(row: &Row, sizes: &[usize], random: &mut ChaCha8Rng) -> Vec<Vec<f64>> 
     row.buffers
         .iter()
         .map(|parameter| {
-            let mut values = fill(parameter, (parameter.len)(sizes), bytes, random);
+            let mut values = fill(parameter, sizes, bytes, random);
             if parameter.fill == Fill::Orthonormal {
                 // Rows of orthonormal buffers have the length of the row's first size.
                 orthonormalise(&mut values, sizes[0]);
@@ -139,7 +139,8 @@ fn upload<D: Device>(
     Ok(device_buffers)
 }
 
-fn fill(parameter: &Parameter, len: usize, bytes: bool, random: &mut ChaCha8Rng) -> Vec<f64> {
+fn fill(parameter: &Parameter, sizes: &[usize], bytes: bool, random: &mut ChaCha8Rng) -> Vec<f64> {
+    let len = (parameter.len)(sizes);
     let normal = |random: &mut ChaCha8Rng| -> f64 {
         let x: f64 = StandardNormal.sample(random);
         f64::from(x as f32)
@@ -181,6 +182,9 @@ fn fill(parameter: &Parameter, len: usize, bytes: bool, random: &mut ChaCha8Rng)
             }
             a
         }
+        Fill::Classes => (0..len)
+            .map(|_| random.random_range(0..sizes[1]) as f64)
+            .collect(),
         Fill::Control => control::example().iter().map(|x| f64::from(*x)).collect(),
     }
 }
@@ -363,7 +367,7 @@ fn replay<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
         device.launch(&Launch {
             kernel: crate::kernel::Kernel::Sgd,
             sizes: &[LEN],
-            scalars: &[],
+            scalars: &[0.0],
             buffers: &[&control, &pb, &gb],
         })
     })?;

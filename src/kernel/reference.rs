@@ -270,7 +270,12 @@ fn flush(x: f64) -> f64 {
 }
 
 /// Runs an elementwise rule: `step(rate, t, g, s1, s2)` returns the new states and what p moves by.
-fn elementwise(b: &mut [Vec<f64>], step: impl Fn(f64, f64, f64, f64) -> (f64, f64, f64)) {
+/// The last scalar is the weight decay: `g + decay p` takes the place of g, as in PyTorch.
+fn elementwise(
+    w: &[f64],
+    b: &mut [Vec<f64>],
+    step: impl Fn(f64, f64, f64, f64) -> (f64, f64, f64),
+) {
     if frozen(&b[0]) {
         return;
     }
@@ -278,7 +283,8 @@ fn elementwise(b: &mut [Vec<f64>], step: impl Fn(f64, f64, f64, f64) -> (f64, f6
     for i in 0..b[1].len() {
         let s1 = b.get(3).map_or(0.0, |s| s[i]);
         let s2 = b.get(4).map_or(0.0, |s| s[i]);
-        let (direction, new1, new2) = step(t, b[2][i], s1, s2);
+        let g = b[2][i] + w[w.len() - 1] * b[1][i];
+        let (direction, new1, new2) = step(t, g, s1, s2);
         b[1][i] -= rate * direction;
         if let Some(s) = b.get_mut(3) {
             s[i] = flush(new1);
@@ -289,40 +295,40 @@ fn elementwise(b: &mut [Vec<f64>], step: impl Fn(f64, f64, f64, f64) -> (f64, f6
     }
 }
 
-pub fn sgd(_: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
-    elementwise(b, |_, g, _, _| (g, 0.0, 0.0));
+pub fn sgd(_: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
+    elementwise(w, b, |_, g, _, _| (g, 0.0, 0.0));
 }
 
 pub fn momentum(_: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
-    elementwise(b, |_, g, s1, _| {
+    elementwise(w, b, |_, g, s1, _| {
         let velocity = w[0] * s1 + g;
         (velocity, velocity, 0.0)
     });
 }
 
 pub fn nesterov(_: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
-    elementwise(b, |_, g, s1, _| {
+    elementwise(w, b, |_, g, s1, _| {
         let velocity = w[0] * s1 + g;
         (g + w[0] * velocity, velocity, 0.0)
     });
 }
 
 pub fn adagrad(_: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
-    elementwise(b, |_, g, s1, _| {
+    elementwise(w, b, |_, g, s1, _| {
         let sum = s1 + g * g;
         (g / (sum.sqrt() + w[0]), sum, 0.0)
     });
 }
 
 pub fn rmsprop(_: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
-    elementwise(b, |_, g, s1, _| {
+    elementwise(w, b, |_, g, s1, _| {
         let mean = w[0] * s1 + (1.0 - w[0]) * g * g;
         (g / (mean.sqrt() + w[1]), mean, 0.0)
     });
 }
 
 pub fn adam(_: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
-    elementwise(b, |t, g, s1, s2| {
+    elementwise(w, b, |t, g, s1, s2| {
         let first = w[0] * s1 + (1.0 - w[0]) * g;
         let second = w[1] * s2 + (1.0 - w[1]) * g * g;
         let (hat1, hat2) = (first / (1.0 - w[0].powf(t)), second / (1.0 - w[1].powf(t)));

@@ -1,9 +1,9 @@
 //! The rows. A long file because it is a table.
 
 use super::reference as r;
-use super::{Access, Element, Fill, Kernel, Parameter, Row};
+use super::{Access, Element, Fill, Kernel, Parameter, Row, network};
 
-const fn f32(
+pub(super) const fn f32(
     name: &'static str,
     access: Access,
     len: fn(&[usize]) -> usize,
@@ -20,7 +20,7 @@ const fn f32(
 }
 
 /// A matrix whose rows a device may pad.
-const fn rows(
+pub(super) const fn rows(
     name: &'static str,
     access: Access,
     len: fn(&[usize]) -> usize,
@@ -34,7 +34,7 @@ const fn rows(
 }
 
 /// Samples as bytes.
-const fn u8(
+pub(super) const fn u8(
     name: &'static str,
     len: fn(&[usize]) -> usize,
     columns: fn(&[usize]) -> usize,
@@ -45,13 +45,13 @@ const fn u8(
     }
 }
 
-const CONTROL: Parameter = f32(
+pub(super) const CONTROL: Parameter = f32(
     "control",
     Access::Read,
     |_| super::control::LEN,
     Fill::Control,
 );
-const CONTROL_RW: Parameter = f32(
+pub(super) const CONTROL_RW: Parameter = f32(
     "control",
     Access::Update,
     |_| super::control::LEN,
@@ -118,7 +118,7 @@ const BLOCK: &[(&[usize], &[f32])] = &[
 ];
 
 /// Every row, in the order of [`Kernel`].
-pub static ALL: [Row; 25] = [
+pub static ALL: [Row; 31] = [
     Row {
         kernel: Kernel::StreamRead,
         name: "stream_read",
@@ -473,7 +473,7 @@ pub static ALL: [Row; 25] = [
         name: "sgd",
         formula: "p -= RATE g",
         sizes: &["len"],
-        scalars: &[],
+        scalars: &["weight_decay"],
         buffers: &[
             CONTROL,
             f32("p", Update, |s| s[0], Normal),
@@ -484,21 +484,21 @@ pub static ALL: [Row; 25] = [
         tolerance: 1e-5,
         reference: r::sgd,
         cases: &[
-            (&[1], &[]),
-            (&[31], &[]),
-            (&[33], &[]),
-            (&[257], &[]),
-            (&[7840], &[]),
-            (&[70001], &[]),
+            (&[1], &[0.0]),
+            (&[31], &[0.01]),
+            (&[33], &[0.0]),
+            (&[257], &[0.01]),
+            (&[7840], &[0.0]),
+            (&[70001], &[0.0]),
         ],
-        benchmark: (&[7840], &[]),
+        benchmark: (&[7840], &[0.0]),
     },
     Row {
         kernel: Kernel::Momentum,
         name: "momentum",
         formula: "s1 = mu s1 + g; p -= RATE s1",
         sizes: &["len"],
-        scalars: &["mu"],
+        scalars: &["mu", "weight_decay"],
         buffers: &[
             CONTROL,
             f32("p", Update, |s| s[0], Normal),
@@ -510,21 +510,21 @@ pub static ALL: [Row; 25] = [
         tolerance: 1e-5,
         reference: r::momentum,
         cases: &[
-            (&[1], &[0.9]),
-            (&[31], &[0.9]),
-            (&[33], &[0.9]),
-            (&[257], &[0.9]),
-            (&[7840], &[0.9]),
-            (&[70001], &[0.9]),
+            (&[1], &[0.9, 0.0]),
+            (&[31], &[0.9, 0.01]),
+            (&[33], &[0.9, 0.0]),
+            (&[257], &[0.9, 0.01]),
+            (&[7840], &[0.9, 0.0]),
+            (&[70001], &[0.9, 0.0]),
         ],
-        benchmark: (&[7840], &[0.9]),
+        benchmark: (&[7840], &[0.9, 0.0]),
     },
     Row {
         kernel: Kernel::Nesterov,
         name: "nesterov",
         formula: "s1 = mu s1 + g; p -= RATE (g + mu s1)",
         sizes: &["len"],
-        scalars: &["mu"],
+        scalars: &["mu", "weight_decay"],
         buffers: &[
             CONTROL,
             f32("p", Update, |s| s[0], Normal),
@@ -536,21 +536,21 @@ pub static ALL: [Row; 25] = [
         tolerance: 1e-5,
         reference: r::nesterov,
         cases: &[
-            (&[1], &[0.9]),
-            (&[31], &[0.9]),
-            (&[33], &[0.9]),
-            (&[257], &[0.9]),
-            (&[7840], &[0.9]),
-            (&[70001], &[0.9]),
+            (&[1], &[0.9, 0.0]),
+            (&[31], &[0.9, 0.01]),
+            (&[33], &[0.9, 0.0]),
+            (&[257], &[0.9, 0.01]),
+            (&[7840], &[0.9, 0.0]),
+            (&[70001], &[0.9, 0.0]),
         ],
-        benchmark: (&[7840], &[0.9]),
+        benchmark: (&[7840], &[0.9, 0.0]),
     },
     Row {
         kernel: Kernel::Adagrad,
         name: "adagrad",
         formula: "s1 += g^2; p -= RATE g / (sqrt(s1) + epsilon)",
         sizes: &["len"],
-        scalars: &["epsilon"],
+        scalars: &["epsilon", "weight_decay"],
         buffers: &[
             CONTROL,
             f32("p", Update, |s| s[0], Normal),
@@ -562,21 +562,21 @@ pub static ALL: [Row; 25] = [
         tolerance: 1e-5,
         reference: r::adagrad,
         cases: &[
-            (&[1], &[1e-10]),
-            (&[31], &[1e-10]),
-            (&[33], &[1e-10]),
-            (&[257], &[1e-10]),
-            (&[7840], &[1e-10]),
-            (&[70001], &[1e-10]),
+            (&[1], &[1e-10, 0.0]),
+            (&[31], &[1e-10, 0.01]),
+            (&[33], &[1e-10, 0.0]),
+            (&[257], &[1e-10, 0.01]),
+            (&[7840], &[1e-10, 0.0]),
+            (&[70001], &[1e-10, 0.0]),
         ],
-        benchmark: (&[7840], &[1e-10]),
+        benchmark: (&[7840], &[1e-10, 0.0]),
     },
     Row {
         kernel: Kernel::Rmsprop,
         name: "rmsprop",
         formula: "s1 = decay s1 + (1 - decay) g^2; p -= RATE g / (sqrt(s1) + epsilon)",
         sizes: &["len"],
-        scalars: &["decay", "epsilon"],
+        scalars: &["decay", "epsilon", "weight_decay"],
         buffers: &[
             CONTROL,
             f32("p", Update, |s| s[0], Normal),
@@ -588,21 +588,21 @@ pub static ALL: [Row; 25] = [
         tolerance: 1e-5,
         reference: r::rmsprop,
         cases: &[
-            (&[1], &[0.99, 1e-8]),
-            (&[31], &[0.99, 1e-8]),
-            (&[33], &[0.99, 1e-8]),
-            (&[257], &[0.99, 1e-8]),
-            (&[7840], &[0.99, 1e-8]),
-            (&[70001], &[0.99, 1e-8]),
+            (&[1], &[0.99, 1e-8, 0.0]),
+            (&[31], &[0.99, 1e-8, 0.01]),
+            (&[33], &[0.99, 1e-8, 0.0]),
+            (&[257], &[0.99, 1e-8, 0.01]),
+            (&[7840], &[0.99, 1e-8, 0.0]),
+            (&[70001], &[0.99, 1e-8, 0.0]),
         ],
-        benchmark: (&[7840], &[0.99, 1e-8]),
+        benchmark: (&[7840], &[0.99, 1e-8, 0.0]),
     },
     Row {
         kernel: Kernel::Adam,
         name: "adam",
         formula: "s1, s2 = moving averages of g, g^2; p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon), t = STEP",
         sizes: &["len"],
-        scalars: &["beta1", "beta2", "epsilon"],
+        scalars: &["beta1", "beta2", "epsilon", "weight_decay"],
         buffers: &[
             CONTROL,
             f32("p", Update, |s| s[0], Normal),
@@ -615,14 +615,14 @@ pub static ALL: [Row; 25] = [
         tolerance: 1e-5,
         reference: r::adam,
         cases: &[
-            (&[1], &[0.9, 0.999, 1e-8]),
-            (&[31], &[0.9, 0.999, 1e-8]),
-            (&[33], &[0.9, 0.999, 1e-8]),
-            (&[257], &[0.9, 0.999, 1e-8]),
-            (&[7840], &[0.9, 0.999, 1e-8]),
-            (&[70001], &[0.9, 0.999, 1e-8]),
+            (&[1], &[0.9, 0.999, 1e-8, 0.0]),
+            (&[31], &[0.9, 0.999, 1e-8, 0.01]),
+            (&[33], &[0.9, 0.999, 1e-8, 0.0]),
+            (&[257], &[0.9, 0.999, 1e-8, 0.01]),
+            (&[7840], &[0.9, 0.999, 1e-8, 0.0]),
+            (&[70001], &[0.9, 0.999, 1e-8, 0.0]),
         ],
-        benchmark: (&[7840], &[0.9, 0.999, 1e-8]),
+        benchmark: (&[7840], &[0.9, 0.999, 1e-8, 0.0]),
     },
     Row {
         kernel: Kernel::Retract,
@@ -682,4 +682,10 @@ pub static ALL: [Row; 25] = [
         ],
         benchmark: (&[784, 10], &[1e-6]),
     },
+    network::GATHER_F32,
+    network::GATHER_U8,
+    network::BIAS_RELU,
+    network::SOFTMAX_LOSS,
+    network::RELU_BACKWARD,
+    network::SCORE,
 ];

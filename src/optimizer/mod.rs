@@ -108,13 +108,18 @@ impl Rule {
         self.momentum().is_some()
     }
 
-    /// Scalars of its row.
-    pub fn scalars(self) -> Vec<f32> {
-        [self.momentum(), self.decay(), self.epsilon()]
-            .iter()
-            .flatten()
-            .map(|x| *x as f32)
-            .collect()
+    /// Scalars of its row; `weight_decay` w adds w p to the gradient, as in PyTorch.
+    pub fn scalars(self, weight_decay: f64) -> Vec<f32> {
+        [
+            self.momentum(),
+            self.decay(),
+            self.epsilon(),
+            Some(weight_decay),
+        ]
+        .iter()
+        .flatten()
+        .map(|x| *x as f32)
+        .collect()
     }
 
     /// Launches one update of `p` (`len` elements) by `g`; `states` are two buffers of `len` elements, zero at the start.
@@ -125,9 +130,8 @@ impl Rule {
         self,
         device: &mut D,
         len: usize,
-        control: &D::Buffer,
-        p: &D::Buffer,
-        g: &D::Buffer,
+        weight_decay: f64,
+        [control, p, g]: [&D::Buffer; 3],
         states: [&D::Buffer; 2],
     ) -> Result<()> {
         let kernel = self.kernel();
@@ -135,7 +139,7 @@ impl Rule {
         device.launch(&Launch {
             kernel,
             sizes: &[len],
-            scalars: &self.scalars(),
+            scalars: &self.scalars(weight_decay),
             buffers: &buffers[..kernel.row().buffers.len()],
         })
     }
@@ -149,7 +153,7 @@ mod tests {
     fn every_rule_gives_its_row_as_many_scalars_as_it_takes() {
         for rule in Rule::ALL {
             assert_eq!(
-                rule.scalars().len(),
+                rule.scalars(0.0).len(),
                 rule.kernel().row().scalars.len(),
                 "{}",
                 rule.name()

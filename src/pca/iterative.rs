@@ -91,9 +91,8 @@ impl<D: Device> Iterative<D> {
             plan.rule.launch(
                 device,
                 m * order,
-                &control,
-                &v,
-                &g,
+                0.0,
+                [&control, &v, &g],
                 [&states[0], &states[1]],
             )?;
             let flag = f32::from(u8::from(transport));

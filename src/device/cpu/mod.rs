@@ -15,6 +15,7 @@ mod block;
 mod dense;
 mod gram;
 mod matmul;
+mod network;
 mod pool;
 mod product;
 mod rules;
@@ -385,8 +386,7 @@ impl Cpu {
                 let mut s2 = b.get(4).map(|s| s.f32_mut());
                 let s1 = s1.as_deref_mut().map_or(&mut [][..], |s| &mut s[..len]);
                 let s2 = s2.as_deref_mut().map_or(&mut [][..], |s| &mut s[..len]);
-                // SAFETY: as above.
-                unsafe { rules::update(isa, &step, &mut p[..len], &g[..len], s1, s2) };
+                rules::apply(self, &step, &mut p[..len], &g[..len], s1, s2);
             }
             Kernel::Advance => advance(&mut b[0].f32_mut(), sizes[0]),
             Kernel::Commit => {
@@ -399,6 +399,12 @@ impl Cpu {
                 b[4].f32_mut().fill(0.0);
                 b[5].f32_mut().fill(0.0);
             }
+            Kernel::GatherF32
+            | Kernel::GatherU8
+            | Kernel::BiasRelu
+            | Kernel::SoftmaxLoss
+            | Kernel::ReluBackward
+            | Kernel::Score => network::run(self, kernel, sizes, scalars, b),
         }
         Ok(())
     }

@@ -183,6 +183,11 @@ pub(super) fn passes(
             turns: sizes[0].div_ceil(tuning.width),
             bindings: arguments(&["control", "v", "basis", "lambda", "s1", "s2"]),
         }],
+        Kernel::GatherF32 | Kernel::GatherU8 => vec![gather(tuning, kernel, sizes, scalars[0])],
+        Kernel::BiasRelu => vec![bias_relu(tuning, sizes)],
+        Kernel::SoftmaxLoss => softmax_loss(tuning, sizes, scalars[0]),
+        Kernel::ReluBackward => vec![relu_backward(tuning, sizes, scalars[0])],
+        Kernel::Score => score(tuning, sizes),
     };
     check(tuning, &passes)?;
     Ok(passes)
@@ -690,6 +695,180 @@ fn block(
     }
 }
 
+/// The uniform of network.wgsl.
+#[derive(Default)]
+struct NetworkParameters {
+    b: usize,
+    c: usize,
+    n: usize,
+    batch: usize,
+    offset: usize,
+    first: usize,
+    groups: usize,
+    factor: f32,
+    scale: f32,
+}
+
+impl NetworkParameters {
+    fn words(&self) -> Vec<u32> {
+        let Self {
+            b,
+            c,
+            n,
+            batch,
+            offset,
+            first,
+            groups,
+            ..
+        } = *self;
+        let mut words = words([b, c, n, batch, offset, first, groups]);
+        words.extend([self.factor, self.scale].map(bits));
+        words
+    }
+
+    fn pass(
+        &self,
+        tuning: &Tuning,
+        entry: &'static str,
+        groups: usize,
+        turns: usize,
+        bindings: Vec<(&'static str, Binding)>,
+    ) -> Pass {
+        Pass {
+            entry,
+            constants: vec![("WIDTH", word(tuning.width))],
+            groups: [groups, 1, 1],
+            parameters: self.words(),
+            turns,
+            bindings,
+        }
+    }
+}
+
+/// Columns of a workgroup that sums over rows (`LANES` of network.wgsl).
+const LANES: usize = 16;
+
+fn gather(tuning: &Tuning, kernel: Kernel, sizes: &[usize], weight: f32) -> Pass {
+    let [n, d, b, batch, offset, first] =
+        [sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]];
+    let parameters = NetworkParameters {
+        b,
+        c: d,
+        n,
+        batch,
+        offset,
+        first,
+        factor: weight,
+        ..NetworkParameters::default()
+    };
+    let mut bindings = arguments(&["control", "x", "rows", "z"]);
+    bindings.push(("x_packed", Binding::Argument(1)));
+    let groups = (b * d.div_ceil(4)).div_ceil(tuning.width);
+    let mut pass = parameters.pass(tuning, kernel.row().name, groups, 4, bindings);
+    let bytes = u32::from(kernel == Kernel::GatherU8);
+    pass.constants.push(("BYTES", bytes));
+    pass
+}
+
+fn bias_relu(tuning: &Tuning, sizes: &[usize]) -> Pass {
+    let len = sizes[0] * sizes[1];
+    let groups = len.div_ceil(tuning.width).min(MAX_GROUPS);
+    let parameters = NetworkParameters {
+        b: sizes[0],
+        c: sizes[1],
+        groups,
+        ..NetworkParameters::default()
+    };
+    let turns = len.div_ceil(groups * tuning.width);
+    parameters.pass(
+        tuning,
+        "bias_relu",
+        groups,
+        turns,
+        arguments(&["z", "bias"]),
+    )
+}
+
+fn softmax_loss(tuning: &Tuning, sizes: &[usize], beta: f32) -> Vec<Pass> {
+    let [b, c, batch, offset, n] = [sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]];
+    let groups = c.div_ceil(LANES) + 1;
+    let parameters = NetworkParameters {
+        b,
+        c,
+        n,
+        batch,
+        offset,
+        groups,
+        factor: beta,
+        scale: 1.0 / batch as f32,
+        ..NetworkParameters::default()
+    };
+    let partial = ("partial", Binding::Scratch(Scratch::Partial, 4 * b as u64));
+    let mut each = arguments(&["control", "labels", "rows", "bias", "z"]);
+    each.push(partial);
+    let sums = vec![
+        ("control_rw", Binding::Argument(0)),
+        ("z", Binding::Argument(4)),
+        ("sums", Binding::Argument(5)),
+        ("losses", Binding::Argument(6)),
+        partial,
+    ];
+    let blocks = b.div_ceil(tuning.width);
+    let chains = tuning.width / LANES;
+    vec![
+        parameters.pass(tuning, "softmax_loss", blocks, 3 * c, each),
+        parameters.pass(
+            tuning,
+            "softmax_sums",
+            groups,
+            b.div_ceil(chains) + chains + LANES,
+            sums,
+        ),
+    ]
+}
+
+fn relu_backward(tuning: &Tuning, sizes: &[usize], beta: f32) -> Pass {
+    let [b, c] = [sizes[0], sizes[1]];
+    let parameters = NetworkParameters {
+        b,
+        c,
+        factor: beta,
+        ..NetworkParameters::default()
+    };
+    let chains = tuning.width / LANES;
+    parameters.pass(
+        tuning,
+        "relu_backward",
+        c.div_ceil(LANES),
+        b.div_ceil(chains) + chains,
+        arguments(&["a", "z", "sums"]),
+    )
+}
+
+fn score(tuning: &Tuning, sizes: &[usize]) -> Vec<Pass> {
+    let [b, c, n] = [sizes[0], sizes[1], sizes[2]];
+    let parameters = NetworkParameters {
+        b,
+        c,
+        n,
+        batch: b,
+        ..NetworkParameters::default()
+    };
+    let partial = ("partial", Binding::Scratch(Scratch::Partial, 8 * b as u64));
+    let mut each = arguments(&["control", "labels", "rows", "bias", "logits"]);
+    each.push(partial);
+    let sums = vec![
+        ("control", Binding::Argument(0)),
+        ("sums", Binding::Argument(5)),
+        partial,
+    ];
+    let long = b.div_ceil(tuning.width / 2) + tuning.width;
+    vec![
+        parameters.pass(tuning, "score", b.div_ceil(tuning.width), 2 * c, each),
+        parameters.pass(tuning, "score_sum", 1, long, sums),
+    ]
+}
+
 /// Run in which workgroup memory is folded.
 fn fold(width: usize) -> usize {
     if width >= 256 { 16 } else { 8 }
@@ -713,17 +892,21 @@ fn block_turns(kernel: Kernel, d: usize, m: usize, width: usize) -> usize {
 
 fn rule(tuning: &Tuning, kernel: Kernel, len: usize, scalars: &[f32]) -> Pass {
     let groups = len.div_ceil(tuning.width).min(MAX_GROUPS);
-    // Decays first, then epsilon: what a rule lacks is 0.
-    let [first, second, epsilon] = match *scalars {
-        [] => [0.0; 3],
-        [only] if kernel == Kernel::Adagrad => [0.0, 0.0, only],
-        [decay] => [decay, 0.0, 0.0],
-        [decay, epsilon] => [decay, 0.0, epsilon],
-        [first, second, epsilon, ..] => [first, second, epsilon],
+    // Decays first, then epsilon, the weight decay last: what a rule lacks is 0.
+    let [first, second, epsilon, weight_decay] = match *scalars {
+        [] => [0.0; 4],
+        [last] => [0.0, 0.0, 0.0, last],
+        [only, last] if kernel == Kernel::Adagrad => [0.0, 0.0, only, last],
+        [decay, last] => [decay, 0.0, 0.0, last],
+        [decay, epsilon, last] => [decay, 0.0, epsilon, last],
+        [first, second, epsilon, last, ..] => [first, second, epsilon, last],
     };
     let logarithm = |decay: f32| f64::from(decay).ln() as f32;
     let mut parameters = words([len, groups]);
-    parameters.extend([first, second, epsilon, logarithm(first), logarithm(second)].map(bits));
+    let logarithms = [first, second].map(logarithm);
+    parameters.extend([first, second, epsilon].map(bits));
+    parameters.extend(logarithms.map(bits));
+    parameters.push(bits(weight_decay));
     Pass {
         entry: kernel.row().name,
         constants: vec![("WIDTH", word(tuning.width))],

@@ -571,7 +571,7 @@ mod tests {
         let launch = Launch {
             kernel: Kernel::Sgd,
             sizes: &[33],
-            scalars: &[],
+            scalars: &[0.0],
             buffers: &[&control, &p, &g],
         };
         let step = device.record(&mut |device| device.launch(&launch)).unwrap();

@@ -35,6 +35,13 @@ static SOURCES: LazyLock<Vec<(&str, Cow<str>)>> = LazyLock::new(|| {
                 include_str!("../../../shaders/gram.wgsl")
             ),
         ),
+        (
+            "network",
+            concat!(
+                include_str!("../../../shaders/samples.wgsl"),
+                include_str!("../../../shaders/network.wgsl")
+            ),
+        ),
         ("block", include_str!("../../../shaders/block.wgsl")),
         ("rules", include_str!("../../../shaders/rules.wgsl")),
         ("control", include_str!("../../../shaders/control.wgsl")),
