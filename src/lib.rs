@@ -32,6 +32,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod kernel;
+pub mod mlp;
 pub mod optimizer;
 pub mod pca;
 pub mod race;

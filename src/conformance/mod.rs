@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::device::{Device, Element, Gemm, Launch, Slice, SliceMut};
+use crate::device::{Device, Element, Gemm, Launch, Slice, SliceMut, VIEW_ALIGNMENT};
 use crate::error::{Error, Result};
 use crate::kernel::{ALL, Access, Fill, Parameter, Row, control};
 
@@ -52,10 +52,47 @@ pub fn run<D: Device>(device: &mut D, seed: u64, tell: &mut dyn FnMut(&Check)) {
             compare_gemm(device, case, &mut random),
         ));
     }
+    tell(&check("parts".into(), parts(device, &mut random)));
     tell(&check(
         "record and replay".into(),
         replay(device, &mut random),
     ));
+}
+
+/// Parts of a buffer: a launch and a product write theirs and nothing else, and see what was written through the whole.
+fn parts<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
+    const START: usize = 3 * VIEW_ALIGNMENT;
+    const LEN: usize = 33;
+    let x: Vec<f32> = (0..START + 2 * LEN)
+        .map(|_| StandardNormal.sample(random))
+        .collect();
+    let control = device.alloc(Element::F32, control::LEN)?;
+    let [whole, g] = [x.len(), LEN].map(|len| device.alloc(Element::F32, len));
+    let (whole, g) = (whole?, g?);
+    device.write(&control, 0, Slice::F32(&control::example()))?;
+    device.write(&whole, 0, Slice::F32(&x))?;
+    device.write(&g, 0, Slice::F32(&[1.0; LEN]))?;
+    let part = device.view(&whole, START, LEN);
+    let launch = Launch {
+        kernel: crate::kernel::Kernel::Sgd,
+        sizes: &[LEN],
+        scalars: &[0.0],
+        buffers: &[&control, &part, &g],
+    };
+    device.launch(&launch)?;
+    let rate = f64::from(control::example()[control::RATE]);
+    let mut expected: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+    for x in &mut expected[START..START + LEN] {
+        *x -= rate;
+    }
+    let mut got = vec![0.0; x.len()];
+    device.read(&whole, 0, SliceMut::F32(&mut got))?;
+    let error = difference("whole", &got, &expected, 1e-6)?;
+    let first = device.view(&whole, 0, 1);
+    device.gemm(&product(1, 1, LEN, false, true, 0.0), &g, &g, &first)?;
+    expected[0] = 0.5 * LEN as f64;
+    device.read(&whole, 0, SliceMut::F32(&mut got))?;
+    Ok(error.max(difference("whole", &got, &expected, 1e-6)?))
 }
 
 fn check(name: String, outcome: Result<f64>) -> Check {

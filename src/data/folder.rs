@@ -73,6 +73,17 @@ pub(super) fn load(folder: &Path) -> Result<Samples> {
     Ok(samples)
 }
 
+/// The test images of a folder.
+pub(super) fn load_test(folder: &Path) -> Result<Samples> {
+    let [_, _, test, test_labels] = locate_all(folder)?;
+    let (array, labels) = pair(&test, &test_labels)?;
+    let name = test.display().to_string();
+    let mut samples = matrix::into_samples(&name, spec::base_name(folder), array)?;
+    samples.unit = 1.0 / 255.0;
+    samples.labels = Some(labels);
+    Ok(samples)
+}
+
 /// Images (3-d bytes) and as many labels (1-d bytes).
 fn pair(images: &Path, labels: &Path) -> Result<(Array, Vec<u8>)> {
     let read = |path: &Path| idx::read(&path.display().to_string(), idx::open(path)?);

@@ -23,6 +23,7 @@ mod npy;
 mod parallel;
 pub mod spec;
 pub mod spectrum;
+pub mod split;
 mod statistics;
 
 pub use spec::{Spec, split_list};

@@ -17,13 +17,18 @@ use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel};
 
 pub use crate::kernel::Element;
+pub use blocks::Block;
 
+mod blocks;
 pub mod cpu;
 mod layout;
 pub mod wgpu;
 
 /// A device may pad the rows of a matrix ([`Device::alloc_rows`]) to a multiple of so many elements at most.
 pub const ROW_ALIGNMENT: usize = 16;
+
+/// A part of a buffer ([`Device::view`]) begins at a multiple of so many elements: 256 bytes, as adapters bind them.
+pub const VIEW_ALIGNMENT: usize = 64;
 
 /// Elements on the host, to be written to a device.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +121,15 @@ pub struct Launch<'a, B> {
     pub buffers: &'a [&'a B],
 }
 
+/// Asserts that a part of a buffer of `of` elements is there, and begins where it may.
+fn check_view(element: Element, of: usize, offset: usize, len: usize) {
+    assert_eq!(element, Element::F32, "view: of f32 alone");
+    assert!(
+        offset.is_multiple_of(VIEW_ALIGNMENT) && offset + len <= of,
+        "view: elements {offset}.. +{len} of {of}"
+    );
+}
+
 impl<B> Launch<'_, B> {
     /// Asserts that sizes, scalars and buffers fit the row; `describe` tells element type and length of a buffer.
     ///
@@ -189,6 +203,13 @@ pub trait Device: Sized {
     ) -> Result<Self::Buffer> {
         self.alloc(element, rows * columns)
     }
+
+    /// A part of a buffer of f32 that was had by [`Device::alloc`]: `len` elements from `offset` on, a multiple of
+    /// [`VIEW_ALIGNMENT`]. Both name the same memory; no launch may be given both, or two parts of one buffer that it writes.
+    ///
+    /// # Panics
+    /// When the part is not there, or begins elsewhere: a caller's bug.
+    fn view(&mut self, buffer: &Self::Buffer, offset: usize, len: usize) -> Self::Buffer;
 
     /// Compiles these rows of the table, and the matrix product, where that is still to be done: it counts as setup. A
     /// device that is compiled when it is opened does nothing.

@@ -4,9 +4,15 @@
 //! the control buffer. The frameworks differ in details, so the variant is part of the result ([`Rule::variant`]). A
 //! rule knows no problem: what its gradient means, and how its rate is chosen, is the problem's.
 
+mod watch;
+mod work;
+
 use crate::device::{Device, Launch};
 use crate::error::Result;
 use crate::kernel::Kernel;
+
+pub use watch::{Ended, Look, Verdict, Watch};
+pub use work::{Cost, launch, read, shuffled};
 
 /// An update rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

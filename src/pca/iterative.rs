@@ -4,16 +4,13 @@
 //! `subspace`, where all k do. The device evaluates the stop criterion and freezes itself; the host looks every `look_every`
 //! steps, which changes no answer and no count.
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-
-use super::operator::{Cost, Operator, launch};
+use super::operator::Operator;
 use super::rate::Schedule;
 use super::{Ended, Gradient, Look, Method, Plan, Problem, Verdict, Watch};
 use crate::device::{Device, Element, Info, Slice, SliceMut};
 use crate::error::Result;
 use crate::kernel::{Kernel, control};
+use crate::optimizer::{Cost, launch, read, shuffled};
 
 /// An eigenvalue under this many units in the last place of the largest one is rounding: see [`control::FLOOR`].
 const FLOOR_ULPS: usize = 64;
@@ -308,20 +305,4 @@ fn kernels<D: Device>(
         kernels.extend([Kernel::Deflate, Kernel::ProjectOut, Kernel::Commit]);
     }
     kernels
-}
-
-/// Reads so many elements.
-pub(super) fn read<D: Device>(device: &mut D, buffer: &D::Buffer, len: usize) -> Result<Vec<f32>> {
-    let mut values = vec![0.0; len];
-    device.read(buffer, 0, SliceMut::F32(&mut values))?;
-    Ok(values)
-}
-
-/// The order of the rows in one epoch.
-fn shuffled(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..n as u32).collect();
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    random.set_stream(epoch + 1);
-    order.shuffle(&mut random);
-    order
 }

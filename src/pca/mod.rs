@@ -3,8 +3,9 @@
 //! [`Solver`] runs one [`Plan`] on samples that are already on a device. It owns no clock: a [`Watch`] is called at
 //! every look of the host, with the device synchronised, and says whether to go on.
 
-use crate::error::Result;
 use crate::optimizer::Rule;
+
+pub use crate::optimizer::{Ended, Look, Verdict, Watch};
 
 /// How PCA is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,55 +71,6 @@ impl Plan {
             _ => Gradient::Projected,
         })
     }
-}
-
-/// What the host may see at a look; the device is synchronised.
-pub struct Look<'a> {
-    /// Steps so far, over all components.
-    pub iteration: u64,
-    /// Passes so far.
-    pub passes: f64,
-    /// Component being sought, 0-based (0 throughout for `subspace`).
-    pub component: usize,
-    /// Length of a row of the snapshot: d, or n where the operator is the n x n Gram matrix.
-    pub order: usize,
-    /// Whether this is the last look of the solve: the answer itself.
-    pub last: bool,
-    /// Reads the components so far, the one being sought included: rows x `order`, f32.
-    pub snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
-}
-
-/// Whether to go on after a look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on.
-    Continue,
-    /// A limit that the caller keeps (time, Ctrl-C) has come: finish with what there is.
-    Stop,
-}
-
-/// Called at every look: the caller stops its clock on entry and starts it again on return.
-pub trait Watch {
-    /// Sees the state; says whether to go on.
-    ///
-    /// # Errors
-    /// Ends the solve with that error.
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict>;
-}
-
-/// Why a solve ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ended {
-    /// Every component met the tolerance.
-    Converged,
-    /// A component stopped improving at the floor of the arithmetic, above the tolerance.
-    Floor,
-    /// `max_iterations` or `epochs` came first.
-    Iterations,
-    /// The watch said stop.
-    Stopped,
-    /// The state is no longer finite.
-    Diverged,
 }
 
 /// The answer of a solve, on the host, with what it took.

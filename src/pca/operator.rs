@@ -5,49 +5,10 @@
 
 use super::{OperatorKind, Plan, Problem};
 use crate::data::{Elements, Samples};
-use crate::device::{Device, Element, Launch};
+use crate::device::{Device, Element};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-
-/// Work done, from the kernel table.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Cost {
-    pub bytes: f64,
-    pub flops: f64,
-}
-
-impl Cost {
-    /// Adds one launch.
-    pub fn add(&mut self, kernel: Kernel, sizes: &[usize]) {
-        let row = kernel.row();
-        self.bytes += (row.bytes)(sizes);
-        self.flops += (row.flops)(sizes);
-    }
-
-    /// Adds `times` times another cost.
-    pub fn add_times(&mut self, other: Cost, times: u64) {
-        self.bytes += other.bytes * times as f64;
-        self.flops += other.flops * times as f64;
-    }
-}
-
-/// Launches a row and adds its work to `cost`.
-pub(super) fn launch<D: Device>(
-    device: &mut D,
-    cost: &mut Cost,
-    kernel: Kernel,
-    sizes: &[usize],
-    scalars: &[f32],
-    buffers: &[&D::Buffer],
-) -> Result<()> {
-    cost.add(kernel, sizes);
-    device.launch(&Launch {
-        kernel,
-        sizes,
-        scalars,
-        buffers,
-    })
-}
+use crate::optimizer::{Cost, launch};
 
 /// A symmetric operator on a device.
 pub(super) enum Operator<D: Device> {

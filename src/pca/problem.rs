@@ -2,19 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::data::{Elements, Samples, Statistics};
-use crate::device::{Device, Element, ROW_ALIGNMENT, Slice};
+use crate::data::{Samples, Statistics};
+use crate::device::{Block, Device, Element, Slice};
 use crate::error::Result;
-
-/// One block of rows on a device.
-pub(super) struct Block<B> {
-    /// First row.
-    pub first: usize,
-    /// Number of rows.
-    pub n: usize,
-    /// The rows, n x d.
-    pub x: B,
-}
 
 /// Samples on a device, as row blocks, with their statistics.
 pub struct Problem<D: Device> {
@@ -33,23 +23,8 @@ impl<D: Device> Problem<D> {
     /// # Errors
     /// `Failed` when they do not fit.
     pub fn upload(device: &mut D, samples: &Arc<Samples>, statistics: &Statistics) -> Result<Self> {
-        let Samples { n, d, .. } = **samples;
-        let size = match samples.elements {
-            Elements::U8(_) => 1,
-            Elements::F32(_) => 4,
-        };
-        let padded = d.next_multiple_of(ROW_ALIGNMENT);
-        let limit = device.info().max_buffer_bytes / (padded * size) as u64;
-        let height = usize::try_from(limit)
-            .unwrap_or(usize::MAX)
-            .min(device.info().max_rows)
-            .clamp(1, n);
-        let mut blocks = Vec::new();
-        for first in (0..n).step_by(height) {
-            let rows = height.min(n - first);
-            let x = device.upload(samples, first * d..(first + rows) * d)?;
-            blocks.push(Block { first, n: rows, x });
-        }
+        let d = samples.d;
+        let blocks = Block::upload(device, samples)?;
         let high: Vec<f32> = statistics.mean.iter().map(|x| *x as f32).collect();
         let low = statistics
             .mean

@@ -6,13 +6,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::iterative::{Iterative, Progress, read};
-use super::operator::{Operator, launch};
+use super::iterative::{Iterative, Progress};
+use super::operator::Operator;
 use super::problem::in_user_units;
 use super::{Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::{Device, Element, Gemm, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control};
+use crate::optimizer::{launch, read};
 
 /// A plan with its buffers and recordings on a device: what can be done before the clock starts.
 pub struct Solver<'a, D: Device> {

@@ -63,11 +63,32 @@ impl Parameters {
 /// # Errors
 /// `Error::Input` when they do not fit in memory.
 pub(super) fn draw(parameters: Parameters, threads: usize) -> Result<Samples> {
-    let Parameters { n, seed } = parameters;
+    draw_from(parameters, 0, parameters.n, threads)
+}
+
+/// Draws on where the training digits end, a sixth as many: those that a classifier is judged by.
+pub(super) fn draw_test(parameters: Parameters, threads: usize) -> Result<Samples> {
+    let first_ten = parameters.n.div_ceil(CLASSES);
+    draw_from(
+        parameters,
+        first_ten,
+        parameters.n.div_ceil(6).max(2),
+        threads,
+    )
+}
+
+fn draw_from(
+    parameters: Parameters,
+    first_ten: usize,
+    n: usize,
+    threads: usize,
+) -> Result<Samples> {
+    let seed = parameters.seed;
     let name = Spec::Digits(parameters).to_string();
     let mut pixels: Vec<u8> = matrix::zeroed(n, SIDE * SIDE, &name)?;
     let tens: Vec<_> = pixels.chunks_mut(CLASSES * SIDE * SIDE).collect();
     let labels = parallel::map(tens, threads, |ten, images| {
+        let ten = first_ten + ten;
         let classes = order(seed, ten);
         for (i, image) in images.chunks_mut(SIDE * SIDE).enumerate() {
             let mut rng = stream(seed, ((ten * CLASSES + i) as u64) << 1);

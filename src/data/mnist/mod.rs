@@ -115,6 +115,21 @@ pub fn fetch(data_dir: Option<&Path>, quiet: bool) -> Result<PathBuf> {
     }
 }
 
+/// Training or test images.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Training,
+    Test,
+}
+
+/// Loads the test images, from where the training images came.
+pub(super) fn load_test(data_dir: Option<&Path>, quiet: bool) -> Result<Samples> {
+    match open_in(&Places::of_this_user(data_dir, quiet), Part::Test)? {
+        Opened::Samples(samples) => Ok(*samples),
+        Opened::Absent(why) => Err(absent(&why)),
+    }
+}
+
 /// Loads the 60,000 training images.
 ///
 /// # Errors
@@ -134,10 +149,10 @@ pub(super) fn open(data_dir: Option<&Path>, quiet: bool) -> Result<Opened> {
     if let Some(folder) = data_dir {
         std::fs::read_dir(folder).map_err(|error| matrix::io_error(folder, &error))?;
     }
-    open_in(&Places::of_this_user(data_dir, quiet))
+    open_in(&Places::of_this_user(data_dir, quiet), Part::Training)
 }
 
-fn open_in(places: &Places) -> Result<Opened> {
+fn open_in(places: &Places, part: Part) -> Result<Opened> {
     // Dropped, and with it removed, only after the files have been read.
     let mut temporary = None;
     let mut room = || -> Result<PathBuf> {
@@ -175,6 +190,10 @@ fn open_in(places: &Places) -> Result<Opened> {
         return Err(Error::input(message));
     };
     let mut mnist = mnist::MnistBuilder::new().base_path(base).finalize();
+    if part == Part::Test {
+        let samples = folder::images("mnist".to_string(), 28, mnist.tst_img, mnist.tst_lbl);
+        return Ok(Opened::Samples(Box::new(samples)));
+    }
     // The crate joins training and test images and splits them again: give the room for the latter back.
     mnist.trn_img.shrink_to_fit();
     let samples = folder::images("mnist".to_string(), 28, mnist.trn_img, mnist.trn_lbl);

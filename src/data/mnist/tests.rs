@@ -56,12 +56,14 @@ fn mirror(serve: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
 #[test]
 fn without_files_or_mirrors_the_reason_is_given() {
     let cache = tempfile::tempdir().expect("a temporary folder");
-    let opened = open_in(&places(&[], cache.path(), &[])).expect("no error: it is absent");
+    let opened =
+        open_in(&places(&[], cache.path(), &[]), Part::Training).expect("no error: it is absent");
     assert!(absent_because(opened).contains("GRADRACE_OFFLINE"));
     let port = TcpListener::bind("127.0.0.1:0").expect("a local port");
     let nobody = format!("http://{}/", port.local_addr().expect("a local port"));
     drop(port);
-    let opened = open_in(&places(&[], cache.path(), &[nobody])).expect("no error: it is absent");
+    let opened = open_in(&places(&[], cache.path(), &[nobody]), Part::Training)
+        .expect("no error: it is absent");
     assert!(absent_because(opened).contains("could not be fetched (127.0.0.1"));
 }
 
@@ -75,7 +77,7 @@ fn a_mirror_that_sends_other_bytes_is_not_believed() {
         encoder.finish().expect("memory")
     });
     let places = places(&[], cache.path(), &[no_gzip, other]);
-    let why = absent_because(open_in(&places).expect("no error: it is absent"));
+    let why = absent_because(open_in(&places, Part::Training).expect("no error: it is absent"));
     assert!(
         why.contains("gzip") && why.contains("wrong SHA-256"),
         "{why}"
@@ -92,7 +94,10 @@ fn given_files_that_are_wrong_or_not_all_there_are_an_error() {
     let (given, cache) = (given.expect("a folder"), cache.expect("a folder"));
     let check = |word: &str| {
         let places = places(&[given.path()], cache.path(), &[]);
-        let error = open_in(&places).err().expect(word).to_string();
+        let error = open_in(&places, Part::Training)
+            .err()
+            .expect(word)
+            .to_string();
         assert!(error.contains(word), "{error}");
         assert_eq!(error.lines().count(), 1);
     };
@@ -111,7 +116,7 @@ fn given_files_that_are_wrong_or_not_all_there_are_an_error() {
 fn found_files_give_the_known_samples_and_the_cache_is_repaired() {
     let Some(real) = real() else { return };
     let cache = tempfile::tempdir().expect("a temporary folder");
-    let load = |places: &Places| match open_in(places).expect("whole files") {
+    let load = |places: &Places| match open_in(places, Part::Training).expect("whole files") {
         Opened::Samples(samples) => *samples,
         Opened::Absent(why) => panic!("{why}"),
     };
@@ -131,7 +136,10 @@ fn found_files_give_the_known_samples_and_the_cache_is_repaired() {
     // A damaged file in the cache is fetched again, from a mirror that has it.
     let damaged = cache.path().join(folder::FILES[1]);
     std::fs::write(&damaged, b"damaged").expect("a file");
-    assert!(!absent_because(open_in(&places(&[], cache.path(), &[])).expect("absent")).is_empty());
+    assert!(
+        !absent_because(open_in(&places(&[], cache.path(), &[]), Part::Training).expect("absent"))
+            .is_empty()
+    );
     let local = mirror(move |name| {
         let path = folder::locate(&real, name).expect("a file");
         let bytes = std::fs::read(path).expect("a file");

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable};
+use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable, check_view};
 use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control};
@@ -37,18 +37,31 @@ enum Memory {
     Shared(Arc<Samples>, Range<usize>),
 }
 
-/// Memory of the CPU device.
+/// Memory of the CPU device, or a part of it.
 #[derive(Clone)]
-pub struct Buffer(Rc<RefCell<Memory>>);
+pub struct Buffer {
+    memory: Rc<RefCell<Memory>>,
+    /// The part, where it is not the whole.
+    part: Option<(usize, usize)>,
+}
 
 impl Buffer {
     fn new(memory: Memory) -> Self {
-        Self(Rc::new(RefCell::new(memory)))
+        Self {
+            memory: Rc::new(RefCell::new(memory)),
+            part: None,
+        }
+    }
+
+    /// Elements of the part.
+    fn range(&self, len: usize) -> Range<usize> {
+        let (offset, len) = self.part.unwrap_or((0, len));
+        offset..offset + len
     }
 
     fn element_and_len(&self) -> (Element, usize) {
-        match &*self.0.borrow() {
-            Memory::F32(x) => (Element::F32, x.len()),
+        match &*self.memory.borrow() {
+            Memory::F32(x) => (Element::F32, self.range(x.len()).len()),
             Memory::U8(x) => (Element::U8, x.len()),
             Memory::U32(x) => (Element::U32, x.len()),
             Memory::Shared(x, range) => match x.elements {
@@ -59,8 +72,8 @@ impl Buffer {
     }
 
     fn f32(&self) -> Ref<'_, [f32]> {
-        Ref::map(self.0.borrow(), |memory| match memory {
-            Memory::F32(x) => &x[..],
+        Ref::map(self.memory.borrow(), |memory| match memory {
+            Memory::F32(x) => &x[self.range(x.len())],
             Memory::Shared(x, range) => match &x.elements {
                 Elements::F32(x) => &x[range.clone()],
                 Elements::U8(_) => panic!("bytes where floats were asked for"),
@@ -70,7 +83,7 @@ impl Buffer {
     }
 
     fn u8(&self) -> Ref<'_, [u8]> {
-        Ref::map(self.0.borrow(), |memory| match memory {
+        Ref::map(self.memory.borrow(), |memory| match memory {
             Memory::U8(x) => &x[..],
             Memory::Shared(x, range) => match &x.elements {
                 Elements::U8(x) => &x[range.clone()],
@@ -81,15 +94,18 @@ impl Buffer {
     }
 
     fn u32(&self) -> Ref<'_, [u32]> {
-        Ref::map(self.0.borrow(), |memory| match memory {
+        Ref::map(self.memory.borrow(), |memory| match memory {
             Memory::U32(x) => &x[..],
             _ => panic!("another element type where indices were asked for"),
         })
     }
 
     fn f32_mut(&self) -> RefMut<'_, [f32]> {
-        RefMut::map(self.0.borrow_mut(), |memory| match memory {
-            Memory::F32(x) => &mut x[..],
+        RefMut::map(self.memory.borrow_mut(), |memory| match memory {
+            Memory::F32(x) => {
+                let range = self.range(x.len());
+                &mut x[range]
+            }
             _ => panic!("only float buffers are written by a kernel"),
         })
     }
@@ -537,9 +553,21 @@ impl Device for Cpu {
         }))
     }
 
+    fn view(&mut self, buffer: &Buffer, offset: usize, len: usize) -> Buffer {
+        let (element, of) = buffer.element_and_len();
+        check_view(element, of, offset, len);
+        Buffer {
+            memory: Rc::clone(&buffer.memory),
+            part: Some((buffer.range(of).start + offset, len)),
+        }
+    }
+
     fn write(&mut self, buffer: &Buffer, offset: usize, data: Slice<'_>) -> Result<()> {
-        match (&mut *buffer.0.borrow_mut(), data) {
-            (Memory::F32(to), Slice::F32(x)) => to[offset..offset + x.len()].copy_from_slice(x),
+        let part = buffer.part.map_or(0, |(start, _)| start);
+        match (&mut *buffer.memory.borrow_mut(), data) {
+            (Memory::F32(to), Slice::F32(x)) => {
+                to[part + offset..][..x.len()].copy_from_slice(x);
+            }
             (Memory::U8(to), Slice::U8(x)) => to[offset..offset + x.len()].copy_from_slice(x),
             (Memory::U32(to), Slice::U32(x)) => to[offset..offset + x.len()].copy_from_slice(x),
             _ => panic!("write: the element types differ, or the buffer is shared samples"),

@@ -14,6 +14,8 @@ pub struct Buffer(pub(super) Rc<Inner>);
 
 pub(super) struct Inner {
     pub raw: ::wgpu::Buffer,
+    /// First byte in it: not 0 in a part of another buffer.
+    pub offset: u64,
     /// Distinct for every buffer that a device ever made.
     pub id: u64,
     pub layout: Layout,

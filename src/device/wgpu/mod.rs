@@ -20,11 +20,11 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use ::wgpu::{
-    BindGroup, BindGroupDescriptor, BindGroupEntry, BufferDescriptor, BufferUsages, ComputePass,
-    DeviceDescriptor, Features,
+    BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding,
+    BufferDescriptor, BufferSize, BufferUsages, ComputePass, DeviceDescriptor, Features,
 };
 
-use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable};
+use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable, check_view};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
@@ -51,6 +51,9 @@ const MAX_ROWS: usize = 1 << 21;
 const UNIFORM: usize = 16;
 /// Buffers that stand in for what an entry names and a launch does not use.
 const EMPTY: usize = 12;
+
+/// A buffer by its name in a shader, its first byte, and its size where it is not all that follows.
+type Named = (&'static str, ::wgpu::Buffer, u64, Option<BufferSize>);
 
 /// One dispatch, ready to be encoded.
 struct Dispatch {
@@ -205,6 +208,7 @@ impl Wgpu {
         self.faults.check()?;
         Ok(Buffer(Rc::new(Inner {
             raw,
+            offset: 0,
             id: self.ids.next(),
             layout,
         })))
@@ -237,11 +241,20 @@ impl Wgpu {
         let pipeline = self.pipeline(pass)?;
         let mut named = Vec::new();
         for (name, binding) in &pass.bindings {
-            let raw = match *binding {
-                Binding::Argument(place) => buffers[place].0.raw.clone(),
-                Binding::Scratch(scratch, bytes) => self.scratch(scratch, bytes)?,
+            let (raw, offset, size) = match *binding {
+                Binding::Argument(place) => {
+                    let Inner {
+                        raw,
+                        offset,
+                        layout,
+                        ..
+                    } = &*buffers[place].0;
+                    (raw.clone(), *offset, Some(layout.bytes()))
+                }
+                Binding::Scratch(scratch, bytes) => (self.scratch(scratch, bytes)?, 0, None),
             };
-            named.push((*name, raw));
+            let size = size.and_then(BufferSize::new);
+            named.push((*name, raw, offset, size));
         }
         let uniform = self.uniform(&pass.parameters);
         let bind_group = self.bind_group(&pipeline, &named, &uniform);
@@ -275,7 +288,7 @@ impl Wgpu {
     fn bind_group(
         &self,
         pipeline: &Pipeline,
-        named: &[(&str, ::wgpu::Buffer)],
+        named: &[Named],
         uniform: &::wgpu::Buffer,
     ) -> BindGroup {
         let mut empty = self.empty.iter();
@@ -283,15 +296,20 @@ impl Wgpu {
             .bindings
             .iter()
             .filter_map(|(number, name)| {
-                let given = named.iter().find(|(given, _)| given == name);
-                let buffer = match given {
-                    Some((_, buffer)) => buffer,
-                    None if ["params", "batches"].contains(&name.as_str()) => uniform,
-                    None => empty.next()?,
+                let resource = match named.iter().find(|(given, ..)| given == name) {
+                    Some((_, buffer, offset, size)) => BindingResource::Buffer(BufferBinding {
+                        buffer,
+                        offset: *offset,
+                        size: *size,
+                    }),
+                    None if ["params", "batches"].contains(&name.as_str()) => {
+                        uniform.as_entire_binding()
+                    }
+                    None => empty.next()?.as_entire_binding(),
                 };
                 Some(BindGroupEntry {
                     binding: *number,
-                    resource: buffer.as_entire_binding(),
+                    resource,
                 })
             })
             .collect();
@@ -374,6 +392,17 @@ impl Device for Wgpu {
         self.allocate(Layout::padded(element, rows, columns, ALIGNMENT))
     }
 
+    fn view(&mut self, buffer: &Buffer, offset: usize, len: usize) -> Buffer {
+        let layout = buffer.0.layout;
+        check_view(layout.element, layout.len(), offset, len);
+        Buffer(Rc::new(Inner {
+            raw: buffer.0.raw.clone(),
+            offset: buffer.0.offset + (4 * offset) as u64,
+            id: self.ids.next(),
+            layout: Layout::plain(Element::F32, len),
+        }))
+    }
+
     fn warm(&mut self, kernels: &[Kernel]) -> Result<()> {
         // Sizes stand for shapes: constants follow from few of them, so that the launch itself makes what this missed.
         for kernel in kernels {
@@ -396,7 +425,9 @@ impl Device for Wgpu {
         let span = layout.span(offset, bytes.len() / element.bytes());
         let (row, stride) = sizes(&layout);
         if row == stride && bytes.len().is_multiple_of(4) && span.lead == 0 {
-            return self.queue.write(&buffer.0.raw, span.begin, bytes);
+            return self
+                .queue
+                .write(&buffer.0.raw, buffer.0.offset + span.begin, bytes);
         }
         // A piece at a time: samples as large as memory are not copied whole.
         assert_eq!(span.lead, 0, "write: bytes begin at a multiple of four");
@@ -405,7 +436,7 @@ impl Device for Wgpu {
         } else {
             (PIECE / stride).max(1)
         };
-        let mut begin = span.begin;
+        let mut begin = buffer.0.offset + span.begin;
         for piece in bytes.chunks(rows.saturating_mul(row)) {
             let len = if row == stride {
                 piece.len()
@@ -425,11 +456,12 @@ impl Device for Wgpu {
         let (element, bytes) = into.bytes();
         assert_eq!(element, layout.element, "read: the element types differ");
         let span = layout.span(offset, bytes.len() / element.bytes());
+        let begin = buffer.0.offset + span.begin;
         if span.bytes == bytes.len() as u64 {
-            return self.queue.read(&buffer.0.raw, span.begin, bytes);
+            return self.queue.read(&buffer.0.raw, begin, bytes);
         }
         let mut padded = vec![0u8; span.bytes as usize];
-        self.queue.read(&buffer.0.raw, span.begin, &mut padded)?;
+        self.queue.read(&buffer.0.raw, begin, &mut padded)?;
         unpad(&layout, &padded[span.lead..], bytes);
         Ok(())
     }

@@ -52,6 +52,10 @@ impl Device for Noting {
         self.cpu.read(buffer, offset, into)
     }
 
+    fn view(&mut self, buffer: &Buffer, offset: usize, len: usize) -> Buffer {
+        self.cpu.view(buffer, offset, len)
+    }
+
     fn launch(&mut self, launch: &Launch<'_, Buffer>) -> Result<()> {
         self.launched.insert(launch.kernel);
         let Some(recording) = &mut self.recording else {

@@ -1,0 +1,77 @@
+//! Training and test samples on a device.
+
+use std::sync::Arc;
+
+use crate::data::{Samples, split::Split};
+use crate::device::{Block, Device, Element, Slice};
+use crate::error::{Error, Result};
+
+/// One set of samples on a device.
+pub(super) struct Set<D: Device> {
+    pub n: usize,
+    pub blocks: Vec<Block<D::Buffer>>,
+    /// Class of every sample.
+    pub labels: D::Buffer,
+}
+
+/// Training and test samples on a device.
+pub struct Problem<D: Device> {
+    pub(super) train: Set<D>,
+    pub(super) test: Set<D>,
+    pub(super) d: usize,
+    pub(super) classes: usize,
+    /// Whether elements are bytes.
+    pub(super) bytes: bool,
+    /// What one unit of an element is worth: pixels enter as 0..1.
+    pub(super) weight: f32,
+}
+
+impl<D: Device> Problem<D> {
+    /// Puts both sets on the device (transfer, not solve).
+    ///
+    /// # Errors
+    /// `Failed` when they do not fit, `Input` when they are no two sets of one kind with labels.
+    pub fn upload(device: &mut D, train: &Arc<Samples>, test: &Arc<Samples>) -> Result<Self> {
+        if (train.d, train.dtype()) != (test.d, test.dtype()) {
+            return Err(Error::input(format!(
+                "{}: training and test samples differ in size or type",
+                train.spec
+            )));
+        }
+        let classes = classes(train).max(classes(test));
+        Ok(Self {
+            train: set(device, train)?,
+            test: set(device, test)?,
+            d: train.d,
+            classes,
+            bytes: train.dtype() == "u8",
+            weight: train.element_value() as f32,
+        })
+    }
+}
+
+/// Classes of labelled samples: one more than the largest label, at least two.
+pub(super) fn classes(samples: &Samples) -> usize {
+    let labels = samples.labels.iter().flatten();
+    labels.max().map_or(2, |&top| (usize::from(top) + 1).max(2))
+}
+
+/// Classes of a split.
+pub fn classes_of(split: &Split) -> usize {
+    classes(&split.train).max(classes(&split.test))
+}
+
+fn set<D: Device>(device: &mut D, samples: &Arc<Samples>) -> Result<Set<D>> {
+    let Some(labels) = &samples.labels else {
+        return Err(Error::input(format!("{} has no labels", samples.spec)));
+    };
+    let blocks = Block::upload(device, samples)?;
+    let classes: Vec<u32> = labels.iter().map(|&label| u32::from(label)).collect();
+    let labels = device.alloc(Element::U32, samples.n)?;
+    device.write(&labels, 0, Slice::U32(&classes))?;
+    Ok(Set {
+        n: samples.n,
+        blocks,
+        labels,
+    })
+}

@@ -1,0 +1,164 @@
+//! The same training in f64, written plainly: tests hold devices against it, and it against central differences.
+
+use super::{Plan, Shape};
+use crate::data::Samples;
+use crate::kernel::control;
+use crate::optimizer::shuffled;
+
+/// A network with its parameters, weights then biases, layer after layer.
+pub struct Network {
+    pub shape: Shape,
+    pub parameters: Vec<f64>,
+}
+
+impl Network {
+    /// Where the weights of every layer begin; its biases follow them.
+    fn starts(&self) -> Vec<(usize, usize, usize)> {
+        let mut at = 0;
+        let layers = self.shape.layers().map(|(i, o)| {
+            let start = at;
+            at += (i + 1) * o;
+            (start, i, o)
+        });
+        layers.collect()
+    }
+
+    /// Mean loss over the rows, and its gradient.
+    pub fn loss(&self, rows: &[(Vec<f64>, usize)]) -> (f64, Vec<f64>) {
+        let starts = self.starts();
+        let mut gradient = vec![0.0; self.parameters.len()];
+        let mut total = 0.0;
+        for (x, label) in rows {
+            let mut values = vec![x.clone()];
+            for (l, &(at, i, o)) in starts.iter().enumerate() {
+                let a = &values[l];
+                let z: Vec<f64> = (0..o)
+                    .map(|j| {
+                        let sum: f64 = (0..i).map(|k| a[k] * self.parameters[at + k * o + j]).sum();
+                        sum + self.parameters[at + i * o + j]
+                    })
+                    .collect();
+                let hidden = l + 1 < starts.len();
+                values.push(
+                    z.iter()
+                        .map(|z| if hidden { z.max(0.0) } else { *z })
+                        .collect(),
+                );
+            }
+            let logits = &values[starts.len()];
+            let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = logits.iter().map(|z| (z - top).exp()).sum();
+            total += sum.ln() + top - logits[*label];
+            let mut delta: Vec<f64> = logits.iter().map(|z| (z - top).exp() / sum).collect();
+            delta[*label] -= 1.0;
+            for (l, &(at, i, o)) in starts.iter().enumerate().rev() {
+                let a = &values[l];
+                for j in 0..o {
+                    gradient[at + i * o + j] += delta[j] / rows.len() as f64;
+                    for k in 0..i {
+                        gradient[at + k * o + j] += a[k] * delta[j] / rows.len() as f64;
+                    }
+                }
+                delta = (0..i)
+                    .map(|k| {
+                        let back = (0..o).map(|j| delta[j] * self.parameters[at + k * o + j]);
+                        if l > 0 && a[k] > 0.0 { back.sum() } else { 0.0 }
+                    })
+                    .collect();
+            }
+        }
+        (total / rows.len() as f64, gradient)
+    }
+}
+
+/// Samples as values with their classes.
+pub fn rows(samples: &Samples) -> Vec<(Vec<f64>, usize)> {
+    let labels = samples.labels.as_ref().expect("labels");
+    let row = |i: usize| {
+        let mut row = vec![0.0; samples.d];
+        samples.row_f64(i, &mut row);
+        row.iter_mut().for_each(|x| *x *= samples.element_value());
+        (row, usize::from(labels[i]))
+    };
+    (0..samples.n).map(row).collect()
+}
+
+/// First parameters of a plan, the gaps of a device left out.
+pub fn initial(shape: &Shape, seed: u64) -> Vec<f64> {
+    let device = shape.initial(seed);
+    let (offsets, _) = shape.offsets();
+    let mut values: Vec<f32> = Vec::new();
+    for ((i, o), [weights, biases]) in shape.layers().zip(offsets) {
+        values.extend(&device[weights..][..i * o]);
+        values.extend(&device[biases..][..o]);
+    }
+    values.iter().map(|x| f64::from(*x)).collect()
+}
+
+/// Trains for so many steps: the loss of each before its update, and the parameters.
+pub fn train(samples: &Samples, classes: usize, plan: &Plan, steps: usize) -> (Vec<f64>, Vec<f64>) {
+    let all = rows(samples);
+    let batch = plan.batch.unwrap_or(samples.n);
+    let batches = samples.n / batch;
+    let shape = Shape::new(samples.d, &plan.layers, classes);
+    let mut network = Network {
+        parameters: initial(&shape, plan.seed),
+        shape,
+    };
+    let len = network.parameters.len();
+    let rule = plan.rule.kernel().row();
+    let scalars = plan.rule.scalars(plan.weight_decay);
+    let scalars: Vec<f64> = scalars.iter().map(|x| f64::from(*x)).collect();
+    let mut states = [vec![0.0; len], vec![0.0; len]];
+    let mut losses = Vec::new();
+    for step in 0..steps {
+        let order = shuffled(samples.n, plan.seed, (step / batches) as u64);
+        let chosen = &order[step % batches * batch..][..batch];
+        let rows: Vec<_> = chosen.iter().map(|&i| all[i as usize].clone()).collect();
+        let (loss, gradient) = network.loss(&rows);
+        losses.push(loss);
+        let mut control = vec![0.0; control::LEN];
+        control[control::RATE] = plan.learning_rate;
+        control[control::STEP] = step as f64 + 1.0;
+        let mut buffers = vec![control, network.parameters, gradient];
+        buffers.extend(states);
+        buffers.truncate(rule.buffers.len());
+        (rule.reference)(&[len], &scalars, &mut buffers);
+        network.parameters = buffers[1].clone();
+        let state = |i: usize| buffers.get(i).cloned().unwrap_or_else(|| vec![0.0; len]);
+        states = [state(3), state(4)];
+    }
+    (losses, network.parameters)
+}
+
+#[test]
+fn the_gradient_is_that_of_central_differences() {
+    for hidden in [&[][..], &[5], &[7, 4]] {
+        let shape = Shape::new(6, hidden, 3);
+        let mut network = Network {
+            parameters: initial(&shape, 3),
+            shape,
+        };
+        let row = |i: usize| {
+            let x = (0..6).map(|j| ((i * 7 + j * 5) % 11) as f64 / 11.0 - 0.3);
+            (x.collect(), i % 3)
+        };
+        let rows: Vec<(Vec<f64>, usize)> = (0..9).map(row).collect();
+        let (_, gradient) = network.loss(&rows);
+        for (at, expected) in gradient.iter().enumerate() {
+            let h = 1e-6;
+            let mut loss_at = |by: f64| {
+                let kept = network.parameters[at];
+                network.parameters[at] = kept + by;
+                let loss = network.loss(&rows).0;
+                network.parameters[at] = kept;
+                loss
+            };
+            let difference = (loss_at(h) - loss_at(-h)) / (2.0 * h);
+            assert!(
+                (difference - expected).abs() < 1e-7,
+                "{hidden:?}, parameter {at}: {difference} and {expected}"
+            );
+        }
+    }
+}

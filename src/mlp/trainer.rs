@@ -1,0 +1,375 @@
+//! Trains: a step recorded once and replayed, four looks an epoch, evaluation on the device.
+
+use super::network::{Activations, Parameters, Shape, Source, backward, forward, gather, score};
+use super::{FIRST_LOSSES, Outcome, Plan, Problem};
+use crate::device::{Device, Element, Slice, SliceMut};
+use crate::error::{Error, Result};
+use crate::kernel::{Kernel, control};
+use crate::optimizer::{Cost, Ended, Look, Verdict, Watch, launch, read, shuffled};
+
+/// Rows of a batch that are taken at once: more would only cost memory.
+const CHUNK: usize = 8192;
+/// Test samples that are scored at once.
+const TEST_CHUNK: usize = 1000;
+/// Looks in an epoch.
+const LOOKS: u64 = 4;
+/// A place in the list of test samples that holds none.
+const NO_SAMPLE: u32 = u32::MAX;
+
+/// A plan with its buffers and recordings on a device: what can be done before the clock starts.
+pub struct Trainer<'a, D: Device> {
+    problem: &'a Problem<D>,
+    plan: Plan,
+    shape: Shape,
+    batches: usize,
+    control: D::Buffer,
+    /// The order of the samples in this epoch.
+    rows: D::Buffer,
+    /// Loss of every batch of this epoch.
+    losses: D::Buffer,
+    parameters: Parameters<D>,
+    states: [D::Buffer; 2],
+    step: D::Recording,
+    step_cost: Cost,
+    evaluation: Evaluation<D>,
+}
+
+/// One pass over the test samples.
+struct Evaluation<D: Device> {
+    control: D::Buffer,
+    totals: D::Buffer,
+    batches: usize,
+    chunk: D::Recording,
+}
+
+impl<'a, D: Device> Trainer<'a, D> {
+    /// Allocates, compiles and records (setup, not solve).
+    ///
+    /// # Errors
+    /// `Unsupported` or `Failed`, as the device says.
+    pub fn prepare(device: &mut D, problem: &'a Problem<D>, plan: &Plan) -> Result<Self> {
+        Self::prepare_in_chunks(device, problem, plan, CHUNK)
+    }
+
+    fn prepare_in_chunks(
+        device: &mut D,
+        problem: &'a Problem<D>,
+        plan: &Plan,
+        most: usize,
+    ) -> Result<Self> {
+        let shape = Shape::new(problem.d, &plan.layers, problem.classes);
+        let n = problem.train.n;
+        let batch = plan.batch.unwrap_or(n);
+        if batch > n {
+            return Err(Error::input(format!(
+                "batch {batch}: there are {n} samples"
+            )));
+        }
+        check_size(device, &shape)?;
+        device.warm(&[
+            Kernel::Advance,
+            gather(problem),
+            Kernel::BiasRelu,
+            Kernel::SoftmaxLoss,
+            Kernel::ReluBackward,
+            Kernel::Score,
+            plan.rule.kernel(),
+        ])?;
+        let batches = n / batch;
+        let control = device.alloc(Element::F32, control::LEN)?;
+        let rows = device.alloc(Element::U32, n)?;
+        let losses = device.alloc(Element::F32, batches)?;
+        let parameters = Parameters::alloc(device, &shape)?;
+        let gradients = Parameters::alloc(device, &shape)?;
+        let states = [0, 1].map(|_| device.alloc(Element::F32, parameters.len));
+        let [first, second] = states;
+        let states = [first?, second?];
+        let chunk = chunk_rows(device, &shape, batch.min(most));
+        let activations = Activations::alloc(device, &shape, chunk)?;
+        let deltas = Activations::alloc(device, &shape, chunk)?;
+        let mut parts = Vec::new();
+        for offset in (0..batch).step_by(chunk) {
+            let rows = chunk.min(batch - offset);
+            let part = |device: &mut D, all: &Activations<D>| all.part(device, &shape, rows);
+            let pair = [part(device, &activations), part(device, &deltas)];
+            parts.push((offset, pair));
+        }
+        let mut cost = Cost::default();
+        let step = device.record(&mut |device| {
+            let cost = &mut cost;
+            launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
+            for (offset, [activations, deltas]) in &parts {
+                let source = Source {
+                    set: &problem.train,
+                    control: &control,
+                    rows: &rows,
+                    batch,
+                    offset: *offset,
+                };
+                let beta = if *offset == 0 { 0.0 } else { 1.0 };
+                forward(
+                    device,
+                    cost,
+                    problem,
+                    &source,
+                    &shape,
+                    &parameters,
+                    activations,
+                )?;
+                backward(
+                    device,
+                    cost,
+                    problem,
+                    &source,
+                    &shape,
+                    [&parameters, &gradients],
+                    [activations, deltas],
+                    (&losses, batches),
+                    beta,
+                )?;
+            }
+            cost.add(plan.rule.kernel(), &[parameters.len]);
+            let buffers = [&control, &parameters.all, &gradients.all];
+            let states = [&states[0], &states[1]];
+            plan.rule
+                .launch(device, parameters.len, plan.weight_decay, buffers, states)
+        })?;
+        let evaluation = Evaluation::prepare(device, problem, &shape, &parameters)?;
+        Ok(Self {
+            problem,
+            plan: plan.clone(),
+            shape,
+            batches,
+            control,
+            rows,
+            losses,
+            parameters,
+            states,
+            step,
+            step_cost: cost,
+            evaluation,
+        })
+    }
+
+    /// Trains from the start.
+    ///
+    /// # Errors
+    /// As the device says.
+    pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
+        self.reset(device)?;
+        let batches = self.batches as u64;
+        let look_every = batches.div_ceil(LOOKS);
+        let total = batches * self.plan.epochs;
+        let (mut done, mut ended) = (0, Ended::Iterations);
+        let mut first_losses = Vec::new();
+        'training: while done < total {
+            self.begin_epoch(device, done / batches)?;
+            let end = done + batches;
+            while done < end {
+                let next = end.min(done + look_every);
+                let running = self.run(device, next - done)?;
+                done = next;
+                let in_epoch = (done - (end - batches)) as usize;
+                if end == batches && first_losses.len() < FIRST_LOSSES {
+                    first_losses = read(device, &self.losses, in_epoch.min(FIRST_LOSSES))?;
+                }
+                if !running {
+                    ended = Ended::Diverged;
+                    break 'training;
+                }
+                if done == total {
+                    break 'training;
+                }
+                let mut snapshot = || self.evaluate(device, in_epoch);
+                let verdict = watch.look(Look {
+                    iteration: done,
+                    passes: done as f64 / batches as f64,
+                    component: 0,
+                    order: 3,
+                    last: false,
+                    snapshot: &mut snapshot,
+                })?;
+                if verdict == Verdict::Stop {
+                    ended = Ended::Stopped;
+                    break 'training;
+                }
+            }
+        }
+        device.synchronise()?;
+        let passes = done as f64 / batches as f64;
+        let in_epoch = if done == 0 {
+            0
+        } else {
+            (done - 1) % batches + 1
+        };
+        let mut last = None;
+        watch.look(Look {
+            iteration: done,
+            passes,
+            component: 0,
+            order: 3,
+            last: true,
+            snapshot: &mut || {
+                let seen = self.evaluate(device, in_epoch as usize)?;
+                Ok(last.insert(seen).clone())
+            },
+        })?;
+        // Off the clock: the watch stopped it.
+        let seen = match last {
+            Some(seen) => seen,
+            None => self.evaluate(device, in_epoch as usize)?,
+        };
+        Ok(Outcome {
+            ended,
+            test_error: f64::from(seen[0]),
+            test_loss: f64::from(seen[1]),
+            train_loss: f64::from(seen[2]),
+            first_losses,
+            parameters: self.parameters.read(device, &self.shape)?,
+            iterations: done,
+            passes,
+            bytes: self.step_cost.bytes * done as f64,
+            flops: self.step_cost.flops * done as f64,
+        })
+    }
+
+    fn reset(&self, device: &mut D) -> Result<()> {
+        let mut values = [0.0f32; control::LEN];
+        values[control::BASE_RATE] = self.plan.learning_rate as f32;
+        values[control::SCHEDULE_TIME] = 1.0;
+        device.write(&self.control, 0, Slice::F32(&values))?;
+        let initial = self.shape.initial(self.plan.seed);
+        device.write(&self.parameters.all, 0, Slice::F32(&initial))?;
+        let zeros = vec![0.0; self.parameters.len];
+        for state in &self.states {
+            device.write(state, 0, Slice::F32(&zeros))?;
+        }
+        Ok(())
+    }
+
+    /// A new order of the samples. A full batch has no order.
+    fn begin_epoch(&self, device: &mut D, epoch: u64) -> Result<()> {
+        if self.batches > 1 || epoch == 0 {
+            let order = shuffled(self.problem.train.n, self.plan.seed, epoch);
+            device.write(&self.rows, 0, Slice::U32(&order))?;
+        }
+        // Advance makes it 0.
+        let before = [self.batches as f32 - 1.0];
+        device.write(&self.control, control::BATCH, Slice::F32(&before))
+    }
+
+    /// So many steps; whether the state is still finite.
+    fn run(&self, device: &mut D, steps: u64) -> Result<bool> {
+        // A ratio beyond the largest integer becomes that one.
+        let at_once = ((device.info().look_bytes / self.step_cost.bytes) as u64).max(1);
+        let mut left = steps;
+        while left > 0 {
+            let piece = left.min(at_once);
+            device.replay(&self.step, piece)?;
+            left -= piece;
+            let mut stop = [0.0f32];
+            device.read(&self.control, control::STOP, SliceMut::F32(&mut stop))?;
+            if stop[0] == control::NOT_FINITE {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Test error, test loss, and mean loss over the first `steps` batches of this epoch.
+    fn evaluate(&self, device: &mut D, steps: usize) -> Result<Vec<f32>> {
+        let losses = read(device, &self.losses, steps)?;
+        let mean = losses.iter().map(|x| f64::from(*x)).sum::<f64>() / steps as f64;
+        let [error, loss] = self.evaluation.run(device, self.problem.test.n)?;
+        Ok(vec![error, loss, mean as f32])
+    }
+}
+
+impl<D: Device> Evaluation<D> {
+    fn prepare(
+        device: &mut D,
+        problem: &Problem<D>,
+        shape: &Shape,
+        parameters: &Parameters<D>,
+    ) -> Result<Self> {
+        let n = problem.test.n;
+        let chunk = chunk_rows(device, shape, n.min(TEST_CHUNK));
+        let batches = n.div_ceil(chunk);
+        let listed = batches * chunk;
+        let mut list: Vec<u32> = (0..n as u32).collect();
+        list.resize(listed, NO_SAMPLE);
+        let rows = device.alloc(Element::U32, listed)?;
+        device.write(&rows, 0, Slice::U32(&list))?;
+        let control = device.alloc(Element::F32, control::LEN)?;
+        let totals = device.alloc(Element::F32, 2)?;
+        let activations = Activations::alloc(device, shape, chunk)?;
+        let source = Source {
+            set: &problem.test,
+            control: &control,
+            rows: &rows,
+            batch: chunk,
+            offset: 0,
+        };
+        let recording = device.record(&mut |device| {
+            let cost = &mut Cost::default();
+            launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
+            forward(
+                device,
+                cost,
+                problem,
+                &source,
+                shape,
+                parameters,
+                &activations,
+            )?;
+            let trained = (parameters, &activations);
+            score(device, cost, problem, &source, trained, listed, &totals)
+        })?;
+        Ok(Self {
+            control,
+            totals,
+            batches,
+            chunk: recording,
+        })
+    }
+
+    /// Share of errors and mean loss over n test samples.
+    fn run(&self, device: &mut D, n: usize) -> Result<[f32; 2]> {
+        let mut values = [0.0f32; control::LEN];
+        values[control::SCHEDULE_TIME] = 1.0;
+        values[control::BATCH] = self.batches as f32 - 1.0;
+        device.write(&self.control, 0, Slice::F32(&values))?;
+        device.write(&self.totals, 0, Slice::F32(&[0.0; 2]))?;
+        device.replay(&self.chunk, self.batches as u64)?;
+        let mut totals = [0.0f32; 2];
+        device.read(&self.totals, 0, SliceMut::F32(&mut totals))?;
+        Ok(totals.map(|total| (f64::from(total) / n as f64) as f32))
+    }
+}
+
+/// Rows whose activations fit into buffers of the device, at most `wanted`.
+fn chunk_rows<D: Device>(device: &D, shape: &Shape, wanted: usize) -> usize {
+    let fit = device.info().max_buffer_bytes / (4 * shape.widest() as u64);
+    let fit = usize::try_from(fit).unwrap_or(usize::MAX);
+    wanted.min(fit).max(1)
+}
+
+/// Parameters lie in one buffer.
+fn check_size<D: Device>(device: &D, shape: &Shape) -> Result<()> {
+    let needed = 4 * (shape.parameters() + 64 * 2 * shape.layers().count()) as u64;
+    let info = device.info();
+    if needed > info.max_buffer_bytes {
+        return Err(Error::failed(format!(
+            "{} {}: the network's parameters need {:.2} GB in one buffer, and it has {:.2} GB at most: race smaller \
+             --layers, or another device",
+            info.kind,
+            info.name,
+            needed as f64 / 1e9,
+            info.max_buffer_bytes as f64 / 1e9
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

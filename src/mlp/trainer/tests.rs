@@ -1,0 +1,208 @@
+use std::sync::Arc;
+
+use super::super::problem::classes;
+use super::super::reference;
+use super::*;
+use crate::data::split::{Split, split};
+use crate::data::{Request, load};
+use crate::device::cpu::Cpu;
+use crate::device::wgpu::{Wgpu, adapters};
+use crate::optimizer::Rule;
+
+/// Goes on, and keeps what it sees.
+#[derive(Default)]
+struct Seen(Vec<(u64, Vec<f32>)>);
+
+impl Watch for Seen {
+    fn look(&mut self, look: Look<'_>) -> Result<Verdict> {
+        self.0.push((look.iteration, (look.snapshot)()?));
+        Ok(Verdict::Continue)
+    }
+}
+
+fn digits(n: usize) -> Split {
+    let request = Request {
+        spec: format!("digits:n={n}"),
+        quiet: true,
+        ..Request::default()
+    };
+    split(load(&request).unwrap(), &request, None).unwrap()
+}
+
+fn plan(layers: &[usize], rule: Rule, batch: Option<usize>) -> Plan {
+    Plan {
+        layers: layers.to_vec(),
+        rule,
+        learning_rate: match rule {
+            Rule::Sgd | Rule::Momentum | Rule::Nesterov => 0.05,
+            Rule::Adagrad => 0.02,
+            Rule::Rmsprop | Rule::Adam => 0.002,
+        },
+        weight_decay: 1e-3,
+        batch,
+        epochs: 2,
+        seed: 5,
+    }
+}
+
+fn train<D: Device>(
+    device: &mut D,
+    split: &Split,
+    plan: &Plan,
+    chunk: usize,
+) -> (Outcome, Vec<(u64, Vec<f32>)>) {
+    let (train, test) = (Arc::new(split.train.clone()), Arc::new(split.test.clone()));
+    let problem = Problem::upload(device, &train, &test).unwrap();
+    let mut trainer = Trainer::prepare_in_chunks(device, &problem, plan, chunk).unwrap();
+    let mut seen = Seen::default();
+    let outcome = trainer.solve(device, &mut seen).unwrap();
+    (outcome, seen.0)
+}
+
+/// Losses of the first twenty steps to 1e-4, parameters of a finished run to what f32 leaves of them.
+fn agrees<D: Device>(device: &mut D, split: &Split, plan: &Plan, chunk: usize) {
+    let what = format!("{} {:?} {:?}", device.info().name, plan, chunk);
+    let (outcome, _) = train(device, split, plan, chunk);
+    let classes = classes(&split.train);
+    let steps = outcome.iterations as usize;
+    let (losses, parameters) = reference::train(&split.train, classes, plan, steps);
+    assert!(!outcome.first_losses.is_empty());
+    for (step, (got, expected)) in outcome
+        .first_losses
+        .iter()
+        .zip(&losses)
+        .take(20)
+        .enumerate()
+    {
+        let off = (f64::from(*got) - expected).abs() / expected;
+        assert!(off < 1e-4, "{what}: loss {step} is {got}, not {expected}");
+    }
+    let square = |x: f64| x * x;
+    let size: f64 = parameters.iter().map(|x| square(*x)).sum();
+    let off: f64 = outcome
+        .parameters
+        .iter()
+        .zip(&parameters)
+        .map(|(got, expected)| square(f64::from(*got) - expected))
+        .sum();
+    assert_eq!(outcome.parameters.len(), parameters.len());
+    let error = (off / size).sqrt();
+    assert!(error < 2e-4, "{what}: parameters off by {error:.1e}");
+}
+
+#[test]
+fn every_rule_trains_as_the_reference_does_on_the_cpu() {
+    let split = digits(130);
+    for threads in [1, Cpu::cores()] {
+        let mut cpu = Cpu::open(threads).unwrap();
+        for rule in Rule::ALL {
+            agrees(&mut cpu, &split, &plan(&[13], rule, Some(16)), CHUNK);
+        }
+        agrees(&mut cpu, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
+        agrees(
+            &mut cpu,
+            &split,
+            &plan(&[17, 9], Rule::Momentum, Some(1)),
+            CHUNK,
+        );
+        // All samples at once, in chunks of their own sizes.
+        agrees(&mut cpu, &split, &plan(&[33], Rule::Nesterov, None), 48);
+    }
+}
+
+#[test]
+fn every_rule_trains_as_the_reference_does_on_every_adapter() {
+    let split = digits(130);
+    for index in 0..adapters().len() {
+        let mut device = Wgpu::open(index).expect("it was found");
+        for rule in Rule::ALL {
+            agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
+        }
+        agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
+        agrees(
+            &mut device,
+            &split,
+            &plan(&[33, 12], Rule::Nesterov, None),
+            48,
+        );
+    }
+}
+
+#[test]
+fn samples_of_floats_train_as_the_reference_does_and_in_blocks_of_rows() {
+    let mut split = digits(90);
+    for samples in [&mut split.train, &mut split.test] {
+        let crate::data::Elements::U8(pixels) = &samples.elements else {
+            panic!("digits are bytes");
+        };
+        let floats = pixels.iter().map(|&x| f32::from(x) / 255.0).collect();
+        samples.elements = crate::data::Elements::F32(floats);
+        samples.unit = 1.0;
+    }
+    let mut cpu = Cpu::open(1).unwrap();
+    let plan = plan(&[13], Rule::Sgd, Some(16));
+    agrees(&mut cpu, &split, &plan, CHUNK);
+    if let Some(mut device) = (!adapters().is_empty()).then(|| Wgpu::open(0).unwrap()) {
+        // Forty rows of floats a block.
+        device.limit_buffers(40 * 784 * 4);
+        agrees(&mut device, &split, &plan, CHUNK);
+    }
+}
+
+#[test]
+fn the_test_set_is_scored_whole_and_the_error_falls() {
+    let split = digits(1500);
+    let mut cpu = Cpu::open(Cpu::cores()).unwrap();
+    let (outcome, seen) = train(&mut cpu, &split, &plan(&[40], Rule::Adam, Some(32)), CHUNK);
+    assert_eq!((seen.len(), outcome.iterations), (8, 92));
+    assert_eq!(seen.last().unwrap().0, 92);
+    let errors: Vec<f32> = seen.iter().map(|(_, values)| values[0]).collect();
+    assert!(errors[7] < 0.6 * errors[0], "{errors:?}");
+    // 250 test samples, the last chunk not full: an error is a whole number of them.
+    let count = f64::from(errors[7]) * 250.0;
+    assert!((count - count.round()).abs() < 1e-3, "{count}");
+    assert_eq!(outcome.test_error, f64::from(errors[7]));
+    assert!(outcome.train_loss < 2.3 && outcome.test_loss < 2.3);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_one_others() {
+    let split = digits(130);
+    let mut cpu = Cpu::open(Cpu::cores()).unwrap();
+    let one = plan(&[13], Rule::Adam, Some(16));
+    let (first, _) = train(&mut cpu, &split, &one, CHUNK);
+    let (again, _) = train(&mut cpu, &split, &one, CHUNK);
+    assert_eq!(first, again);
+    let other = Plan { seed: 6, ..one };
+    assert_ne!(
+        first.parameters,
+        train(&mut cpu, &split, &other, CHUNK).0.parameters
+    );
+}
+
+#[test]
+fn a_rate_that_is_too_large_diverges_and_is_told() {
+    let split = digits(130);
+    let mut cpu = Cpu::open(1).unwrap();
+    let wild = Plan {
+        learning_rate: 1e30,
+        ..plan(&[13], Rule::Sgd, Some(16))
+    };
+    let (outcome, _) = train(&mut cpu, &split, &wild, CHUNK);
+    assert_eq!(outcome.ended, Ended::Diverged);
+}
+
+#[test]
+fn a_batch_of_more_than_all_samples_and_a_network_beyond_the_device_are_refused() {
+    let split = digits(130);
+    let mut cpu = Cpu::open(1).unwrap();
+    let (train, test) = (Arc::new(split.train.clone()), Arc::new(split.test.clone()));
+    let problem = Problem::upload(&mut cpu, &train, &test).unwrap();
+    let mut refused = |plan: &Plan| {
+        let error = Trainer::prepare(&mut cpu, &problem, plan).err();
+        error.expect("it is refused").to_string()
+    };
+    assert!(refused(&plan(&[], Rule::Sgd, Some(131))).contains("130 samples"));
+    let wide = plan(&[1 << 40], Rule::Sgd, Some(10));
+    assert!(refused(&wide).contains("GB at most"));
+}
