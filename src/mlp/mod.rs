@@ -11,6 +11,8 @@
 
 use crate::optimizer::{Ended, Rule};
 
+#[cfg(test)]
+mod golden;
 mod network;
 mod problem;
 #[cfg(test)]

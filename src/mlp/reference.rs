@@ -97,22 +97,32 @@ pub fn initial(shape: &Shape, seed: u64) -> Vec<f64> {
 
 /// Trains for so many steps: the loss of each before its update, and the parameters.
 pub fn train(samples: &Samples, classes: usize, plan: &Plan, steps: usize) -> (Vec<f64>, Vec<f64>) {
-    let all = rows(samples);
-    let batch = plan.batch.unwrap_or(samples.n);
-    let batches = samples.n / batch;
     let shape = Shape::new(samples.d, &plan.layers, classes);
-    let mut network = Network {
+    let network = Network {
         parameters: initial(&shape, plan.seed),
         shape,
     };
+    let order = |epoch| shuffled(samples.n, plan.seed, epoch);
+    train_from(network, &rows(samples), &order, plan, steps)
+}
+
+/// The same from this network on, with the rows in the order that each epoch has; the plan's layers and seed are not read.
+pub fn train_from(
+    mut network: Network,
+    all: &[(Vec<f64>, usize)],
+    order: &dyn Fn(u64) -> Vec<u32>,
+    plan: &Plan,
+    steps: usize,
+) -> (Vec<f64>, Vec<f64>) {
+    let batch = plan.batch.unwrap_or(all.len());
+    let batches = all.len() / batch;
     let len = network.parameters.len();
     let rule = plan.rule.kernel().row();
-    let scalars = plan.rule.scalars(plan.weight_decay);
-    let scalars: Vec<f64> = scalars.iter().map(|x| f64::from(*x)).collect();
+    let scalars = plan.rule.exact_scalars(plan.weight_decay);
     let mut states = [vec![0.0; len], vec![0.0; len]];
     let mut losses = Vec::new();
     for step in 0..steps {
-        let order = shuffled(samples.n, plan.seed, (step / batches) as u64);
+        let order = order((step / batches) as u64);
         let chosen = &order[step % batches * batch..][..batch];
         let rows: Vec<_> = chosen.iter().map(|&i| all[i as usize].clone()).collect();
         let (loss, gradient) = network.loss(&rows);

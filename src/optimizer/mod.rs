@@ -4,6 +4,8 @@
 //! the control buffer. The frameworks differ in details, so the variant is part of the result ([`Rule::variant`]). A
 //! rule knows no problem: what its gradient means, and how its rate is chosen, is the problem's.
 
+#[cfg(test)]
+mod golden;
 mod watch;
 mod work;
 
@@ -116,16 +118,15 @@ impl Rule {
 
     /// Scalars of its row; `weight_decay` w adds w p to the gradient, as in PyTorch.
     pub fn scalars(self, weight_decay: f64) -> Vec<f32> {
-        [
-            self.momentum(),
-            self.decay(),
-            self.epsilon(),
-            Some(weight_decay),
-        ]
-        .iter()
-        .flatten()
-        .map(|x| *x as f32)
-        .collect()
+        let exact = self.exact_scalars(weight_decay);
+        exact.iter().map(|x| *x as f32).collect()
+    }
+
+    /// The same before they are rounded to f32: what a reference takes.
+    pub(crate) fn exact_scalars(self, weight_decay: f64) -> Vec<f64> {
+        let own = [self.momentum(), self.decay(), self.epsilon()];
+        let own = own.into_iter().flatten();
+        own.chain([weight_decay]).collect()
     }
 
     /// Launches one update of `p` (`len` elements) by `g`; `states` are two buffers of `len` elements, zero at the start.

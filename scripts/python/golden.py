@@ -1,0 +1,245 @@
+"""Makes golden sequences in f64 with PyTorch, JAX and optax, for gradrace's tests.
+
+src/optimizer/golden.json: iterates of every update rule on f(x) = |x|^2. A framework's form that differs from gradrace's
+is kept too, with what makes it differ.
+src/mlp/golden.json: a small network by automatic differentiation: first gradient and the losses of every rule. PyTorch's
+numbers are stored after JAX's were found to be the same.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+
+import program
+from rules import RULES, torch_optimizer
+
+jax.config.update("jax_enable_x64", True)
+
+VERSIONS = {"torch": torch.__version__.split("+")[0], "jax": jax.__version__, "optax": optax.__version__}
+DECAYS = [0.0, 0.01]
+
+START = [1.0, 2.0, 3.0]
+STEPS = 12
+# Large enough to move, small enough to stay; RMSprop's first step is ten times its rate.
+RATES = {"sgd": 0.1, "momentum": 0.05, "nesterov": 0.05, "adagrad": 1.0, "rmsprop": 0.05, "adam": 0.3}
+
+N, D, CLASSES, LAYERS, BATCH = 48, 12, 3, [7, 5], 12
+UNIT = 1 / 16  # of a sample's element; a power of two, so that the products with it are exact
+PARAMETER_UNIT = 1 / 32
+TRAINING_STEPS = 20
+TRAINING_RATES = {"sgd": 0.2, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.05, "rmsprop": 0.01, "adam": 0.02}
+AGREED = 1e-12  # between two frameworks
+
+
+def optax_forms(rate: float) -> list[tuple[str, str, optax.GradientTransformation, str | None]]:
+    """Rule, call, optimizer, and what makes it differ from gradrace's form, if it does."""
+    inside = "epsilon inside the root"
+    return [
+        ("sgd", f"sgd({rate})", optax.sgd(rate), None),
+        ("momentum", f"sgd({rate}, momentum=0.9)", optax.sgd(rate, momentum=0.9), None),
+        (
+            "nesterov",
+            f"sgd({rate}, momentum=0.9, nesterov=True)",
+            optax.sgd(rate, momentum=0.9, nesterov=True),
+            None,
+        ),
+        ("adagrad", f"adagrad({rate})", optax.adagrad(rate), f"accumulator from 0.1, {inside} (1e-7)"),
+        (
+            "rmsprop",
+            f"rmsprop({rate}, decay=0.99, eps=1e-8, eps_in_sqrt=False)",
+            optax.rmsprop(rate, decay=0.99, eps=1e-8, eps_in_sqrt=False),
+            None,
+        ),
+        (
+            "rmsprop",
+            f"rmsprop({rate}, decay=0.99)",
+            optax.rmsprop(rate, decay=0.99),
+            f"{inside} (1e-8)",
+        ),
+        ("adam", f"adam({rate})", optax.adam(rate), None),
+    ]
+
+
+def torch_iterates(rule: str, decay: float) -> list[list[float]]:
+    x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    optimizer = torch_optimizer(torch, rule, [x], RATES[rule], decay)
+    iterates = []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        (x @ x).backward()
+        optimizer.step()
+        iterates.append(x.tolist())
+    return iterates
+
+
+def with_decay(optimizer: optax.GradientTransformation, decay: float) -> optax.GradientTransformation:
+    return optax.chain(optax.add_decayed_weights(decay), optimizer) if decay else optimizer
+
+
+def optax_iterates(optimizer: optax.GradientTransformation) -> list[list[float]]:
+    x = jnp.array(START)
+    state = optimizer.init(x)
+    iterates = []
+    for _ in range(STEPS):
+        updates, state = optimizer.update(2 * x, state, x)
+        x = optax.apply_updates(x, updates)
+        iterates.append(x.tolist())
+    return iterates
+
+
+def sequences() -> list[dict]:
+    found = []
+
+    def add(framework, rule, decay, call, differs, iterates):
+        found.append(
+            {
+                "framework": framework,
+                "rule": rule,
+                "call": call,
+                "learning_rate": RATES[rule],
+                "weight_decay": decay,
+                "differs": differs,
+                "iterates": iterates,
+            }
+        )
+
+    for decay in DECAYS:
+        for rule in RULES:
+            x = torch.zeros(1, requires_grad=True)
+            call = type(torch_optimizer(torch, rule, [x], 1.0, 0.0)).__name__
+            add("torch", rule, decay, call, None, torch_iterates(rule, decay))
+            for form, call, optimizer, differs in optax_forms(RATES[rule]):
+                if form == rule:
+                    add("optax", rule, decay, call, differs, optax_iterates(with_decay(optimizer, decay)))
+    return found
+
+
+def shapes() -> list[tuple[int, int]]:
+    widths = [D, *LAYERS, CLASSES]
+    return list(zip(widths, widths[1:]))
+
+
+def split(parameters):
+    """Weights (in x out) and biases of every layer out of the flat vector."""
+    at, layers = 0, []
+    for inputs, outputs in shapes():
+        weights = parameters[at : at + inputs * outputs].reshape(inputs, outputs)
+        at += inputs * outputs
+        layers.append((weights, parameters[at : at + outputs]))
+        at += outputs
+    return layers
+
+
+def torch_loss(parameters, x, y):
+    *hidden, (weights, biases) = split(parameters)
+    for w, b in hidden:
+        x = torch.relu(x @ w + b)
+    return torch.nn.functional.cross_entropy(x @ weights + biases, y)
+
+
+def jax_loss(parameters, x, y):
+    *hidden, (weights, biases) = split(parameters)
+    for w, b in hidden:
+        x = jax.nn.relu(x @ w + b)
+    return optax.softmax_cross_entropy_with_integer_labels(x @ weights + biases, y).mean()
+
+
+def torch_training(rule, decay, start, x, y):
+    parameters = torch.tensor(start, requires_grad=True)
+    x, y = torch.tensor(x), torch.tensor(y)
+    optimizer = torch_optimizer(torch, rule, [parameters], TRAINING_RATES[rule], decay)
+    losses, first = [], None
+    for step in range(TRAINING_STEPS):
+        rows = slice(step * BATCH % N, step * BATCH % N + BATCH)
+        optimizer.zero_grad()
+        loss = torch_loss(parameters, x[rows], y[rows])
+        loss.backward()
+        first = parameters.grad.tolist() if step == 0 else first
+        optimizer.step()
+        losses.append(loss.item())
+    return losses, first
+
+
+def jax_training(rule, decay, start, x, y):
+    forms = optax_forms(TRAINING_RATES[rule])
+    same = [optimizer for form, _, optimizer, differs in forms if form == rule and not differs]
+    if not same:
+        return None, None
+    optimizer = with_decay(same[0], decay)
+    parameters = jnp.array(start)
+    state = optimizer.init(parameters)
+    losses, first = [], None
+    for step in range(TRAINING_STEPS):
+        rows = slice(step * BATCH % N, step * BATCH % N + BATCH)
+        loss, gradient = jax.value_and_grad(jax_loss)(parameters, x[rows], y[rows])
+        first = gradient.tolist() if step == 0 else first
+        updates, state = optimizer.update(gradient, state, parameters)
+        parameters = optax.apply_updates(parameters, updates)
+        losses.append(float(loss))
+    return losses, first
+
+
+def network() -> dict:
+    i, j = np.arange(N)[:, None], np.arange(D)[None, :]
+    samples = (7 * i + 5 * j + i * j) % 17
+    labels = (5 * np.arange(N) + np.arange(N) // 4) % CLASSES
+    m = np.arange(sum((inputs + 1) * outputs for inputs, outputs in shapes()))
+    parameters = (37 * m + m * m // 7) % 41 - 20
+    x, start = samples * UNIT, parameters * PARAMETER_UNIT
+    trainings = []
+    for decay in DECAYS:
+        for rule in RULES:
+            losses, gradient = torch_training(rule, decay, start, x, labels)
+            other_losses, other_gradient = jax_training(rule, decay, start, x, labels)
+            for ours, other in [(losses, other_losses), (gradient, other_gradient)]:
+                if other is not None:
+                    np.testing.assert_allclose(ours, other, rtol=AGREED, atol=AGREED)
+            trainings.append(
+                {
+                    "rule": rule,
+                    "learning_rate": TRAINING_RATES[rule],
+                    "weight_decay": decay,
+                    "losses": losses,
+                }
+            )
+    return {
+        "layers": LAYERS,
+        "classes": CLASSES,
+        "batch": BATCH,
+        "unit": UNIT,
+        "samples": samples.tolist(),
+        "labels": labels.tolist(),
+        "parameter_unit": PARAMETER_UNIT,
+        "parameters": parameters.tolist(),
+        "gradient": gradient,
+        "trainings": trainings,
+    }
+
+
+def write(path: Path, content: dict):
+    """One line an entry, and one an element of the long lists."""
+    head = {"made_by": "scripts/golden", "versions": VERSIONS}
+    lines = []
+    for key, value in (head | content).items():
+        text = json.dumps(value)
+        if isinstance(value, list) and isinstance(value[0], (dict, list)):
+            text = "[\n  " + ",\n  ".join(json.dumps(element) for element in value) + "\n ]"
+        lines.append(f" {json.dumps(key)}: {text}")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def main():
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    rules = {"function": "|x|^2", "start": START, "sequences": sequences()}
+    write(program.ROOT / "src" / "optimizer" / "golden.json", rules)
+    write(program.ROOT / "src" / "mlp" / "golden.json", network())
+
+
+if __name__ == "__main__":
+    main()
