@@ -11,14 +11,16 @@
 
 use crate::optimizer::{Ended, Rule};
 
+mod accuracy;
 mod network;
 mod problem;
 #[cfg(test)]
 mod reference;
 mod trainer;
 
+pub use accuracy::Assessment;
 pub use network::Shape;
-pub use problem::Problem;
+pub use problem::{Problem, classes};
 pub use trainer::Trainer;
 
 /// One way to train a network, every parameter decided.
