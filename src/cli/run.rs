@@ -39,6 +39,9 @@ pub struct Run {
     /// File with one label a row
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// mlp: share of a file's rows that the network is judged by; default 1/6. MNIST-format data bring their own test set
+    #[arg(long, value_name = "SHARE")]
+    test_fraction: Option<f64>,
     /// Results folder; by default results/local/<UTC stamp>
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -72,7 +75,7 @@ enum Format {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Cases")]
 struct Flags {
-    /// pca
+    /// pca, mlp; default pca
     #[arg(long, value_name = "LIST")]
     problem: Option<String>,
     /// mnist, digits[:n=60000,seed=1], spectrum[:n=..,d=..,decay=..], or a path; default mnist, else digits
@@ -99,19 +102,26 @@ struct Flags {
     /// Number of components k; default 10
     #[arg(long, value_name = "LIST")]
     components: Option<String>,
-    /// full, or rows of a mini-batch; default full
+    /// Hidden layers of one network, 300,100 or none; repeated for more networks; default 300,100
+    #[arg(long, value_name = "WIDTHS")]
+    layers: Vec<String>,
+    /// mlp: times the parameters, added to the gradient; default 0
+    #[arg(long, value_name = "LIST")]
+    weight_decay: Option<String>,
+    /// full, or rows of a mini-batch; default full (mlp 128)
     #[arg(long, value_name = "LIST")]
     batch: Option<String>,
-    /// Passes over the samples in mini-batches; default 20
+    /// Passes over the samples: mlp, and pca in mini-batches; default 20
     #[arg(long, value_name = "LIST")]
     epochs: Option<String>,
-    /// auto, or a rate in units of 1 / lambda; default auto
+    /// auto, or a rate, for pca in units of 1 / lambda; default auto
     #[arg(long, value_name = "LIST")]
     learning_rate: Option<String>,
     /// The methods' own stopping tolerance; default 1e-6
     #[arg(long, value_name = "LIST")]
     tolerance: Option<String>,
-    /// Sine of the largest principal angle that counts as reached; default 1e-3 (mini-batches 5e-2)
+    /// What counts as reached: the sine of the largest principal angle, default 1e-3 (mini-batches 5e-2); mlp: the test
+    /// error, default 0.03
     #[arg(long, value_name = "LIST")]
     target: Option<String>,
     /// Iterations per component; default 20000
@@ -138,6 +148,8 @@ impl Flags {
         Ok(Axes {
             problem: list(&self.problem),
             data: data.unwrap_or_default(),
+            layers: Words::whole(&self.layers),
+            weight_decay: list(&self.weight_decay),
             method: list(&self.method),
             operator: list(&self.operator),
             optimizer: list(&self.optimizer),
@@ -182,6 +194,7 @@ impl Run {
                 labels: self.labels,
                 quiet: self.quiet,
             },
+            test_fraction: self.test_fraction,
             out: out.clone(),
             resume: self.resume,
             save_components: self.save_components,

@@ -11,6 +11,7 @@
 
 use crate::optimizer::{Ended, Rule};
 
+mod accuracy;
 #[cfg(test)]
 mod golden;
 mod network;
@@ -19,8 +20,9 @@ mod problem;
 mod reference;
 mod trainer;
 
+pub use accuracy::Assessment;
 pub use network::Shape;
-pub use problem::Problem;
+pub use problem::{Problem, classes};
 pub use trainer::Trainer;
 
 /// One way to train a network, every parameter decided.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::data::{Samples, split::Split};
+use crate::data::Samples;
 use crate::device::{Block, Device, Element, Slice};
 use crate::error::{Error, Result};
 
@@ -38,7 +38,7 @@ impl<D: Device> Problem<D> {
                 train.spec
             )));
         }
-        let classes = classes(train).max(classes(test));
+        let classes = classes(train, test);
         Ok(Self {
             train: set(device, train)?,
             test: set(device, test)?,
@@ -50,15 +50,11 @@ impl<D: Device> Problem<D> {
     }
 }
 
-/// Classes of labelled samples: one more than the largest label, at least two.
-pub(super) fn classes(samples: &Samples) -> usize {
-    let labels = samples.labels.iter().flatten();
-    labels.max().map_or(2, |&top| (usize::from(top) + 1).max(2))
-}
-
-/// Classes of a split.
-pub fn classes_of(split: &Split) -> usize {
-    classes(&split.train).max(classes(&split.test))
+/// Classes of a problem: one more than the largest label of either set, at least two.
+pub fn classes(train: &Samples, test: &Samples) -> usize {
+    let labels = |samples: &Samples| samples.labels.iter().flatten().copied().max();
+    let top = labels(train).max(labels(test)).unwrap_or(0);
+    (usize::from(top) + 1).max(2)
 }
 
 fn set<D: Device>(device: &mut D, samples: &Arc<Samples>) -> Result<Set<D>> {

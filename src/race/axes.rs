@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 
 use super::case::{Case, Source};
 use super::device::{DeviceSpec, Found, Threads};
-use super::name::{Kind, Named, unknown};
-use super::words::{Words, batch, positive, rate, seed, whole};
+use super::name::{Kind, Named};
+use super::words::{Words, batch, layers, positive, rate, seed, weight_decay, whole};
 
 /// One list a parameter; an empty one takes the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +17,8 @@ use super::words::{Words, batch, positive, rate, seed, whole};
 pub struct Axes {
     pub problem: Words,
     pub data: Words,
+    pub layers: Words,
+    pub weight_decay: Words,
     pub method: Words,
     pub operator: Words,
     pub optimizer: Words,
@@ -95,6 +97,8 @@ impl Axes {
             optimizer: keep(&self.optimizer, &block.optimizer)?,
             gradient: keep(&self.gradient, &block.gradient)?,
             data: over(&self.data, &block.data),
+            layers: over(&self.layers, &block.layers),
+            weight_decay: over(&self.weight_decay, &block.weight_decay),
             device: over(&self.device, &block.device),
             threads: over(&self.threads, &block.threads),
             components: over(&self.components, &block.components),
@@ -126,16 +130,6 @@ impl Axes {
     /// # Errors
     /// As [`Axes::entries`].
     pub fn entries_on(&self, devices: &[Choice], named: bool) -> Result<Vec<Entry>> {
-        for problem in self.problem.as_slice() {
-            match problem.as_str() {
-                "pca" => {}
-                "mlp" => {
-                    let what = "problem mlp: this version races pca only; write --problem pca";
-                    return Err(Error::input(what));
-                }
-                other => return Err(unknown("problem", other, &["pca"])),
-            }
-        }
         let repeats = match self.repeats.as_slice() {
             [] => None,
             [one] => Some(whole("repeats", one)?),
@@ -149,12 +143,19 @@ impl Axes {
                 spec => spec.to_string(),
             }))
         };
+        cross(&mut cases, &self.problem, Named::parse, |c, x| {
+            c.problem = x
+        })?;
         cross(&mut cases, &self.data, source, |c, x| c.source = x)?;
+        cross(&mut cases, &self.layers, layers, |c, x| c.layers = Some(x))?;
+        cross(&mut cases, &self.weight_decay, weight_decay, |c, x| {
+            c.weight_decay = x
+        })?;
         cross(&mut cases, &self.method, Named::parse, |c, x| c.method = x)?;
         cross(&mut cases, &self.operator, Named::parse, |c, x| {
             c.operator = Some(x)
         })?;
-        cross(&mut cases, &self.batch, batch, |c, x| c.batch = x)?;
+        cross(&mut cases, &self.batch, batch, |c, x| c.batch = Some(x))?;
         cross(&mut cases, &self.optimizer, Named::parse, |c, x| {
             c.optimizer = Some(x)
         })?;
@@ -401,7 +402,9 @@ mod tests {
         assert!(one(|a, w| a.threads = w, "0").contains("all"));
         assert!(one(|a, w| a.seed = w, "-1").contains("seed"));
         assert!(one(|a, w| a.repeats = w, "1,2").contains("one number"));
-        assert!(one(|a, w| a.problem = w, "mlp").contains("pca only"));
+        assert!(one(|a, w| a.problem = w, "pka").contains("did you mean pca?"));
+        assert!(one(|a, w| a.layers = w, "0").contains("from 1"));
+        assert!(one(|a, w| a.weight_decay = w, "-1").contains("from 0"));
         assert!(one(|a, w| a.optimizer = w, "momentun").contains("did you mean momentum?"));
     }
 }

@@ -4,11 +4,13 @@
 //! `--method direct --optimizer sgd,adam` there is one case.
 
 use crate::error::{Error, Result};
+use crate::mlp;
 use crate::optimizer::Rule;
 use crate::pca::{Gradient, Method, OperatorKind, Plan};
 
 use super::device::{DeviceSpec, Threads};
-use super::name::{Named, Precision};
+use super::job::Job;
+use super::name::{Named, Precision, ProblemKind};
 
 /// Number of components when none is asked for.
 pub const COMPONENTS: usize = 10;
@@ -16,6 +18,12 @@ pub const COMPONENTS: usize = 10;
 pub const TARGET: f64 = 1e-3;
 /// Target of mini-batches, whose error falls as one over the root of the samples seen.
 pub const BATCH_TARGET: f64 = 5e-2;
+/// Target of a network: the share of test samples that it classifies wrongly.
+pub const TEST_TARGET: f64 = 0.03;
+/// Hidden layers of a network: LeCun's three-layer net.
+pub const LAYERS: [usize; 2] = [300, 100];
+/// Samples of a network's mini-batch.
+pub const NETWORK_BATCH: usize = 128;
 /// The methods' own stopping tolerance.
 pub const TOLERANCE: f64 = 1e-6;
 /// Iterations per component.
@@ -36,12 +44,46 @@ pub enum Source {
     Spec(String),
 }
 
+/// Rows of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Batch {
+    /// All samples.
+    Full,
+    /// So many, in an order that is new in every epoch.
+    Rows(usize),
+}
+
+impl Batch {
+    /// The rows of a mini-batch.
+    pub fn rows(self) -> Option<usize> {
+        match self {
+            Self::Full => None,
+            Self::Rows(rows) => Some(rows),
+        }
+    }
+}
+
+impl std::fmt::Display for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full => f.write_str("full"),
+            Self::Rows(rows) => write!(f, "{rows}"),
+        }
+    }
+}
+
 /// One case. As asked for, `None` takes the default; once [`Case::settled`], `None` is a parameter that the case does not
-/// use, but for the learning rate (`auto`) and the batch (full).
+/// use, but for the learning rate (`auto`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
+    /// What is solved.
+    pub problem: ProblemKind,
     /// The samples.
     pub source: Source,
+    /// Widths of a network's hidden layers; empty is logistic regression.
+    pub layers: Option<Vec<usize>>,
+    /// Times a network's parameters, added to the gradient.
+    pub weight_decay: f64,
     /// How PCA is solved.
     pub method: Method,
     /// What A v costs.
@@ -50,10 +92,10 @@ pub struct Case {
     pub optimizer: Option<Rule>,
     /// The gradient that it sees; by default plain for sgd, projected for the others.
     pub gradient: Option<Gradient>,
-    /// Learning rate in units of 1 / lambda; `None` is `auto`.
+    /// Learning rate, for PCA in units of 1 / lambda; `None` is `auto`.
     pub learning_rate: Option<f64>,
-    /// Rows of a mini-batch; `None` is the full batch.
-    pub batch: Option<usize>,
+    /// Rows of a step; by default all for PCA, [`NETWORK_BATCH`] for a network.
+    pub batch: Option<Batch>,
     /// Passes in mini-batches.
     pub epochs: u64,
     /// Number of components k.
@@ -64,7 +106,7 @@ pub struct Case {
     pub precision: Option<Precision>,
     /// Seed of start vectors and batches.
     pub seed: u64,
-    /// Error that counts as reached; by default [`TARGET`], or [`BATCH_TARGET`] with mini-batches.
+    /// Error that counts as reached; by default [`TARGET`], [`BATCH_TARGET`] with mini-batches, [`TEST_TARGET`] of a network.
     pub target: Option<f64>,
     /// The method's own stopping tolerance.
     pub tolerance: f64,
@@ -77,7 +119,10 @@ pub struct Case {
 impl Default for Case {
     fn default() -> Self {
         Self {
+            problem: ProblemKind::Pca,
             source: Source::Default,
+            layers: None,
+            weight_decay: 0.0,
             method: Method::Deflation,
             operator: None,
             optimizer: None,
@@ -102,7 +147,11 @@ impl Case {
     /// equal values.
     #[must_use]
     pub fn settled(mut self) -> Self {
+        if self.problem == ProblemKind::Mlp {
+            return self.settled_network();
+        }
         self.precision = self.precision.or(Some(own_precision(self.method)));
+        (self.layers, self.weight_decay) = (None, 0.0);
         if self.method == Method::Direct {
             self = Self {
                 source: self.source,
@@ -119,18 +168,52 @@ impl Case {
             (self.operator, self.optimizer) = (Some(operator), Some(rule));
             self.gradient = self.gradient.or(Some(own_gradient(rule)));
             // Mini-batches are drawn from the samples: a covariance that is formed once has none.
-            self.batch = self.batch.filter(|_| operator == OperatorKind::Samples);
+            let batch = self.batch.filter(|_| operator == OperatorKind::Samples);
+            self.batch = Some(batch.unwrap_or(Batch::Full));
+            if self.batch == Some(Batch::Full) {
+                self.epochs = EPOCHS;
+            }
         }
-        if self.batch.is_none() {
-            self.epochs = EPOCHS;
-        }
-        self.target = self.target.or(Some(own_target(self.batch)));
+        self.target = Some(self.target());
         self
+    }
+
+    fn settled_network(self) -> Self {
+        let target = Some(self.target());
+        Self {
+            problem: self.problem,
+            source: self.source,
+            layers: self.layers.or_else(|| Some(LAYERS.to_vec())),
+            weight_decay: self.weight_decay,
+            optimizer: self.optimizer.or(Some(Rule::Sgd)),
+            learning_rate: self.learning_rate,
+            batch: self.batch.or(Some(Batch::Rows(NETWORK_BATCH))),
+            epochs: self.epochs,
+            device: self.device,
+            precision: self.precision.or(Some(Precision::F32)),
+            seed: self.seed,
+            target,
+            time_limit_s: self.time_limit_s,
+            ..Self::default()
+        }
     }
 
     /// Error that counts as reached.
     pub fn target(&self) -> f64 {
-        self.target.unwrap_or_else(|| own_target(self.batch))
+        self.target.unwrap_or_else(|| self.own_target())
+    }
+
+    fn own_target(&self) -> f64 {
+        match (self.problem, self.rows()) {
+            (ProblemKind::Mlp, _) => TEST_TARGET,
+            (ProblemKind::Pca, Some(_)) => BATCH_TARGET,
+            (ProblemKind::Pca, None) => TARGET,
+        }
+    }
+
+    /// Rows of a mini-batch, where there is one.
+    pub fn rows(&self) -> Option<usize> {
+        self.batch.and_then(Batch::rows)
     }
 
     /// Precision of the arithmetic.
@@ -138,28 +221,48 @@ impl Case {
         self.precision.unwrap_or_else(|| own_precision(self.method))
     }
 
+    /// Hidden layers in one word, `300-100`, or `none`.
+    pub fn layers_word(&self) -> Option<String> {
+        let widths = |layers: &[usize]| {
+            let words: Vec<String> = layers.iter().map(usize::to_string).collect();
+            words.join("-")
+        };
+        self.layers.as_ref().map(|layers| match layers.as_slice() {
+            [] => "none".into(),
+            layers => widths(layers),
+        })
+    }
+
     /// The id of a settled case: stable, readable, every parameter that is not the default. `data` is the name of the
     /// samples, known once they are loaded.
     pub fn id(&self, data: &str) -> String {
-        let mut parts = vec![
-            "pca".to_string(),
-            data.to_string(),
-            self.method.name().to_string(),
-        ];
-        parts.extend(self.operator.map(|operator| operator.name().to_string()));
-        if let (Some(rule), Some(gradient)) = (self.optimizer, self.gradient) {
-            parts.push(rule.name().to_string());
-            if gradient != own_gradient(rule) {
-                parts.push(gradient.name().to_string());
-            }
+        let mut parts = vec![self.problem.name().to_string(), data.to_string()];
+        match self.layers_word() {
+            Some(layers) => parts.push(layers),
+            None => parts.push(self.method.name().to_string()),
         }
-        parts.extend(self.batch.map(|rows| format!("batch{rows}")));
+        parts.extend(self.operator.map(|operator| operator.name().to_string()));
+        if let Some(rule) = self.optimizer {
+            parts.push(rule.name().to_string());
+            let gradient = self.gradient.filter(|g| *g != own_gradient(rule));
+            parts.extend(gradient.map(|gradient| gradient.name().to_string()));
+        }
+        let network = self.problem == ProblemKind::Mlp;
+        let own_batch = match network {
+            true => Batch::Rows(NETWORK_BATCH),
+            false => Batch::Full,
+        };
+        let batch = self.batch.filter(|batch| *batch != own_batch);
+        parts.extend(batch.map(|batch| format!("batch{batch}")));
         parts.extend(self.learning_rate.map(|eta| format!("eta{}", number(eta))));
-        parts.push(format!("k{}", self.components));
+        if !network {
+            parts.push(format!("k{}", self.components));
+        }
         parts.push(self.device.to_string());
         parts.push(self.precision().name().to_string());
         for (word, value, default) in [
-            ("target", self.target(), own_target(self.batch)),
+            ("decay", self.weight_decay, 0.0),
+            ("target", self.target(), self.own_target()),
             ("tol", self.tolerance, TOLERANCE),
             ("limit", self.time_limit_s, TIME_LIMIT_S),
         ] {
@@ -188,6 +291,35 @@ impl Case {
             }
     }
 
+    /// What is to be run on a device, with the learning rate that `auto` stands for (see [`super::rates`]).
+    ///
+    /// # Errors
+    /// `Unsupported` when there is no such precision.
+    pub fn job(&self) -> Result<Job> {
+        if self.problem == ProblemKind::Pca {
+            return self.plan().map(Job::Pca);
+        }
+        if self.precision() != Precision::F32 {
+            return Err(Error::unsupported(format!(
+                "networks are trained in f32: leave out --precision {}",
+                self.precision().name()
+            )));
+        }
+        let layers = self.layers.clone().unwrap_or_default();
+        let rule = self.optimizer.unwrap_or(Rule::Sgd);
+        let batch = self.batch.unwrap_or(Batch::Rows(NETWORK_BATCH));
+        let tuned = || super::rates::tuned(&layers, batch, rule);
+        Ok(Job::Mlp(mlp::Plan {
+            learning_rate: self.learning_rate.unwrap_or_else(tuned),
+            layers: layers.clone(),
+            rule,
+            weight_decay: self.weight_decay,
+            batch: batch.rows(),
+            epochs: self.epochs,
+            seed: self.seed,
+        }))
+    }
+
     /// What the solver is asked to do.
     ///
     /// # Errors
@@ -210,7 +342,7 @@ impl Case {
             gradient: self.gradient,
             learning_rate: self.learning_rate,
             components: self.components,
-            batch: self.batch,
+            batch: self.rows(),
             epochs: self.epochs,
             tolerance: self.tolerance,
             max_iterations: self.max_iterations,
@@ -230,14 +362,6 @@ fn own_precision(method: Method) -> Precision {
     match method {
         Method::Direct => Precision::F64,
         Method::Deflation | Method::Subspace => Precision::F32,
-    }
-}
-
-fn own_target(batch: Option<usize>) -> f64 {
-    if batch.is_some() {
-        BATCH_TARGET
-    } else {
-        TARGET
     }
 }
 
@@ -273,7 +397,7 @@ mod tests {
         let case = Case {
             gradient: Some(Gradient::Projected),
             learning_rate: Some(0.2),
-            batch: Some(256),
+            batch: Some(Batch::Rows(256)),
             epochs: 5,
             components: 3,
             device: DeviceSpec::cpu(Threads::Count(1)),
@@ -293,6 +417,33 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_network_holds_its_layers_and_what_is_not_the_default() {
+        let case = Case {
+            problem: ProblemKind::Mlp,
+            optimizer: Some(Rule::Adam),
+            ..Case::default()
+        };
+        assert_eq!(
+            case.clone().settled().id("mnist"),
+            "mlp/mnist/300-100/adam/cpu/f32"
+        );
+        let other = Case {
+            layers: Some(vec![]),
+            batch: Some(Batch::Full),
+            learning_rate: Some(0.5),
+            weight_decay: 1e-4,
+            components: 3,
+            tolerance: 0.1,
+            epochs: 100,
+            ..case
+        };
+        assert_eq!(
+            other.settled().id("mnist"),
+            "mlp/mnist/none/adam/batchfull/eta0.5/cpu/f32/decay1e-4/epochs100"
+        );
+    }
+
+    #[test]
     fn what_a_case_does_not_use_makes_no_other_case() {
         let direct = |rule, seed, tolerance| {
             let (method, optimizer) = (Method::Direct, Some(rule));
@@ -301,7 +452,7 @@ mod tests {
                 optimizer,
                 seed,
                 tolerance,
-                batch: Some(9),
+                batch: Some(Batch::Rows(9)),
                 ..Case::default()
             }
             .settled()
@@ -321,7 +472,7 @@ mod tests {
             }
             .settled()
         };
-        assert_eq!(covariance(Some(64)), covariance(None));
+        assert_eq!(covariance(Some(Batch::Rows(64))), covariance(None));
         let gradient = Some(Gradient::Plain);
         assert_eq!(
             Case {

@@ -46,6 +46,8 @@ const COARSE: f64 = 1.3;
 /// Which looks become points of the curve: the first of every component, and from there on geometrically.
 #[derive(Debug)]
 pub struct Schedule {
+    /// Whether every look becomes one.
+    every: bool,
     components: usize,
     component: usize,
     /// Iteration at which the component began.
@@ -58,11 +60,20 @@ impl Schedule {
     /// A schedule for a solve that seeks so many components one by one (1 when it seeks them together).
     pub fn new(components: usize) -> Self {
         Self {
+            every: false,
             components,
             component: 0,
             began: 0,
             last: 0,
             due: 0,
+        }
+    }
+
+    /// A schedule for a solve that is looked at seldom: every look becomes a point.
+    pub fn every_look() -> Self {
+        Self {
+            every: true,
+            ..Self::new(1)
         }
     }
 
@@ -73,7 +84,7 @@ impl Schedule {
         }
         self.last = iteration;
         let step = iteration.saturating_sub(self.began);
-        if step < self.due {
+        if step < self.due && !self.every {
             return false;
         }
         let growth = if component + 1 < self.components {

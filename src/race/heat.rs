@@ -12,28 +12,29 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::Result;
-use crate::pca::{Ended, Outcome, Plan};
+use crate::optimizer::Ended;
 use crate::record::CurvePoint;
 use crate::record::statistics::{Stop, Stopped};
 
 use super::case::Case;
 use super::clock::{Schedule, timed};
+use super::job::Answer;
 use super::lane::{Lane, guarded};
-use super::observer::{Observer, Seen, Task};
+use super::name::ProblemKind;
+use super::observer::{Errors, Observer, Seen, Task};
 
 /// Seconds of warm-up before the repeats of a short case.
 const WARM_UP_S: f64 = 0.1;
 /// Seconds for the repeats of a case where no number of them was asked for.
 const REPEAT_S: f64 = 1.5;
 
-/// Errors of a snapshot (rows x order) of a case: of the component being sought and of the whole, or `None` when there
-/// is no reference.
-pub type Errors<'a> = dyn Fn(&Case, &[f32], usize) -> Option<(f64, f64)> + 'a;
+/// Errors of a snapshot (rows x order) of a case, or `None` when there is no reference.
+pub type Evaluate<'a> = dyn Fn(&Case, &[f32], usize) -> Option<Errors> + 'a;
 
 /// What a heat is told.
 pub struct Setting<'a> {
     /// The error of a snapshot.
-    pub evaluate: &'a Errors<'a>,
+    pub evaluate: &'a Evaluate<'a>,
     /// Set by Ctrl-C.
     pub interrupted: &'a AtomicBool,
     /// Repeats asked for.
@@ -56,7 +57,7 @@ pub struct Entrant<'a> {
 #[derive(Debug)]
 pub struct Measured {
     /// The answer.
-    pub outcome: Outcome,
+    pub answer: Answer,
     /// Seconds to prepare the plan.
     pub prepare_s: f64,
     /// Seconds of each repeat.
@@ -78,7 +79,7 @@ pub struct Measured {
 /// A device on which the first solve is done.
 struct Runner<'a> {
     entrant: Entrant<'a>,
-    outcome: Outcome,
+    answer: Answer,
     prepare_s: f64,
     /// The curve as it was drawn.
     drawn: Seen,
@@ -134,20 +135,24 @@ impl<'a> Runner<'a> {
     /// Prepares the plan, solves once with the curve drawn, and warms up.
     fn start(entrant: Entrant<'a>, setting: &Setting<'_>) -> Result<Self> {
         let Entrant { case, mut lane } = entrant;
-        let plan: Plan = case.plan()?;
-        let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&plan)));
+        let job = case.job()?;
+        let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&job)));
         prepared?;
-        let one_by_one = case.method == crate::pca::Method::Deflation;
+        let schedule = match (case.problem, case.method) {
+            (ProblemKind::Mlp, _) => Schedule::every_look(),
+            (_, crate::pca::Method::Deflation) => Schedule::new(case.components),
+            _ => Schedule::new(1),
+        };
         let mut evaluate =
             |snapshot: &[f32], order: usize| (setting.evaluate)(case, snapshot, order);
         let mut tell = |iteration, error| (setting.tell)(iteration, error);
         let task = Task::Draw {
-            schedule: Schedule::new(if one_by_one { case.components } else { 1 }),
+            schedule,
             evaluate: &mut evaluate,
             tell: &mut tell,
         };
         let observer = Observer::new(task, case.time_limit_s, setting.interrupted);
-        let (outcome, drawn) = solve(&mut *lane, observer)?;
+        let (answer, drawn) = solve(&mut *lane, observer)?;
 
         let stop = setting
             .repeats
@@ -155,7 +160,7 @@ impl<'a> Runner<'a> {
         let long = drawn.solve_s >= REPEAT_S && setting.repeats.is_none_or(|repeats| repeats == 1);
         let mut runner = Self {
             entrant: Entrant { case, lane },
-            outcome,
+            answer,
             prepare_s,
             repeats: Vec::new(),
             solve_s: Vec::new(),
@@ -166,7 +171,7 @@ impl<'a> Runner<'a> {
             changed: None,
             drawn,
         };
-        let over = runner.drawn.out_of_time || runner.outcome.ended == Ended::Diverged;
+        let over = runner.drawn.out_of_time || runner.answer.ended() == Ended::Diverged;
         if long || over {
             runner.cold = true;
             runner.count(runner.drawn.clone());
@@ -183,7 +188,7 @@ impl<'a> Runner<'a> {
     }
 
     /// One more solve, timed at the looks of the curve.
-    fn solve(&mut self, setting: &Setting<'_>) -> Result<(Outcome, Seen)> {
+    fn solve(&mut self, setting: &Setting<'_>) -> Result<(Answer, Seen)> {
         let task = Task::Time(&self.drawn.looks);
         let observer = Observer::new(task, self.entrant.case.time_limit_s, setting.interrupted);
         solve(&mut *self.entrant.lane, observer)
@@ -191,7 +196,7 @@ impl<'a> Runner<'a> {
 
     /// One repeat that counts.
     fn repeat(&mut self, setting: &Setting<'_>) -> Result<()> {
-        let ((outcome, seen), wall_s) = {
+        let ((answer, seen), wall_s) = {
             let (result, wall_s) = timed(|| self.solve(setting));
             (result?, wall_s)
         };
@@ -208,7 +213,7 @@ impl<'a> Runner<'a> {
             self.stopped = Some(Stopped::TimeUp);
             return Ok(());
         }
-        if !same_bits(&outcome, &self.outcome) && self.changed.is_none() {
+        if !answer.same_bits(&self.answer) && self.changed.is_none() {
             let repeat = self.repeats.len() + 1;
             self.changed = Some(format!(
                 "repeat {repeat} gave other bits than the first solve"
@@ -249,7 +254,7 @@ impl<'a> Runner<'a> {
         }
         let device_s = self.repeats.iter().map(|seen| seen.device_s).collect();
         Measured {
-            outcome: self.outcome,
+            answer: self.answer,
             prepare_s: self.prepare_s,
             solve_s: self.solve_s,
             device_s,
@@ -263,22 +268,10 @@ impl<'a> Runner<'a> {
 }
 
 /// One solve, by the clock of the host and by that of the device.
-fn solve(lane: &mut dyn Lane, observer: Observer<'_>) -> Result<(Outcome, Seen)> {
+fn solve(lane: &mut dyn Lane, observer: Observer<'_>) -> Result<(Answer, Seen)> {
     let solved = observer.time(|watch| guarded(|| lane.solve(watch)));
-    let ((outcome, device_s), seen) = solved?;
-    Ok((outcome, Seen { device_s, ..seen }))
-}
-
-/// Whether two answers are the same to the last bit.
-fn same_bits(a: &Outcome, b: &Outcome) -> bool {
-    let values = |x: &Outcome| {
-        x.eigenvalues
-            .iter()
-            .map(|x| x.to_bits())
-            .collect::<Vec<_>>()
-    };
-    let vectors = |x: &Outcome| x.components.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    a.iterations == b.iterations && values(a) == values(b) && vectors(a) == vectors(b)
+    let ((answer, device_s), seen) = solved?;
+    Ok((answer, Seen { device_s, ..seen }))
 }
 
 #[cfg(test)]

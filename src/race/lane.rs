@@ -9,11 +9,14 @@ use std::sync::Arc;
 use crate::data::{Samples, Statistics};
 use crate::device::{Device, Info, Unavailable};
 use crate::error::{Error, Result};
-use crate::pca::{Outcome, Plan, Problem, Solver, Watch};
+use crate::mlp::{self, Trainer};
+use crate::optimizer::Watch;
+use crate::pca::{self, Solver};
 use crate::record::Peak;
 
 use super::clock::timed;
 use super::device::{self, AnyDevice, DeviceSpec};
+use super::job::{Answer, Job};
 use super::peaks;
 
 /// A device with samples on it.
@@ -28,20 +31,29 @@ pub trait Opened {
     fn lane(&mut self) -> Box<dyn Lane + '_>;
 }
 
-/// Runs plans on one device, one at a time.
+/// What the jobs on one set of samples are about.
+#[derive(Debug)]
+pub enum Material {
+    /// Principal components of the samples with these statistics.
+    Pca(Statistics),
+    /// A network that is judged by these test samples.
+    Mlp(Arc<Samples>),
+}
+
+/// Runs jobs on one device, one at a time.
 pub trait Lane {
-    /// Makes a plan ready to run, in place of the one before it.
+    /// Makes a job ready to run, in place of the one before it.
     ///
     /// # Errors
     /// `Unsupported` or `Failed`, as the device says.
-    fn prepare(&mut self, plan: &Plan) -> Result<()>;
+    fn prepare(&mut self, job: &Job) -> Result<()>;
 
-    /// Runs the plan that is ready. With the answer, the seconds that the device computed by its own clock, where it has
+    /// Runs the job that is ready. With the answer, the seconds that the device computed by its own clock, where it has
     /// one: those of the whole call, with the small product that follows the last look.
     ///
     /// # Errors
     /// As the device says.
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Outcome, Option<f64>)>;
+    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Answer, Option<f64>)>;
 }
 
 /// Opens a device: what it says of itself, and its peaks.
@@ -66,13 +78,13 @@ pub fn measure_peak(spec: DeviceSpec) -> std::result::Result<Result<(Info, Peak)
 pub fn open(
     spec: DeviceSpec,
     samples: &Arc<Samples>,
-    statistics: &Statistics,
+    material: &Material,
 ) -> std::result::Result<Result<Box<dyn Opened>>, Unavailable> {
     let (device, open_s) = timed(|| device::open(spec));
     let device = device?;
     Ok(guarded(|| match device {
-        AnyDevice::Cpu(device) => OnDevice::boxed(device, open_s, samples, statistics),
-        AnyDevice::Wgpu(device) => OnDevice::boxed(device, open_s, samples, statistics),
+        AnyDevice::Cpu(device) => OnDevice::boxed(device, open_s, samples, material),
+        AnyDevice::Wgpu(device) => OnDevice::boxed(device, open_s, samples, material),
     }))
 }
 
@@ -94,6 +106,12 @@ pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     })
 }
 
+/// Samples on a device, as a problem.
+enum Problem<D: Device> {
+    Pca(pca::Problem<D>),
+    Mlp(mlp::Problem<D>),
+}
+
 struct OnDevice<D: Device> {
     device: D,
     problem: Problem<D>,
@@ -105,10 +123,17 @@ impl<D: Device + 'static> OnDevice<D> {
         mut device: D,
         open_s: f64,
         samples: &Arc<Samples>,
-        statistics: &Statistics,
+        material: &Material,
     ) -> Result<Box<dyn Opened>> {
         let (problem, upload_s) = timed(|| {
-            let problem = Problem::upload(&mut device, samples, statistics)?;
+            let problem = match material {
+                Material::Pca(statistics) => {
+                    Problem::Pca(pca::Problem::upload(&mut device, samples, statistics)?)
+                }
+                Material::Mlp(test) => {
+                    Problem::Mlp(mlp::Problem::upload(&mut device, samples, test)?)
+                }
+            };
             device.synchronise()?;
             Ok(problem)
         });
@@ -134,35 +159,55 @@ impl<D: Device> Opened for OnDevice<D> {
         Box::new(Ready {
             device: &mut self.device,
             problem: &self.problem,
-            solver: None,
+            job: None,
         })
     }
+}
+
+/// A job that is ready.
+enum Prepared<'a, D: Device> {
+    Pca(Solver<'a, D>),
+    Mlp(Trainer<'a, D>),
 }
 
 struct Ready<'a, D: Device> {
     device: &'a mut D,
     problem: &'a Problem<D>,
-    solver: Option<Solver<'a, D>>,
+    job: Option<Prepared<'a, D>>,
 }
 
 impl<D: Device> Lane for Ready<'_, D> {
-    fn prepare(&mut self, plan: &Plan) -> Result<()> {
-        // The memory of the plan before is given back first.
-        self.solver = None;
-        self.solver = Some(Solver::prepare(self.device, self.problem, plan)?);
+    fn prepare(&mut self, job: &Job) -> Result<()> {
+        // The memory of the job before is given back first.
+        self.job = None;
+        self.job = Some(match (job, self.problem) {
+            (Job::Pca(plan), Problem::Pca(problem)) => {
+                Prepared::Pca(Solver::prepare(self.device, problem, plan)?)
+            }
+            (Job::Mlp(plan), Problem::Mlp(problem)) => {
+                Prepared::Mlp(Trainer::prepare(self.device, problem, plan)?)
+            }
+            _ => {
+                return Err(Error::failed(
+                    "the samples are on the device for the other problem",
+                ));
+            }
+        });
         self.device.synchronise()
     }
 
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Outcome, Option<f64>)> {
+    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Answer, Option<f64>)> {
         let before_s = self.device.device_time_s();
-        let solver = self
-            .solver
-            .as_mut()
-            .ok_or_else(|| Error::failed("no plan is ready"))?;
-        let outcome = solver.solve(self.device, watch)?;
+        let answer = match &mut self.job {
+            Some(Prepared::Pca(solver)) => Answer::Pca(solver.solve(self.device, watch)?),
+            Some(Prepared::Mlp(trainer)) => Answer::Mlp(trainer.solve(self.device, watch)?),
+            None => return Err(Error::failed("no job is ready")),
+        };
         self.device.synchronise()?;
         let after_s = self.device.device_time_s();
-        let device_s = after_s.zip(before_s).map(|(after, before)| after - before);
-        Ok((outcome, device_s))
+        // Evaluation runs on the device too, so that its clock says nothing of the training alone.
+        let pure = matches!(answer, Answer::Pca(_));
+        let device_s = after_s.zip(before_s).filter(|_| pure);
+        Ok((answer, device_s.map(|(after, before)| after - before)))
     }
 }

@@ -91,6 +91,20 @@ impl Named for Rule {
     ];
 }
 
+/// What is solved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProblemKind {
+    /// Top principal components.
+    Pca,
+    /// A multilayer perceptron classifier.
+    Mlp,
+}
+
+impl Named for ProblemKind {
+    const WHAT: &'static str = "problem";
+    const ALL: &'static [(&'static str, Self)] = &[("pca", Self::Pca), ("mlp", Self::Mlp)];
+}
+
 /// Precision of the arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {

@@ -8,9 +8,19 @@ use crate::record::CurvePoint;
 
 use super::clock::{Schedule, Stopwatch};
 
-/// Evaluates a snapshot (rows x order) of that order: the error of the component being sought and of the whole, or `None` when there is
-/// no reference to hold it against.
-pub type Evaluate<'a> = dyn FnMut(&[f32], usize) -> Option<(f64, f64)> + 'a;
+/// Errors of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Errors {
+    /// Of the component being sought.
+    pub component: f64,
+    /// Of the whole answer.
+    pub whole: f64,
+    /// Test loss and training loss of a network.
+    pub losses: Option<[f64; 2]>,
+}
+
+/// Evaluates a snapshot (rows x order) of that order; `None` when there is no reference to hold it against.
+pub type Evaluate<'a> = dyn FnMut(&[f32], usize) -> Option<Errors> + 'a;
 
 /// Sees an iteration and the error at it, now and then: for a progress bar.
 pub type Tell<'a> = dyn FnMut(u64, f64) + 'a;
@@ -99,17 +109,22 @@ impl Watch for Observer<'_> {
                     let errors = evaluate(&(look.snapshot)()?, look.order);
                     self.seen.looks.push(self.looks);
                     self.seen.times_s.push(time_s);
-                    if let Some((component_error, error)) = errors {
+                    if let Some(errors) = errors {
                         self.seen.curve.push(CurvePoint {
                             iteration: look.iteration,
                             passes: look.passes,
                             time_s,
                             component: look.component,
-                            component_error,
-                            error,
+                            component_error: errors.component,
+                            error: errors.whole,
+                            test_loss: errors.losses.map(|losses| losses[0]),
+                            train_loss: errors.losses.map(|losses| losses[1]),
                         });
                     }
-                    tell(look.iteration, errors.map_or(f64::NAN, |(error, _)| error));
+                    tell(
+                        look.iteration,
+                        errors.map_or(f64::NAN, |errors| errors.component),
+                    );
                 }
             }
             Task::Time(looks) => {
@@ -166,7 +181,11 @@ mod tests {
     fn evaluation_is_off_the_clock_and_the_last_look_is_always_a_point() {
         let mut evaluate = |snapshot: &[f32], _| {
             std::thread::sleep(Duration::from_millis(5));
-            Some((f64::from(snapshot[0]), 1.0))
+            Some(Errors {
+                component: f64::from(snapshot[0]),
+                whole: 1.0,
+                losses: None,
+            })
         };
         let mut told = 0;
         let mut tell = |_, _| told += 1;

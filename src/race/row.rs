@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::Samples;
 use crate::device::Info;
-use crate::optimizer::Rule;
-use crate::pca::{Assessment, Ended, Outcome};
+use crate::mlp;
+use crate::optimizer::{Ended, Rule};
+use crate::pca::{Assessment, Outcome};
 use crate::record::{
-    DataFacts, DeviceFacts, Limits, OptimizerFacts, Record, SCHEMA, Status, Times, Work,
+    DataFacts, DeviceFacts, Limits, Network, OptimizerFacts, Record, SCHEMA, Status, Times,
 };
 
 use super::case::Case;
 use super::device::{Threads, is_software};
-use super::name::{Kind, Named};
+use super::lane::Material;
+use super::name::{Kind, Named, ProblemKind};
+use super::runner::Loaded;
 
 /// What all rows of a race share.
 #[derive(Debug, Clone)]
@@ -24,14 +26,15 @@ pub struct Origin {
 }
 
 /// The row of a case that has not run: skipped, until more is known.
-pub fn blank(case: &Case, id: &str, samples: &Samples, origin: &Origin) -> Record {
-    let iterative = case.optimizer.is_some();
+pub(super) fn blank(case: &Case, id: &str, set: &Loaded, origin: &Origin) -> Record {
+    let samples = &set.samples;
+    let pca = case.problem == ProblemKind::Pca;
     Record {
         schema: SCHEMA,
         case: id.to_string(),
         status: Status::Skipped,
         reason: None,
-        problem: "pca".into(),
+        problem: case.problem.name().into(),
         data: Some(DataFacts {
             spec: samples.spec.clone(),
             n: samples.n,
@@ -40,12 +43,15 @@ pub fn blank(case: &Case, id: &str, samples: &Samples, origin: &Origin) -> Recor
             sha256: samples.sha256.clone(),
             image: samples.image,
         }),
-        method: case.method.name().into(),
+        method: match pca {
+            true => case.method.name().into(),
+            false => "backpropagation".into(),
+        },
         operator: case.operator.map(|operator| operator.name().into()),
         optimizer: None,
         gradient: case.gradient.map(|gradient| gradient.name().into()),
-        components: case.components,
-        batch: iterative.then(|| case.batch.map_or("full".into(), |rows| rows.to_string())),
+        components: pca.then_some(case.components),
+        batch: case.batch.map(|batch| batch.to_string()),
         precision: case.precision().name().into(),
         seed: case.seed,
         device: DeviceFacts {
@@ -63,14 +69,26 @@ pub fn blank(case: &Case, id: &str, samples: &Samples, origin: &Origin) -> Recor
         program: origin.program.clone(),
         limits: Limits {
             target: case.target(),
-            tolerance: case.tolerance,
-            max_iterations: case.max_iterations,
+            tolerance: pca.then_some(case.tolerance),
+            max_iterations: pca.then_some(case.max_iterations),
             time_limit_s: case.time_limit_s,
         },
         time: None,
         work: None,
         rate: None,
         accuracy: None,
+        network: match &set.material {
+            Material::Pca(_) => None,
+            Material::Mlp(test) => Some(Network {
+                layers: case.layers.clone().unwrap_or_default(),
+                parameters: None,
+                weight_decay: case.weight_decay,
+                epochs: case.epochs,
+                test_n: test.n,
+                end: None,
+                best: None,
+            }),
+        },
         eigenvalues: Vec::new(),
         reference_eigenvalues: Vec::new(),
         artifacts: BTreeMap::new(),
@@ -104,16 +122,6 @@ pub fn optimizer_facts(rule: Rule, rate: f64, auto: bool, schedule: String) -> O
     }
 }
 
-/// The work of a solve.
-pub fn work(outcome: &Outcome) -> Work {
-    Work {
-        iterations: outcome.iterations,
-        passes: outcome.passes,
-        bytes: outcome.bytes,
-        flops: outcome.flops,
-    }
-}
-
 /// How a solve ended, and that in words where the status does not say it all.
 ///
 /// `changed`: what was other in a later repeat, which may not be; a failed check like those of the assessment.
@@ -143,7 +151,7 @@ pub fn verdict(
             Status::Stalled,
             at("no further improvement, above the target"),
         ),
-        Ended::Iterations if case.batch.is_some() => {
+        Ended::Iterations if case.rows().is_some() => {
             let what = format!("{} epochs", case.epochs);
             (
                 Status::Budget,
@@ -160,6 +168,34 @@ pub fn verdict(
         ),
         Ended::Diverged => (Status::Diverged, None),
     }
+}
+
+/// The same of a network: its test error at the end is held against the target.
+pub fn network_verdict(
+    case: &Case,
+    ended: Ended,
+    assessment: &mlp::Assessment,
+    changed: Option<String>,
+) -> (Status, Option<String>) {
+    if ended == Ended::Diverged {
+        return (Status::Diverged, None);
+    }
+    let failures: Vec<_> = assessment.failures.iter().cloned().chain(changed).collect();
+    if !failures.is_empty() {
+        return (Status::Failed, Some(failures.join("; ")));
+    }
+    if assessment.test_error <= case.target() {
+        return (Status::Reached, None);
+    }
+    let limit = match ended {
+        Ended::Stopped => format!("time limit of {} s", case.time_limit_s),
+        _ => format!("{} epochs", case.epochs),
+    };
+    let error = 100.0 * assessment.test_error;
+    (
+        Status::Budget,
+        Some(format!("{limit}, test error {error:.2} %")),
+    )
 }
 
 /// Puts the times in: raw samples, one a repeat.

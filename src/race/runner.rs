@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::data::split::split;
 use crate::data::{self, Request, Samples, Spec, Statistics};
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
@@ -18,6 +19,8 @@ use super::axes::Entry;
 use super::case::{Case, Source};
 use super::clock::timed;
 use super::device::DeviceSpec;
+use super::lane::Material;
+use super::name::ProblemKind;
 use super::track::Track;
 use super::{device, row};
 
@@ -39,6 +42,8 @@ pub struct Race {
     pub entries: Vec<Entry>,
     /// How samples are found; its spec is not read.
     pub request: Request,
+    /// Share of a file's rows that a network is judged by.
+    pub test_fraction: Option<f64>,
     /// Results folder.
     pub out: PathBuf,
     /// Whether cases that the folder has under this program are left out.
@@ -68,8 +73,8 @@ impl Summary {
 /// Samples that were loaded and checked, with the cases about them.
 pub(super) struct Loaded {
     pub samples: Arc<Samples>,
-    pub statistics: Statistics,
-    /// Seconds that the statistics took.
+    pub material: Material,
+    /// Seconds that the statistics took, where there are any.
     pub statistics_s: f64,
     /// Cases with their ids.
     pub cases: Vec<(Entry, String)>,
@@ -208,13 +213,18 @@ impl Race {
     fn load(&self, source: &Source) -> Result<(Samples, Option<String>)> {
         match source {
             Source::Default => data::default_samples(&self.request),
-            Source::Spec(spec) => {
-                let request = Request {
-                    spec: spec.clone(),
-                    ..self.request.clone()
-                };
-                Ok((data::load(&request)?, None))
-            }
+            Source::Spec(_) => Ok((data::load(&self.request(source))?, None)),
+        }
+    }
+
+    fn request(&self, source: &Source) -> Request {
+        let spec = match source {
+            Source::Default => String::new(),
+            Source::Spec(spec) => spec.clone(),
+        };
+        Request {
+            spec,
+            ..self.request.clone()
         }
     }
 
@@ -224,18 +234,21 @@ impl Race {
         interrupted: &AtomicBool,
         progress: &mut dyn Progress,
     ) -> Result<Vec<Loaded>> {
-        let mut sources: Vec<(&Source, Vec<Entry>)> = Vec::new();
+        let mut sources: Vec<(&Source, ProblemKind, Vec<Entry>)> = Vec::new();
         for entry in &self.entries {
+            let Case {
+                source, problem, ..
+            } = &entry.case;
             match sources
                 .iter_mut()
-                .find(|(source, _)| **source == entry.case.source)
+                .find(|(s, p, _)| *s == source && p == problem)
             {
-                Some((_, entries)) => entries.push(entry.clone()),
-                None => sources.push((&entry.case.source, vec![entry.clone()])),
+                Some((.., entries)) => entries.push(entry.clone()),
+                None => sources.push((source, *problem, vec![entry.clone()])),
             }
         }
         let mut loaded = Vec::new();
-        for (source, entries) in sources {
+        for (source, problem, entries) in sources {
             progress.phase(match source {
                 Source::Default => "loading mnist",
                 Source::Spec(_) => "loading the samples",
@@ -244,10 +257,20 @@ impl Race {
             if let Some(word) = word {
                 progress.note(&word);
             }
+            let (samples, material, statistics_s) = match problem {
+                ProblemKind::Pca => {
+                    let (statistics, s) = timed(|| Statistics::of(&samples, device::cores()));
+                    (samples, Material::Pca(statistics), s)
+                }
+                ProblemKind::Mlp => {
+                    let request = self.request(source);
+                    let split = split(samples, &request, self.test_fraction)?;
+                    (split.train, Material::Mlp(Arc::new(split.test)), 0.0)
+                }
+            };
             for entry in &entries {
                 check_shape(&entry.case, &samples)?;
             }
-            let (statistics, statistics_s) = timed(|| Statistics::of(&samples, device::cores()));
             let name = name(&samples);
             let id = |entry: Entry| {
                 let id = entry.case.id(&name);
@@ -256,7 +279,7 @@ impl Race {
             let cases = entries.into_iter().map(id).collect();
             loaded.push(Loaded {
                 samples: Arc::new(samples),
-                statistics,
+                material,
                 statistics_s,
                 cases,
             });
@@ -271,12 +294,12 @@ impl Race {
 fn check_shape(case: &Case, samples: &Samples) -> Result<()> {
     let Samples { n, d, ref spec, .. } = *samples;
     let (k, most) = (case.components, n.min(d));
-    if k > most {
+    if case.problem == ProblemKind::Pca && k > most {
         return Err(Error::input(format!(
             "components {k}: {spec} is {n} x {d} and has at most {most}: give --components 1 to {most}"
         )));
     }
-    match case.batch {
+    match case.rows() {
         Some(rows) if rows > n => Err(Error::input(format!(
             "batch {rows}: {spec} has {n} samples: give --batch 1 to {n}, or full"
         ))),

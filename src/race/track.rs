@@ -7,18 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::ArrayView2;
 
+use crate::data::Samples;
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
+use crate::mlp;
 use crate::pca::{Assessment, Method, Reference, Schedule};
 use crate::record::file::Folder;
 use crate::record::statistics::median;
-use crate::record::{Machine, Record, Status, software_label};
+use crate::record::{CurvePoint, Machine, Record, Score, Status, software_label};
 
 use super::axes::Entry;
 use super::case::Case;
 use super::device::{DeviceSpec, is_software};
 use super::heat::{self, Entrant, Measured, Setting};
-use super::lane::{self, Opened, guarded};
+use super::job::{Answer, Job};
+use super::lane::{self, Material, Opened, guarded};
+use super::observer::Errors;
 use super::runner::{Loaded, Progress};
 use super::{peaks, row};
 
@@ -58,15 +62,21 @@ impl Track<'_> {
             });
             cases = rest;
             let k = first.case.components;
-            let reference = references.entry(k).or_insert_with(|| {
-                let progress = self.progress.get_mut();
-                progress.phase("computing the reference in f64");
-                guarded(|| Reference::new(&set.samples, &set.statistics, k))
-            });
-            let rows = match reference {
-                Ok(reference) => {
+            let judge = match &set.material {
+                Material::Mlp(test) => Ok(Judge::Test(test)),
+                Material::Pca(statistics) => {
+                    let reference = references.entry(k).or_insert_with(|| {
+                        let progress = self.progress.get_mut();
+                        progress.phase("computing the reference in f64");
+                        guarded(|| Reference::new(&set.samples, statistics, k))
+                    });
+                    reference.as_ref().map(Judge::Reference)
+                }
+            };
+            let rows = match judge {
+                Ok(judge) => {
                     self.open(&heat, set, &mut devices)?;
-                    self.heat(&heat, set, reference, &mut devices)?
+                    self.heat(&heat, set, judge, &mut devices)?
                 }
                 Err(error) => {
                     let mut rows = self.blank(&heat, set);
@@ -102,7 +112,7 @@ impl Track<'_> {
             let software = software_label(is_software(spec));
             let phase = format!("opening {label}{software}");
             self.progress.get_mut().phase(&phase);
-            let opened = match lane::open(spec, &set.samples, &set.statistics) {
+            let opened = match lane::open(spec, &set.samples, &set.material) {
                 Ok(opened) => opened,
                 Err(Unavailable { why, remedy }) => {
                     Err(Error::unsupported(format!("{why}: {remedy}")))
@@ -131,7 +141,7 @@ impl Track<'_> {
     /// The rows of a heat before it is run.
     fn blank(&self, heat: &[&(Entry, String)], set: &Loaded) -> Vec<Record> {
         heat.iter()
-            .map(|(entry, id)| row::blank(&entry.case, id, &set.samples, &self.origin))
+            .map(|(entry, id)| row::blank(&entry.case, id, set, &self.origin))
             .collect()
     }
 
@@ -140,7 +150,7 @@ impl Track<'_> {
         &mut self,
         heat: &[&(Entry, String)],
         set: &Loaded,
-        reference: &Reference,
+        judge: Judge<'_>,
         devices: &mut Devices,
     ) -> Result<Vec<Record>> {
         let mut rows = self.blank(heat, set);
@@ -158,7 +168,7 @@ impl Track<'_> {
                 None => {}
             }
         }
-        let Some(measured) = self.run(heat, &places, reference, devices) else {
+        let Some(measured) = self.run(heat, &places, judge, devices) else {
             return Ok(Vec::new());
         };
         for ((place, opening), result) in places.into_iter().zip(opening).zip(measured) {
@@ -171,7 +181,7 @@ impl Track<'_> {
                         case,
                         set,
                         measured,
-                        reference,
+                        judge,
                         (setup_s, opening.1),
                     )?;
                 }
@@ -192,7 +202,7 @@ impl Track<'_> {
         &self,
         heat: &[&(Entry, String)],
         places: &[usize],
-        reference: &Reference,
+        judge: Judge<'_>,
         devices: &mut Devices,
     ) -> Option<Vec<Result<Measured>>> {
         let mut by_name: BTreeMap<&str, &mut Box<dyn Opened>> = devices
@@ -220,12 +230,7 @@ impl Track<'_> {
         };
         let setting = Setting {
             evaluate: &|case: &Case, snapshot: &[f32], order: usize| {
-                let errors = reference.snapshot_errors(order, snapshot, case.components);
-                // Only deflation seeks one component at a time; elsewhere the span is all there is to judge.
-                match case.method {
-                    Method::Deflation => errors,
-                    Method::Subspace | Method::Direct => errors.map(|(_, span)| (span, span)),
-                }
+                judge.errors(case, snapshot, order)
             },
             interrupted: self.interrupted,
             repeats: heat[0].0.repeats,
@@ -242,43 +247,27 @@ impl Track<'_> {
         case: &Case,
         set: &Loaded,
         measured: Measured,
-        reference: &Reference,
+        judge: Judge<'_>,
         (setup_s, upload_s): (f64, f64),
     ) -> Result<()> {
-        let outcome = &measured.outcome;
         let software = software_label(row.device.software);
         self.progress
             .get_mut()
             .phase(&format!("checking {}{software}", row.case));
-        let assessment = match guarded(|| Ok(Assessment::of(outcome, reference))) {
-            Ok(assessment) => assessment,
-            Err(error) => {
-                end_badly(row, &error);
-                return Ok(());
-            }
-        };
-        (row.status, row.reason) =
-            row::verdict(case, outcome, &assessment, measured.changed.clone());
+        let checked = guarded(|| judge.check(row, case, set, &measured));
+        if let Err(error) = checked {
+            end_badly(row, &error);
+            return Ok(());
+        }
         if measured.cold && row.reason.is_none() {
             row.reason = Some("timed once, cold: it lasts too long for a warm-up".into());
-        }
-        if let (Some(rule), Ok(plan)) = (case.optimizer, case.plan()) {
-            let batches = case.batch.map_or(1, |rows| set.samples.n / rows);
-            let schedule = Schedule::of(&plan, set.samples.d, batches).describe();
-            let auto = case.learning_rate.is_none();
-            row.optimizer = Some(row::optimizer_facts(
-                rule,
-                outcome.learning_rate,
-                auto,
-                schedule,
-            ));
         }
         let mut to_target_s = measured.to_target_s;
         if row.status == Status::Reached && to_target_s.is_empty() {
             // No curve (the residual is all there is to check): the answer came with the end.
             to_target_s = measured.solve_s.clone();
         }
-        let work = row::work(outcome);
+        let work = measured.answer.work();
         if let Some(solve_s) = median(&measured.solve_s) {
             let label = case.device.to_string();
             let peak = self.machine.peaks.iter().find(|peak| peak.device == label);
@@ -292,11 +281,11 @@ impl Track<'_> {
             &measured.stopped.to_string(),
         ));
         row.work = Some(work);
-        row.accuracy = Some(assessment.accuracy);
-        row.eigenvalues = outcome.eigenvalues.clone();
-        row.reference_eigenvalues = reference.eigenvalues().to_vec();
         row.curve = measured.curve;
-        self.keep(row, &outcome.components, set.samples.d)
+        match &measured.answer {
+            Answer::Pca(outcome) => self.keep(row, &outcome.components, set.samples.d),
+            Answer::Mlp(_) => Ok(()),
+        }
     }
 
     /// Writes the components (k x d) beside the record when they are small, and where the user wants them.
@@ -318,6 +307,99 @@ impl Track<'_> {
         }
         Ok(())
     }
+}
+
+/// What an answer is held against.
+#[derive(Clone, Copy)]
+enum Judge<'a> {
+    /// Principal components: LAPACK's, or the known ones.
+    Reference(&'a Reference),
+    /// A network: test samples.
+    Test(&'a Samples),
+}
+
+impl Judge<'_> {
+    /// Errors of a snapshot, for the curve.
+    fn errors(self, case: &Case, snapshot: &[f32], order: usize) -> Option<Errors> {
+        match self {
+            Self::Reference(reference) => {
+                let (component, whole) =
+                    reference.snapshot_errors(order, snapshot, case.components)?;
+                // Only deflation seeks one component at a time; elsewhere the span is all there is to judge.
+                let component = match case.method {
+                    Method::Deflation => component,
+                    Method::Subspace | Method::Direct => whole,
+                };
+                Some(Errors {
+                    component,
+                    whole,
+                    losses: None,
+                })
+            }
+            Self::Test(_) => {
+                let [error, test_loss, train_loss] = [snapshot[0], snapshot[1], snapshot[2]];
+                let error = f64::from(error);
+                Some(Errors {
+                    component: error,
+                    whole: error,
+                    losses: Some([test_loss, train_loss].map(f64::from)),
+                })
+            }
+        }
+    }
+
+    /// Checks the answer and puts what was found into the row.
+    fn check(self, row: &mut Record, case: &Case, set: &Loaded, measured: &Measured) -> Result<()> {
+        let changed = measured.changed.clone();
+        let auto = case.learning_rate.is_none();
+        match (self, &measured.answer, case.job()?) {
+            (Self::Reference(reference), Answer::Pca(outcome), Job::Pca(plan)) => {
+                let assessment = Assessment::of(outcome, reference);
+                (row.status, row.reason) = row::verdict(case, outcome, &assessment, changed);
+                if let Some(rule) = case.optimizer {
+                    let batches = case.rows().map_or(1, |rows| set.samples.n / rows);
+                    let schedule = Schedule::of(&plan, set.samples.d, batches).describe();
+                    let rate = outcome.learning_rate;
+                    row.optimizer = Some(row::optimizer_facts(rule, rate, auto, schedule));
+                }
+                row.accuracy = Some(assessment.accuracy);
+                row.eigenvalues = outcome.eigenvalues.clone();
+                row.reference_eigenvalues = reference.eigenvalues().to_vec();
+            }
+            (Self::Test(test), Answer::Mlp(outcome), Job::Mlp(plan)) => {
+                let classes = mlp::classes(&set.samples, test);
+                let assessment = mlp::Assessment::of(outcome, &plan, test, classes);
+                (row.status, row.reason) =
+                    row::network_verdict(case, outcome.ended, &assessment, changed);
+                let (rule, rate) = (plan.rule, plan.learning_rate);
+                row.optimizer = Some(row::optimizer_facts(rule, rate, auto, "constant".into()));
+                if let Some(network) = &mut row.network {
+                    network.parameters = Some(assessment.parameters);
+                    network.end = Some(Score {
+                        epoch: outcome.passes,
+                        test_error: assessment.test_error,
+                        test_loss: assessment.test_loss,
+                        train_loss: outcome.train_loss,
+                    });
+                    network.best = best(&measured.curve);
+                }
+            }
+            _ => return Err(Error::failed("the answer is one of another problem")),
+        }
+        Ok(())
+    }
+}
+
+/// The point of a network's curve with the least test error, the first of several.
+fn best(curve: &[CurvePoint]) -> Option<Score> {
+    let better = |a: &&CurvePoint, b: &&CurvePoint| a.error.total_cmp(&b.error);
+    let point = curve.iter().min_by(better)?;
+    Some(Score {
+        epoch: point.passes,
+        test_error: point.error,
+        test_loss: point.test_loss?,
+        train_loss: point.train_loss?,
+    })
 }
 
 /// The row of a case that could not be carried out.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::case::Batch;
 use crate::data::split_list;
 use crate::error::{Error, Result};
 
@@ -55,6 +56,11 @@ impl Words {
     /// `Input` when a piece is empty or continues nothing.
     pub fn split_data(text: &str) -> Result<Self> {
         split_list(text).map(Self)
+    }
+
+    /// A list whose words hold commas: one a flag that may be repeated.
+    pub fn whole(words: &[String]) -> Self {
+        Self(words.to_vec())
     }
 
     /// Whether none was given.
@@ -115,19 +121,47 @@ pub fn rate(text: &str) -> Result<Option<f64>> {
     })
 }
 
-/// Rows of a mini-batch; `full` is `None`.
+/// Rows of a step: `full`, or a mini-batch.
 ///
 /// # Errors
 /// `Input` with what is accepted.
-pub fn batch(text: &str) -> Result<Option<usize>> {
+pub fn batch(text: &str) -> Result<Batch> {
     if text == "full" {
-        return Ok(None);
+        return Ok(Batch::Full);
     }
-    whole("batch", text).map(Some).map_err(|_| {
+    whole("batch", text).map(Batch::Rows).map_err(|_| {
         Error::input(format!(
             "batch `{text}`: give `full` or a number of rows from 1"
         ))
     })
+}
+
+/// Hidden layers of one network: widths with commas between, or `none`.
+///
+/// # Errors
+/// `Input` with what is accepted.
+pub fn layers(text: &str) -> Result<Vec<usize>> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let width = |piece: &str| whole("layers", piece.trim());
+    let widths: Result<Vec<usize>> = text.split(',').map(width).collect();
+    widths.map_err(|_| {
+        Error::input(format!(
+            "layers `{text}`: give the widths of the hidden layers, 300,100, each from 1, or `none`"
+        ))
+    })
+}
+
+/// A weight decay.
+///
+/// # Errors
+/// `Input` with what is accepted.
+pub fn weight_decay(text: &str) -> Result<f64> {
+    text.parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite() && *value >= 0.0)
+        .ok_or_else(|| Error::input(format!("weight-decay `{text}`: give a number from 0")))
 }
 
 /// A seed.

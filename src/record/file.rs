@@ -190,6 +190,15 @@ pub fn finite(mut record: Record) -> Record {
         .iter()
         .all(|value| value.is_finite())
     });
+    if let Some(network) = &mut record.network {
+        for score in [&mut network.end, &mut network.best] {
+            *score = score.filter(|s| {
+                [s.test_error, s.test_loss, s.train_loss]
+                    .iter()
+                    .all(|value| value.is_finite())
+            });
+        }
+    }
     record.rate = record
         .rate
         .filter(|r| r.gb_per_s.is_finite() && r.gflop_per_s.is_finite());

@@ -139,7 +139,7 @@ fn solved(
         operator: Some(operator.into()),
         optimizer: Some(optimizer(rule)),
         gradient: Some(if rule == "sgd" { "plain" } else { "projected" }.into()),
-        components: 10,
+        components: Some(10),
         batch: Some("full".into()),
         precision: "f32".into(),
         seed: 1,
@@ -148,8 +148,8 @@ fn solved(
         program: "0.1.0+abc1234".into(),
         limits: Limits {
             target: 1e-3,
-            tolerance: 1e-6,
-            max_iterations: 20_000,
+            tolerance: Some(1e-6),
+            max_iterations: Some(20_000),
             time_limit_s: 120.0,
         },
         time: Some(Times {
@@ -174,6 +174,7 @@ fn solved(
             peak: Some("stream".into()),
         }),
         accuracy: Some(accuracy("lapack", last)),
+        network: None,
         eigenvalues: EIGENVALUES
             .iter()
             .map(|value| value * (1.0 - 3e-7))
@@ -327,6 +328,8 @@ fn curve(method: &str, steps: u64, step_s: f64) -> Vec<CurvePoint> {
                 } else {
                     error.min(1.0)
                 },
+                test_loss: None,
+                train_loss: None,
             });
             if iteration == each {
                 break;

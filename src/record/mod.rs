@@ -52,11 +52,11 @@ pub struct Record {
     pub status: Status,
     /// The status in words; null where the status says it all.
     pub reason: Option<String>,
-    /// `pca`.
+    /// `pca` or `mlp`.
     pub problem: String,
     /// The samples; null when the case was skipped before they were loaded.
     pub data: Option<DataFacts>,
-    /// `deflation`, `subspace` or `direct`.
+    /// `deflation`, `subspace` or `direct`; `backpropagation` for `mlp`.
     pub method: String,
     /// `samples` or `covariance`; null for `direct`.
     pub operator: Option<String>,
@@ -64,8 +64,8 @@ pub struct Record {
     pub optimizer: Option<OptimizerFacts>,
     /// `plain` or `projected` gradient; null for `direct`.
     pub gradient: Option<String>,
-    /// Number of components k.
-    pub components: usize,
+    /// Number of components k; null for `mlp`.
+    pub components: Option<usize>,
     /// `full` or the number of rows in a mini-batch; null for `direct`.
     pub batch: Option<String>,
     /// `f32` or `f64`.
@@ -86,8 +86,11 @@ pub struct Record {
     pub work: Option<Work>,
     /// Rates; null when the case did not run.
     pub rate: Option<Rate>,
-    /// Accuracy of the final answer; null when there is none.
+    /// Accuracy of the final answer of `pca`; null when there is none.
     pub accuracy: Option<Accuracy>,
+    /// The network of `mlp` and how well it classifies; null for `pca`.
+    #[serde(default)]
+    pub network: Option<Network>,
     /// Eigenvalues found, largest first.
     pub eigenvalues: Vec<f64>,
     /// The reference's eigenvalues; empty when the reference is the residual alone.
@@ -120,7 +123,7 @@ pub struct DataFacts {
 pub struct OptimizerFacts {
     /// `sgd`, `momentum`, `nesterov`, `adagrad`, `rmsprop` or `adam`.
     pub name: String,
-    /// Learning rate used, in units of 1 / lambda (see the crate page `pca`).
+    /// Learning rate used: for `pca` in units of 1 / lambda (see the crate page `pca`).
     pub learning_rate: f64,
     /// Whether the rate was chosen by the program.
     pub auto: bool,
@@ -156,12 +159,12 @@ pub struct DeviceFacts {
 /// The target and the limits of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
-    /// Error that counts as reached: the sine of the largest principal angle.
+    /// Error that counts as reached: the sine of the largest principal angle, for `mlp` the test error.
     pub target: f64,
-    /// The method's own stopping tolerance.
-    pub tolerance: f64,
-    /// Iterations per component (deflation) or in all (subspace).
-    pub max_iterations: u64,
+    /// The method's own stopping tolerance; null for `mlp`.
+    pub tolerance: Option<f64>,
+    /// Iterations per component (deflation) or in all (subspace); null for `mlp`.
+    pub max_iterations: Option<u64>,
     /// Seconds of solving.
     pub time_limit_s: f64,
 }
@@ -232,21 +235,59 @@ pub struct Accuracy {
     pub reconstruction_error: f64,
 }
 
+/// A network, and how well it classifies samples that it was not trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Network {
+    /// Widths of the hidden layers; empty is logistic regression.
+    pub layers: Vec<usize>,
+    /// Number of parameters; null when the case did not run.
+    pub parameters: Option<usize>,
+    /// Times the parameters, added to the gradient.
+    pub weight_decay: f64,
+    /// Passes over the training samples that were asked for.
+    pub epochs: u64,
+    /// Number of test samples.
+    pub test_n: usize,
+    /// The end of training; null when the case did not run or the state is not finite.
+    pub end: Option<Score>,
+    /// The point of the curve with the least test error: chosen by the test set, so no honest figure of its own.
+    pub best: Option<Score>,
+}
+
+/// How well a network classifies at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Score {
+    /// Passes over the training samples so far.
+    pub epoch: f64,
+    /// Share of the test samples that are classified wrongly.
+    pub test_error: f64,
+    /// Mean cross-entropy over the test samples.
+    pub test_loss: f64,
+    /// Mean cross-entropy over the training batches of the epoch so far, each before its update.
+    pub train_loss: f64,
+}
+
 /// One point of the convergence curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CurvePoint {
     /// Steps so far, over all components.
     pub iteration: u64,
-    /// Passes so far.
+    /// Passes so far; for `mlp` epochs.
     pub passes: f64,
     /// Solve time so far, evaluation excluded.
     pub time_s: f64,
     /// Component being sought, 0-based (0 throughout for `subspace`).
     pub component: usize,
-    /// Sine of the angle of the current component (deflation) or of the span (subspace).
+    /// Sine of the angle of the current component (deflation) or of the span (subspace); for `mlp` the test error.
     pub component_error: f64,
-    /// Error of the whole k-subspace: 1 until the last component is in.
+    /// Error of the whole k-subspace: 1 until the last component is in; for `mlp` the test error.
     pub error: f64,
+    /// `mlp`: mean cross-entropy over the test samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_loss: Option<f64>,
+    /// `mlp`: mean cross-entropy over the training batches of the epoch so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_loss: Option<f64>,
 }
 
 /// Facts of a machine, without host or user name: `machine.json`.

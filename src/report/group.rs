@@ -1,6 +1,6 @@
 //! Which records race against each other, in which order, and how a row is called.
 //!
-//! A group is one task on one machine: problem, samples, number of components, target. Within it every method, operator,
+//! A group is one task on one machine: problem, samples, number of components or network, target. Within it every method, operator,
 //! optimizer and device competes. Of a case measured again, the last measurement counts.
 
 use super::quantity;
@@ -49,7 +49,8 @@ pub fn groups(records: &[Record]) -> (Vec<Group<'_>>, usize) {
     )
 }
 
-type Key<'a> = (&'a str, &'a str, &'a str, usize, u64);
+/// Machine, problem, samples, what is sought of them, target.
+type Key<'a> = (&'a str, &'a str, &'a str, String, u64);
 
 fn key(record: &Record) -> Key<'_> {
     // The id names the samples even where they were never loaded.
@@ -59,16 +60,21 @@ fn key(record: &Record) -> Key<'_> {
         &record.machine,
         &record.problem,
         data,
-        record.components,
+        sought(record),
         target,
     )
 }
 
+/// What is sought, as the id has it: `k10`, or the hidden layers of a network.
+fn sought(record: &Record) -> String {
+    match record.components {
+        Some(k) => format!("k{k}"),
+        None => record.case.split('/').nth(2).unwrap_or_default().into(),
+    }
+}
+
 impl<'a> Group<'a> {
-    fn new(
-        (machine, problem, data, components, target): Key<'a>,
-        mut rows: Vec<&'a Record>,
-    ) -> Self {
+    fn new((machine, problem, data, sought, target): Key<'a>, mut rows: Vec<&'a Record>) -> Self {
         rows.sort_by(|a, b| {
             order(a)
                 .partial_cmp(&order(b))
@@ -80,8 +86,13 @@ impl<'a> Group<'a> {
             .unwrap_or_default();
         let target = quantity::round(f64::from_bits(target));
         Self {
-            id: format!("{problem}/{data}/k{components}"),
-            title: format!("{problem} of {data}{size}, k = {components}, target {target}"),
+            title: match sought.strip_prefix('k') {
+                Some(k) => format!("{problem} of {data}{size}, k = {k}, target {target}"),
+                None => {
+                    format!("{problem} of {data}{size}, hidden layers {sought}, target {target}")
+                }
+            },
+            id: format!("{problem}/{data}/{sought}"),
             machine,
             rows,
         }
@@ -200,12 +211,19 @@ pub fn short_name(record: &Record) -> String {
 
 /// A case within its group: the id without what the group shares and without the default precision.
 pub fn short_id(record: &Record) -> String {
-    let components = format!("k{}", record.components);
+    let sought = sought(record);
     let parts = record.case.split('/').skip(2);
     let parts: Vec<&str> = parts
-        .filter(|part| *part != components && *part != "f32")
+        .filter(|part| *part != sought && *part != "f32")
         .collect();
     parts.join("/")
+}
+
+/// The error of the final answer: the sine of the largest principal angle, or the test error of a network.
+pub fn error(record: &Record) -> Option<f64> {
+    let sine = record.accuracy.as_ref().and_then(|a| a.subspace_sine);
+    let network = record.network.as_ref();
+    sine.or(network.and_then(|network| Some(network.end?.test_error)))
 }
 
 /// A status as it stands in the records.
@@ -229,11 +247,7 @@ fn order(record: &Record) -> (f64, u8, f64, &str) {
         Status::Failed => 3,
         Status::Skipped => 4,
     };
-    let left = record
-        .accuracy
-        .as_ref()
-        .and_then(|a| a.subspace_sine)
-        .unwrap_or(1.0);
+    let left = error(record).unwrap_or(1.0);
     (
         to_target_s(record).unwrap_or(f64::INFINITY),
         ended,

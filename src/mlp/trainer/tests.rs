@@ -63,7 +63,7 @@ fn train<D: Device>(
 fn agrees<D: Device>(device: &mut D, split: &Split, plan: &Plan, chunk: usize) {
     let what = format!("{} {:?} {:?}", device.info().name, plan, chunk);
     let (outcome, _) = train(device, split, plan, chunk);
-    let classes = classes(&split.train);
+    let classes = classes(&split.train, &split.test);
     let steps = outcome.iterations as usize;
     let (losses, parameters) = reference::train(&split.train, classes, plan, steps);
     assert!(!outcome.first_losses.is_empty());

@@ -2,9 +2,10 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::super::device::{DeviceSpec, Threads};
+use super::super::job::Job;
 use super::*;
 use crate::error::Error;
-use crate::pca::{Look, Verdict, Watch};
+use crate::pca::{Look, Outcome, Verdict, Watch};
 
 /// What a lane does at its solve number `call`, counted from 0.
 type Behaviour = fn(call: usize, steps: &mut u64, component: &mut f32, step: &mut Duration);
@@ -18,14 +19,14 @@ struct Fake<'a> {
 }
 
 impl Lane for Fake<'_> {
-    fn prepare(&mut self, plan: &Plan) -> Result<()> {
-        match plan.components {
-            9 => Err(Error::unsupported("nine is too many")),
+    fn prepare(&mut self, job: &Job) -> Result<()> {
+        match job {
+            Job::Pca(plan) if plan.components == 9 => Err(Error::unsupported("nine is too many")),
             _ => Ok(()),
         }
     }
 
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Outcome, Option<f64>)> {
+    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Answer, Option<f64>)> {
         self.log.borrow_mut().push(self.name);
         let (mut steps, mut component, mut step) = (40, 1.0, Duration::ZERO);
         (self.behaviour)(self.calls, &mut steps, &mut component, &mut step);
@@ -65,7 +66,10 @@ impl Lane for Fake<'_> {
             learning_rate: 1.0,
         };
         // The device named c has a clock.
-        Ok((outcome, (self.name == "c").then_some(self.calls as f64)))
+        Ok((
+            Answer::Pca(outcome),
+            (self.name == "c").then_some(self.calls as f64),
+        ))
     }
 }
 
@@ -108,7 +112,13 @@ fn heat(
         })
         .collect();
     let setting = Setting {
-        evaluate: &|_, snapshot, _| Some((0.5, 1.0 / f64::from(snapshot[0]))),
+        evaluate: &|_, snapshot, _| {
+            Some(Errors {
+                component: 0.5,
+                whole: 1.0 / f64::from(snapshot[0]),
+                losses: None,
+            })
+        },
         interrupted,
         repeats,
         announce: &|_| {},
@@ -226,13 +236,13 @@ fn a_time_limit_or_a_divergence_is_not_repeated() {
     let slow: Behaviour = |_, _, _, step| *step = Duration::from_millis(2);
     let limited = one(slow, Some(5), |case| case.time_limit_s = 0.01).unwrap();
     assert_eq!(
-        (limited.outcome.ended, limited.solve_s.len()),
+        (limited.answer.ended(), limited.solve_s.len()),
         (Ended::Stopped, 1)
     );
     let diverging: Behaviour = |_, _, component, _| *component = f32::NAN;
     let diverged = one(diverging, Some(5), |_| {}).unwrap();
     assert_eq!(
-        (diverged.outcome.ended, diverged.solve_s.len()),
+        (diverged.answer.ended(), diverged.solve_s.len()),
         (Ended::Diverged, 1)
     );
 }
