@@ -233,6 +233,7 @@ def big(race: Race) -> dict:
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("machine", nargs="?", help="folder under results/; by default from processor and cores")
+    parser.add_argument("--problem", choices=["pca", "mlp"], default="pca", help="mlp: networks, with options of its own")
     parser.add_argument("--rounds", type=int, default=5, help="visits of every competitor (5)")
     parser.add_argument("--jobs", default=",".join(JOBS), help=f"of {', '.join(JOBS)}; all")
     parser.add_argument("--big", action="store_true", help="also 500 x 1,000,000 samples (4 GB of memory)")

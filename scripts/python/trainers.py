@@ -1,8 +1,9 @@
 """Peers that train networks, each as its own users write it.
 
-A trainer holds the samples as its framework has them best, before any clock starts: `start` makes a network with a rule,
-`epoch` trains it over an order of batches (batches x size, indices into the samples) and returns when all of it is done,
-`parameters` gives weights (in x out) and biases for the test. The first epoch of a kind compiles what there is to compile.
+A trainer holds the samples as its framework has them best, before any clock starts. `start` sets a network and a rule to their
+first state and keeps what is compiled; `epoch` trains over an order of batches (batches x size, indices into the samples) and
+returns when all of it is done; `parameters` gives weights (in x out) and biases for the test. The first epoch of a kind
+compiles what there is to compile.
 """
 
 import numpy as np
@@ -96,7 +97,7 @@ class Numpy:
         return run["parameters"]
 
     def products(self, calls):
-        """Seconds per round of these products, `(m, n, k, transpose_a, transpose_b)`, with nothing around them."""
+        """These products, `(m, n, k, transpose_a, transpose_b)`, ready to be called with nothing around them."""
 
         def prepare(m, n, k, transpose_a, transpose_b):
             a = np.ones((k, m) if transpose_a else (m, k), np.float32)
@@ -108,7 +109,7 @@ class Numpy:
 
 
 class Torch:
-    """Eager and compiled: the loss with its gradient is what is compiled, the optimizer is PyTorch's fused one where there is one."""
+    """Eager, and with the network compiled; the optimizer is PyTorch's fused one where there is one."""
 
     data = FLOAT_COPY
     programs = ["PyTorch", "PyTorch compiled"]
@@ -118,25 +119,27 @@ class Torch:
 
         self.torch = torch
         torch.set_num_threads(threads)
-        self.x = torch.from_numpy(images).float() * mnist.UNIT
-        self.y = torch.from_numpy(labels).long()
-        self.compiled = {}
+        self.x = torch.from_numpy(images.astype(np.float32) * np.float32(mnist.UNIT))
+        self.y = torch.from_numpy(labels.astype(np.int64))
+        self.made = {}
 
     def start(self, program, initial, rule, rate):
         torch = self.torch
-        layers = layers_of(initial)
-        modules = []
-        for w, b in layers:
-            linear = torch.nn.Linear(*w.shape)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(w.T.copy()))
-                linear.bias.copy_(torch.from_numpy(b))
-            modules += [linear, torch.nn.ReLU()]
-        model = torch.nn.Sequential(*modules[:-1])
+        key = (program, len(initial))
+        if key not in self.made:
+            modules = []
+            for w in initial[::2]:
+                modules += [torch.nn.Linear(*w.shape), torch.nn.ReLU()]
+            model = torch.nn.Sequential(*modules[:-1])
+            called = torch.compile(model) if program == "PyTorch compiled" else model
+            self.made[key] = (model, called)
+        model, called = self.made[key]
+        with torch.no_grad():
+            for p, value in zip(model.parameters(), initial):
+                p.copy_(torch.from_numpy(value.T))
         # RMSprop has no fused form on the CPU.
         how = {"foreach": True} if rule == "rmsprop" else {"fused": True}
         optimizer = rules.torch_optimizer(torch, rule, model.parameters(), rate, **how)
-        called = torch.compile(model) if program == "PyTorch compiled" else model
         return {"model": model, "called": called, "optimizer": optimizer}
 
     def epoch(self, run, order):
@@ -241,15 +244,17 @@ class Tensorflow:
         tensorflow.config.threading.set_inter_op_parallelism_threads(1)
         self.x = tensorflow.constant(images.astype(np.float32) * np.float32(mnist.UNIT))
         self.y = tensorflow.constant(labels.astype(np.int32))
+        self.made = {}
 
-    def start(self, program, initial, rule, rate):
+    def make(self, initial, rule, rate):
         tf = self.tf
         variables = [tf.Variable(p) for p in initial]
         optimizer = rules.keras_optimizer(self.keras, rule, rate)
         optimizer.build(variables)
 
-        @tf.function(jit_compile=self.XLA)
-        def step(x, y):
+        @tf.function
+        def step(rows):
+            x, y = tf.gather(self.x, rows), tf.gather(self.y, rows)
             with tf.GradientTape() as tape:
                 *hidden, (weights, biases) = layers_of(variables)
                 for w, b in hidden:
@@ -259,22 +264,108 @@ class Tensorflow:
                 loss = tf.reduce_mean(losses)
             optimizer.apply(tape.gradient(loss, variables))
 
-        @tf.function
-        def gather(rows):
-            return tf.gather(self.x, rows), tf.gather(self.y, rows)
+        first_states = [(v, v.numpy()) for v in optimizer.variables]
+        return {"variables": variables, "states": first_states, "step": step}
 
-        return {"variables": variables, "step": step, "gather": gather}
-
-    XLA = False
+    def start(self, program, initial, rule, rate):
+        key = (len(initial), rule, rate)
+        if key not in self.made:
+            self.made[key] = self.make(initial, rule, rate)
+        run = self.made[key]
+        for variable, value in [*zip(run["variables"], initial), *run["states"]]:
+            variable.assign(value)
+        return run
 
     def epoch(self, run, order):
-        step, gather = run["step"], run["gather"]
         for rows in self.tf.constant(order.astype(np.int32)):
-            step(*gather(rows))
+            run["step"](rows)
         run["variables"][0].numpy()
 
     def parameters(self, run):
         return [v.numpy() for v in run["variables"]]
 
 
-TRAINERS = {"numpy": Numpy, "torch": Torch, "jax": Jax, "tensorflow": Tensorflow}
+class Pytensor:
+    """Theano's heir: one compiled function with updates of shared variables, called for each batch; rules by hand."""
+
+    data = FLOAT_COPY
+    programs = ["PyTensor"]
+
+    def __init__(self, images, labels, threads):
+        import pytensor
+        import pytensor.tensor
+
+        pytensor.config.floatX = "float32"
+        self.pytensor, self.pt = pytensor, pytensor.tensor
+        self.x = pytensor.shared(images.astype(np.float32) * np.float32(mnist.UNIT), borrow=True)
+        self.y = pytensor.shared(labels.astype(np.int32), borrow=True)
+        self.made = {}
+
+    def make(self, shapes, rule):
+        pt, shared = self.pt, self.pytensor.shared
+        zeros = [np.zeros(shape, np.float32) for shape in shapes]
+        parameters = [shared(p) for p in zeros]
+        m, v = [shared(p) for p in zeros], [shared(p) for p in zeros]
+        rate, t = shared(np.float32(0)), shared(np.float32(0))
+        rows = pt.lvector()
+        x, y = self.x[rows], self.y[rows]
+        *hidden, (weights, biases) = layers_of(parameters)
+        for w, b in hidden:
+            x = pt.maximum(x @ w + b, np.float32(0))
+        loss = -pt.special.log_softmax(x @ weights + biases, axis=1)[pt.arange(y.shape[0]), y].mean()
+        gradients = pt.grad(loss, parameters)
+        updates = []
+        for p, g, m_, v_ in zip(parameters, gradients, m, v):
+            updates += self.update(rule, rate, t + 1, p, g, m_, v_)
+        if rule == "adam":
+            updates.append((t, t + np.float32(1)))
+        step = self.pytensor.function([rows], [], updates=updates)
+        return {"step": step, "parameters": parameters, "rate": rate, "states": [*m, *v, t]}
+
+    def update(self, rule, rate, t, p, g, m, v):
+        pt = self.pt
+        beta1, beta2, decay = np.float32(rules.MOMENTUM), np.float32(0.999), np.float32(rules.DECAY)
+        one, epsilon = np.float32(1), np.float32(1e-8)
+        match rule:
+            case "sgd":
+                return [(p, p - rate * g)]
+            case "momentum":
+                new = beta1 * m + g
+                return [(m, new), (p, p - rate * new)]
+            case "nesterov":
+                new = beta1 * m + g
+                return [(m, new), (p, p - rate * (g + beta1 * new))]
+            case "adagrad":
+                new = v + g * g
+                return [(v, new), (p, p - rate * g / (pt.sqrt(new) + np.float32(1e-10)))]
+            case "rmsprop":
+                new = decay * v + (one - decay) * g * g
+                return [(v, new), (p, p - rate * g / (pt.sqrt(new) + epsilon))]
+            case "adam":
+                first = beta1 * m + (one - beta1) * g
+                second = beta2 * v + (one - beta2) * g * g
+                correct1, correct2 = one / (one - beta1**t), one / (one - beta2**t)
+                step = rate * first * correct1 / (pt.sqrt(second * correct2) + epsilon)
+                return [(m, first), (v, second), (p, p - step)]
+
+    def start(self, program, initial, rule, rate):
+        shapes = tuple(p.shape for p in initial)
+        if (shapes, rule) not in self.made:
+            self.made[shapes, rule] = self.make(shapes, rule)
+        made = self.made[shapes, rule]
+        for shared, p in zip(made["parameters"], initial):
+            shared.set_value(p)
+        for state in made["states"]:
+            state.set_value(np.zeros_like(state.get_value()))
+        made["rate"].set_value(np.float32(rate))
+        return made
+
+    def epoch(self, run, order):
+        for rows in order:
+            run["step"](rows)
+
+    def parameters(self, run):
+        return [p.get_value() for p in run["parameters"]]
+
+
+TRAINERS = {"numpy": Numpy, "torch": Torch, "jax": Jax, "tensorflow": Tensorflow, "pytensor": Pytensor}
