@@ -51,8 +51,6 @@ def load(path: Path) -> np.ndarray:
 
 def load_all(data_dir: Path | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Images and labels for training, then for the test, as bytes."""
-    train, train_labels, test, test_labels = (
-        read(find(data_dir, name), sha256) for name, sha256 in FILES.items()
-    )
+    train, train_labels, test, test_labels = (read(find(data_dir, name), sha256) for name, sha256 in FILES.items())
     labels = [np.frombuffer(content, dtype=np.uint8, offset=8) for content in [train_labels, test_labels]]
     return images(train), labels[0], images(test), labels[1]

@@ -246,7 +246,10 @@ def tables(competitors: list[Competitor]) -> str:
     rules = list(dict.fromkeys(c.rule for c in competitors if c.rule))
     lines = []
     for network in dict.fromkeys(c.network for c in competitors):
-        lines += [f"**{WORDS[network]}, batch {BATCH}: thousands of images trained per second, median [quartiles]**", ""]
+        lines += [
+            f"**{WORDS[network]}, batch {BATCH}: thousands of images trained per second, median [quartiles]**",
+            "",
+        ]
         lines.append(row(["rule", "threads", *programs, "gradrace / best peer"]))
         lines.append("|:--|--:|" + "--:|" * (len(programs) + 1))
         threads = sorted({c.threads for c in competitors})
@@ -265,7 +268,9 @@ def tables(competitors: list[Competitor]) -> str:
                 if speed := median(floor):
                     words.append(f"{name} {speed / 1e3:.1f} thousand images/s ({1e6 * BATCH / speed:.0f} us)")
             if words:
-                lines.append(f"A step's matrix products alone, {count} thread{'s' * (count > 1)}: {'; '.join(words)}.  ")
+                lines.append(
+                    f"A step's matrix products alone, {count} thread{'s' * (count > 1)}: {'; '.join(words)}.  "
+                )
         lines.append("")
         lines += [f"**{WORDS[network]}: test error %, median over seeds and threads**", ""]
         lines.append(row(["rule", "learning rate", *programs]))
@@ -297,12 +302,18 @@ def parse():
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("machine", nargs="?", help="folder under results/; by default from processor and cores")
-    parser.add_argument("--problem", choices=["mlp"], default="mlp", help="networks; without it scripts/peers races pca")
+    parser.add_argument(
+        "--problem", choices=["mlp"], default="mlp", help="networks; without it scripts/peers races pca"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="visits of every competitor (3)")
     parser.add_argument("--epochs", type=int, default=1, help="epochs of a visit (1)")
-    parser.add_argument("--networks", type=words(NETWORKS), default=list(NETWORKS), help=f"of {', '.join(NETWORKS)}; all")
+    parser.add_argument(
+        "--networks", type=words(NETWORKS), default=list(NETWORKS), help=f"of {', '.join(NETWORKS)}; all"
+    )
     parser.add_argument("--rules", type=words(RULES), default=RULES, help=f"of {', '.join(RULES)}; all")
-    parser.add_argument("--peers", type=words(FRAMEWORKS), default=list(FRAMEWORKS), help=f"of {', '.join(FRAMEWORKS)}; all")
+    parser.add_argument(
+        "--peers", type=words(FRAMEWORKS), default=list(FRAMEWORKS), help=f"of {', '.join(FRAMEWORKS)}; all"
+    )
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores()}), help="1 and all")
     parser.add_argument("--peers-only", action="store_true", help="without gradrace")
     parser.add_argument("--program", type=Path, help="gradrace to race; by default it is built")
