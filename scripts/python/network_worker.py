@@ -1,7 +1,8 @@
 """A peer's side of the race of networks: one process for one framework with its own number of threads.
 
-Arguments: framework, threads, data folder or nothing. Reads one JSON request a line, trains or times products, and answers with
-one JSON line. A network trained is tested here, off the clock. Whatever the frameworks print goes to standard error.
+Arguments: framework, threads, data folder or nothing. Reads one JSON request a line, trains or times products, and
+answers with one JSON line. A network trained is tested here, off the clock. Whatever the frameworks print goes to
+standard error.
 """
 
 import importlib.metadata
@@ -57,7 +58,8 @@ class Worker:
         def start():
             return self.trainer.start(program, initial, rule, rate)
 
-        # On the path that is timed: what there is to compile is compiled, threads are awake. A scan is compiled for its length.
+        # On the path that is timed: what there is to compile is compiled, threads are awake. A scan is compiled for its
+        # length.
         run = start()
         self.trainer.epoch(run, order() if "scan" in program else order()[:WARM_BATCHES])
         run = start()

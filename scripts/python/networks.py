@@ -1,9 +1,10 @@
 """Races NumPy, PyTorch, JAX, TensorFlow and PyTensor against gradrace at training networks on MNIST, in one run.
 
-784-300-100-10 and logistic regression, batch 128, six rules at gradrace's learning rates, one thread and all. Every round visits
-every competitor once, in a seeded order of its own; each visit trains from new first weights for some epochs, each epoch
-over a new order of the samples, whose drawing is on the clock as the gathering of the batches is. Beside them the floor: a step's
-matrix products alone, by NumPy and by PyTorch. Raw samples go to results/<machine>/peers-mlp.json, tables to standard output.
+784-300-100-10 and logistic regression, batch 128, six rules at gradrace's learning rates, one thread and all. Every
+round visits every competitor once, in a seeded order of its own; each visit trains from new first weights for some
+epochs, each over a new order of the samples; drawing it and gathering the batches are on the clock, the test is not.
+Beside them the floor: a step's matrix products alone, by NumPy and by PyTorch. Raw samples go to
+results/<machine>/peers-mlp.json, tables to standard output.
 """
 
 import argparse

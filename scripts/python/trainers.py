@@ -1,9 +1,9 @@
 """Peers that train networks, each as its own users write it.
 
-A trainer holds the samples as its framework has them best, before any clock starts. `start` sets a network and a rule to their
-first state and keeps what is compiled; `epoch` trains over an order of batches (batches x size, indices into the samples) and
-returns when all of it is done; `parameters` gives weights (in x out) and biases for the test. The first epoch of a kind
-compiles what there is to compile.
+A trainer holds the samples as its framework has them best, before any clock starts. `start` sets a network and a rule
+to their first state and keeps what is compiled; `epoch` trains over an order of batches (batches x size, indices into the
+samples) and returns when all of it is done; `parameters` gives weights (in x out) and biases for the test. The first
+epoch of a kind compiles what there is to compile.
 """
 
 import numpy as np
