@@ -178,7 +178,7 @@ class Race:
             "seconds": seconds,
             "cpu_seconds": [],
             "images": record["work"]["iterations"] * BATCH,
-            "test_error": record["accuracy"]["test_error"],
+            "test_error": record["network"]["end"]["test_error"],
         }
 
     def run(self, competitors: list[Competitor]):
