@@ -11,6 +11,7 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod tune;
 mod verify;
 
 use output::End;
@@ -41,6 +42,8 @@ enum Command {
     Data(data::Data),
     /// Make one self-contained page from any number of results folders and record files
     Report(report::Report),
+    /// Find a network's learning rates: the same budget for every rule
+    Tune(tune::Tune),
     /// Print the JSON Schema of the records
     Schema(schema::Schema),
 }
@@ -57,6 +60,7 @@ impl Cli {
             Command::Verify(verify) => verify.run(),
             Command::Data(data) => data.run(),
             Command::Report(report) => report.run(),
+            Command::Tune(tune) => tune.run(),
             Command::Schema(schema) => schema.run(),
         }
     }

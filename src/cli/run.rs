@@ -267,7 +267,7 @@ fn suites() -> String {
 }
 
 /// A flag that the first Ctrl-C sets; the second ends the program at once.
-fn listen() -> Result<Arc<AtomicBool>> {
+pub(super) fn listen() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     ctrlc::set_handler(move || {

@@ -24,4 +24,5 @@ pub mod row;
 pub mod runner;
 pub mod suite;
 mod track;
+pub mod tune;
 pub mod words;

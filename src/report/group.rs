@@ -98,6 +98,11 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// Whether its rows are networks, judged by their test errors.
+    pub fn classifies(&self) -> bool {
+        self.rows.iter().any(|row| row.network.is_some())
+    }
+
     /// Time to target of the fastest, in seconds.
     pub fn fastest_s(&self) -> Option<f64> {
         self.rows.first().and_then(|row| to_target_s(row))

@@ -141,13 +141,15 @@ fn section(report: &Report, race: &Race) -> String {
 type Cell = fn(&Group, &Record) -> String;
 
 /// The table's columns after the case's name.
-const COLUMNS: [(&str, Cell); 9] = [
+const COLUMNS: [(&str, Cell); 11] = [
     ("to target", |_, row| table::to_target(row)),
     ("slower", table::slower),
     ("solve [q1, q3]", |_, row| table::solve(row)),
     ("device", |_, row| table::device(row)),
     ("iterations", |_, row| table::iterations(row)),
     ("sine", |_, row| table::sine(row)),
+    ("test error", |_, row| table::test_error(row)),
+    ("best", |_, row| table::best_error(row)),
     ("residual", |_, row| table::residual(row)),
     ("rate, of peak", |_, row| table::rate(row)),
     ("end to end", |_, row| table::end_to_end(row)),
@@ -157,9 +159,10 @@ fn results(group: &Group) -> String {
     let mut text = "<div class=\"scroll\"><table>\n<tr><th class=\"name\">case</th>".to_string();
     let columns: Vec<(&str, Cell)> = COLUMNS
         .into_iter()
-        // Only some devices have a clock of their own.
+        // Only some devices have a clock of their own, and each problem has errors of its own.
         .filter(|(name, value)| {
-            *name != "device" || group.rows.iter().any(|row| !value(group, row).is_empty())
+            let always = !["device", "sine", "test error", "best", "residual"].contains(name);
+            always || group.rows.iter().any(|row| !value(group, row).is_empty())
         })
         .collect();
     for (name, _) in &columns {
@@ -204,6 +207,8 @@ fn reading(_: &Report) -> String {
      <li><b>sine</b>: of the largest principal angle between the components found and the reference's: 0 is the same \
      subspace, 1 an orthogonal direction. Empty where the reference is the residual alone.</li>\n\
      <li><b>residual</b>: the largest |A v - lambda v| / lambda_1, computed anew in f64 for every answer.</li>\n\
+     <li><b>test error</b>: of a network at the end of training, on samples that it never saw, scored again in f64; <b>best\
+     </b>: the least on the way, which no one could have known.</li>\n\
      <li><b>rate</b>: the fewest bytes or operations that the steps need, per second, as a share of what the same device \
      reached in the same run: by a stream read (GB/s) or a matrix product (GFLOP/s), whichever binds. Data that stays in \
      cache can pass the stream's 100 %, sums of bytes, done in integers, that of the matrix product.</li>\n\

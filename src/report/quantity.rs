@@ -56,6 +56,11 @@ pub fn error(value: f64) -> String {
     }
 }
 
+/// A share of the test samples, `1.98 %`.
+pub fn percent(value: f64) -> String {
+    format!("{:.2} %", 100.0 * value)
+}
+
 /// A ratio of times, `1.00x`, `12.3x`, `142x`.
 pub fn ratio(value: f64) -> String {
     format!("{}x", digits(value))

@@ -36,7 +36,7 @@ struct Column {
     value: fn(&Group, &Record) -> String,
 }
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 12] = [
     Column {
         name: "case",
         spare: 0,
@@ -78,6 +78,16 @@ const COLUMNS: [Column; 10] = [
         value: |_, row| sine(row),
     },
     Column {
+        name: "test error",
+        spare: 0,
+        value: |_, row| test_error(row),
+    },
+    Column {
+        name: "best",
+        spare: 4,
+        value: |_, row| best_error(row),
+    },
+    Column {
         name: "residual",
         spare: 5,
         value: |_, row| residual(row),
@@ -104,7 +114,11 @@ pub fn terminal(records: &[Record], style: Style) -> String {
             text += &format!("{note}\n");
         }
         if group.slower(group.rows[0]).is_some() {
-            text += "slower: time to target against the fastest; sine: angle to the reference's subspace\n";
+            text += "slower: time to target against the fastest; ";
+            text += match group.classifies() {
+                true => "test error: at the end of training, best: the least on the way\n",
+                false => "sine: angle to the reference's subspace\n",
+            };
         }
         text.push('\n');
     }
@@ -212,8 +226,14 @@ pub fn markdown(records: &[Record]) -> String {
     let mut text = String::new();
     for group in groups(records).0 {
         text += &format!("**{}**\n\n", escape_markdown(&group.title));
-        text +=
-            "| case | to target | slower | solve [q1, q3] | iterations | sine | rate, of peak |\n";
+        let error = if group.classifies() {
+            "test error"
+        } else {
+            "sine"
+        };
+        text += &format!(
+            "| case | to target | slower | solve [q1, q3] | iterations | {error} | rate, of peak |\n"
+        );
         text += "|:--|--:|--:|--:|--:|--:|--:|\n";
         for row in &group.rows {
             let cells = [
@@ -222,7 +242,7 @@ pub fn markdown(records: &[Record]) -> String {
                 slower(&group, row),
                 solve(row),
                 iterations(row),
-                sine(row),
+                sine(row) + &test_error(row),
                 rate(row),
             ];
             text += &format!("| {} |\n", cells.join(" | "));
@@ -281,6 +301,20 @@ pub(super) fn sine(row: &Record) -> String {
     accuracy
         .and_then(|a| a.subspace_sine)
         .map(quantity::error)
+        .unwrap_or_default()
+}
+
+/// The test error of a network at the end of training.
+pub(super) fn test_error(row: &Record) -> String {
+    let end = row.network.as_ref().and_then(|network| network.end);
+    end.map(|score| quantity::percent(score.test_error))
+        .unwrap_or_default()
+}
+
+/// The least test error of its curve.
+pub(super) fn best_error(row: &Record) -> String {
+    let best = row.network.as_ref().and_then(|network| network.best);
+    best.map(|score| quantity::percent(score.test_error))
         .unwrap_or_default()
 }
 

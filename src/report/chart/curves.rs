@@ -66,6 +66,7 @@ pub fn chart(name: String, title: &str, rows: &[&Record], against: Against) -> R
     let caption = format!("{title}: error against {}", against.word());
     let labels = labels(rows);
     let colors = colors(rows);
+    let classifies = rows.iter().any(|row| row.network.is_some());
     let points = || rows.iter().flat_map(|row| &row.curve);
     let target = rows
         .iter()
@@ -153,6 +154,7 @@ pub fn chart(name: String, title: &str, rows: &[&Record], against: Against) -> R
             area.draw(&Text::new(label, (place, px(height - BOTTOM + 7.0)), style))?;
         }
         let x_name = match against {
+            Against::Iterations if classifies => "steps",
             Against::Iterations => "iterations, over all components",
             Against::Seconds => "time of solving",
         };
@@ -162,7 +164,11 @@ pub fn chart(name: String, title: &str, rows: &[&Record], against: Against) -> R
             text(12.0, INK, HPos::Center, VPos::Top),
         ))?;
         area.draw(&Text::new(
-            "sine of the largest angle",
+            if classifies {
+                "test error"
+            } else {
+                "sine of the largest angle"
+            },
             (px(14.0), px((TOP + height - BOTTOM) / 2.0)),
             text(12.0, INK, HPos::Center, VPos::Center).transform(FontTransform::Rotate270),
         ))?;

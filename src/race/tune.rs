@@ -1,0 +1,186 @@
+//! Learning rates for networks: every rule gets the same small budget of rates, and the winner is chosen on training
+//! samples that were held back, never on the test set (Choi et al. 2019: a comparison of optimizers is one of their tuning).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::data::{Request, Samples, split};
+use crate::error::{Error, Result};
+use crate::mlp;
+use crate::optimizer::{Look, Rule, Verdict, Watch};
+use crate::record::statistics::median;
+
+use super::case::Batch;
+use super::device::DeviceSpec;
+use super::job::{Answer, Job};
+use super::lane::{self, Material, guarded};
+use super::rates::{Tuned, Winner, grid};
+
+/// Training samples that are held back and judged by: MNIST's last 10,000, of fewer a sixth.
+const VALIDATION: usize = 10_000;
+
+/// What is tuned.
+pub struct Budget {
+    /// How samples are found.
+    pub request: Request,
+    /// Hidden layers.
+    pub layers: Vec<usize>,
+    /// Samples of a step.
+    pub batch: Batch,
+    /// Epochs that each rate is given.
+    pub epochs: u64,
+    /// Seeds that each rate is given.
+    pub seeds: Vec<u64>,
+    /// Where it runs.
+    pub device: DeviceSpec,
+}
+
+/// One rate of one rule, tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// The rule.
+    pub rule: Rule,
+    /// The rate.
+    pub rate: f64,
+    /// Validation error, median over the seeds; 1 where it diverged.
+    pub error: f64,
+}
+
+/// Tries every rate of every rule; `tell` hears each trial. `None` when Ctrl-C came before the end.
+///
+/// # Errors
+/// `Input` when the samples cannot be had or have no labels, `Failed` when the device fails.
+pub fn tune(
+    budget: &Budget,
+    interrupted: &AtomicBool,
+    tell: &mut dyn FnMut(&Trial),
+) -> Result<Option<Tuned>> {
+    let samples = crate::data::load(&budget.request)?;
+    let (spec, train) = training(samples, &budget.request)?;
+    let held = VALIDATION.min(train.n / 6);
+    let split = split::validation(&train, held)?;
+    let (samples, material) = (Arc::new(split.train), Material::Mlp(Arc::new(split.test)));
+    let mut opened = lane::open(budget.device, &samples, &material)
+        .map_err(|missing| Error::input(format!("{}: {}", missing.why, missing.remedy)))??;
+    let mut lane = opened.lane();
+    let mut winners = Vec::new();
+    for rule in Rule::ALL {
+        let mut best: Option<Trial> = None;
+        for rate in grid(rule) {
+            let mut errors = Vec::new();
+            for &seed in &budget.seeds {
+                let job = Job::Mlp(mlp::Plan {
+                    layers: budget.layers.clone(),
+                    rule,
+                    learning_rate: rate,
+                    weight_decay: 0.0,
+                    batch: budget.batch.rows(),
+                    epochs: budget.epochs,
+                    seed,
+                });
+                let mut watch = UntilInterrupted(interrupted);
+                let (answer, _) = guarded(|| {
+                    lane.prepare(&job)?;
+                    lane.solve(&mut watch)
+                })?;
+                if interrupted.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                errors.push(error(&answer));
+            }
+            let error = median(&errors).unwrap_or(1.0);
+            let trial = Trial { rule, rate, error };
+            tell(&trial);
+            // Of equals the smaller rate, which came first.
+            if best.as_ref().is_none_or(|best| error < best.error) {
+                best = Some(trial);
+            }
+        }
+        winners.extend(best.map(|best| Winner {
+            optimizer: rule.name().into(),
+            rate: best.rate,
+            error: best.error,
+        }));
+    }
+    Ok(Some(Tuned {
+        layers: budget.layers.clone(),
+        batch: budget.batch.to_string(),
+        data: spec,
+        validation: held,
+        epochs: budget.epochs,
+        seeds: budget.seeds.clone(),
+        winners,
+    }))
+}
+
+/// The training part, with the spec. The test part is dropped unseen.
+fn training(samples: Samples, request: &Request) -> Result<(String, Samples)> {
+    let spec = samples.spec.clone();
+    let train = split::split(samples, request, None)?.train;
+    Ok((spec, train))
+}
+
+fn error(answer: &Answer) -> f64 {
+    match answer {
+        Answer::Mlp(outcome) if outcome.test_error.is_finite() => {
+            if outcome.ended == crate::optimizer::Ended::Diverged {
+                1.0
+            } else {
+                outcome.test_error
+            }
+        }
+        _ => 1.0,
+    }
+}
+
+/// Goes on until Ctrl-C; evaluates nothing.
+struct UntilInterrupted<'a>(&'a AtomicBool);
+
+impl Watch for UntilInterrupted<'_> {
+    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
+        Ok(match self.0.load(Ordering::Relaxed) {
+            true => Verdict::Stop,
+            false => Verdict::Continue,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::device::Threads;
+    use super::*;
+
+    #[test]
+    fn every_rule_gets_the_same_budget_and_the_best_of_it() {
+        let budget = Budget {
+            request: Request {
+                spec: "digits:n=600".into(),
+                quiet: true,
+                ..Request::default()
+            },
+            layers: vec![],
+            batch: Batch::Rows(32),
+            epochs: 1,
+            seeds: vec![1],
+            device: DeviceSpec::cpu(Threads::Count(1)),
+        };
+        let mut trials = Vec::new();
+        let never = AtomicBool::new(false);
+        let tuned = tune(&budget, &never, &mut |trial| trials.push(trial.clone()))
+            .unwrap()
+            .expect("no Ctrl-C");
+        assert_eq!((tuned.validation, tuned.winners.len()), (100, 6));
+        for (rule, winner) in Rule::ALL.into_iter().zip(&tuned.winners) {
+            let of_rule: Vec<_> = trials.iter().filter(|t| t.rule == rule).collect();
+            assert_eq!(of_rule.len(), grid(rule).len());
+            let best = of_rule
+                .iter()
+                .map(|t| t.error)
+                .fold(f64::INFINITY, f64::min);
+            let first = of_rule.iter().find(|t| t.error == best).unwrap();
+            assert_eq!((winner.rate, winner.error), (first.rate, best));
+        }
+        let always = AtomicBool::new(true);
+        assert_eq!(tune(&budget, &always, &mut |_| ()).unwrap(), None);
+    }
+}
