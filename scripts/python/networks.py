@@ -39,6 +39,7 @@ FRAMEWORKS = {
 FLOORS = {"numpy": "products by NumPy", "torch": "products by PyTorch"}
 # Where benches/suites/rates.toml has none.
 USUAL = {"sgd": 0.1, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001}
+BUSY = 0.5  # mean number of others at work above which two threads that wait for each other are no measurement
 PAUSE = 0.1  # seconds in which the threads of the last competitor go to sleep
 
 
@@ -349,6 +350,10 @@ def main():
     if not options.peers_only:
         program_path = options.program.absolute() if options.program else program.build()
     competitors = line_up(options)
+    load = os.getloadavg()[0]
+    if load > BUSY:
+        words = f"peers: others are at work here (load {load:.1f}): all that spins for its other thread will look slow"
+        print(words, file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         race = Race(Path(folder), options, program_path)
         try:
@@ -365,6 +370,7 @@ def main():
         "machine": machine,
         "versions": versions,
         "data": {"spec": "mnist", "sha256": mnist.SHA256, "on_hand": data},
+        "load_before": load,
         "batch": BATCH,
         "epochs": options.epochs,
         "rounds": options.rounds,
