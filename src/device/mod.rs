@@ -19,6 +19,7 @@ use crate::kernel::{Access, Kernel};
 pub use crate::kernel::Element;
 
 pub mod cpu;
+pub mod cuda;
 mod layout;
 pub mod wgpu;
 

@@ -3,6 +3,7 @@
 
 use super::super::Gemm;
 use super::geometry::Pass;
+use crate::data::{Samples, Statistics};
 use crate::error::Result;
 
 /// An argument of a kernel, ready to be passed.
@@ -63,4 +64,21 @@ pub(super) trait Driver {
 
     /// Seconds that the device has computed by its own clock, up to the last [`Driver::synchronise`].
     fn device_time_s(&self) -> Option<f64>;
+
+    /// Bytes of memory that are free now, where that is known.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// See [`crate::device::Device::gram`]; `None` where there is no dense eigensolver.
+    fn gram(&mut self, samples: &Samples, statistics: &Statistics) -> Result<Option<Vec<f64>>> {
+        let _ = (samples, statistics);
+        Ok(None)
+    }
+
+    /// See [`crate::device::Device::eigh`]; `None` where there is no dense eigensolver.
+    fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Option<Vec<f64>>> {
+        let _ = (a, order);
+        Ok(None)
+    }
 }

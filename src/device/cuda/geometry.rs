@@ -62,5 +62,7 @@ pub(super) fn passes(
     scalars: &[f32],
 ) -> Result<Vec<Pass>> {
     let _ = (tuning, sizes, scalars);
-    Err(crate::error::Error::unsupported(format!("{kernel:?} on CUDA")))
+    Err(crate::error::Error::unsupported(format!(
+        "{kernel:?} on CUDA"
+    )))
 }
