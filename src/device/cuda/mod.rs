@@ -10,6 +10,8 @@
 
 mod buffer;
 mod driver;
+#[cfg(test)]
+pub(crate) mod emulated;
 mod geometry;
 mod source;
 
