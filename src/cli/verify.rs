@@ -137,6 +137,7 @@ fn checks(device: &mut AnyDevice) -> Vec<Check> {
     let mut tell = |check: &Check| checks.push(check.clone());
     let ended = guarded(|| match device {
         AnyDevice::Cpu(device) => methods::run_all(device, SEED, &mut tell),
+        AnyDevice::Cuda(device) => methods::run_all(device, SEED, &mut tell),
         AnyDevice::Wgpu(device) => methods::run_all(device, SEED, &mut tell),
     });
     if let Err(error) = ended {
