@@ -6,7 +6,7 @@
 //   symmetric_product g = C v, for each row of v; C symmetric, p x p, its rows padded to four
 //
 // One row of v (`*_product_*`): a team owns a sample at a time, a warp for MNIST's 784 columns, a quarter of one for 64 or
-// fewer, the whole block for up to 12,288. Its threads hold the sample in registers, K quads each; the dot product with v
+// fewer, the whole block for up to 9,216. Its threads hold the sample in registers, K quads each; the dot product with v
 // goes through shuffles, and u_i y_i is added to the team's g from the same registers, so that X is read once and no
 // barrier stands in the loop. The next samples, R of them, are in flight meanwhile: 7 R loads a lane at 784 columns. Bytes
 // come four at a time rather than sixteen: 196 quads then fill 7 x 32 lanes to 88 %, and R = 4 keeps as many bytes in
@@ -124,12 +124,12 @@ __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean,
     const auto fetch = [&](unsigned r, unsigned i) {
         const unsigned row = choice.place(min(i, end - 1));
         counts[r] = i < end && row < choice.total;
-        const Quad *at = x + Index(min(row, choice.total - 1)) * stride;
+        const Quad *at = x + lane + Index(min(row, choice.total - 1)) * stride;
 #pragma unroll
         for (unsigned k = 0; k < K; k++) {
             const unsigned q = lane + k * LANES;
             if (q < quads) {
-                next[r][k] = at[q];
+                next[r][k] = at[k * LANES];
             } else {
                 clear(next[r][k]);
             }
@@ -217,7 +217,7 @@ __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean,
     } else if (quads <= WARP * 7) {
         one_row<Quad, WARP, 7, R>(choice, x, mean, v, g, partial, share);
     } else {
-        one_row<Quad, TEAM_THREADS, 8, 1>(choice, x, mean, v, g, partial, share);
+        one_row<Quad, TEAM_THREADS, 6, 1>(choice, x, mean, v, g, partial, share);
     }
 }
 
@@ -650,7 +650,7 @@ lift_sum(const float4 *__restrict__ partial, float *out, unsigned d, unsigned m,
     added(partial, out, d, m, parts, beta, weight, sums);
 }
 
-/// A warp takes a row of C and four rows of v; blockIdx.y counts those.
+/// A warp takes a row of C and four rows of v; blockIdx.y counts those. The pad of C may hold anything.
 extern "C" __global__ void __launch_bounds__(THREADS)
 symmetric_product(const float *control, const float4 *__restrict__ c, const float *__restrict__ v, float *__restrict__ g,
                   unsigned p, unsigned m) {
@@ -664,7 +664,10 @@ symmetric_product(const float *control, const float4 *__restrict__ c, const floa
     float4 products[4] = {zero4(), zero4(), zero4(), zero4()};
 #pragma unroll 4
     for (unsigned q = lane; q < quads; q += WARP) {
-        const float4 quad = row[q];
+        float4 quad = row[q];
+        if (4 * q + 3 >= p) quad.w = 0.0f;
+        if (4 * q + 2 >= p) quad.z = 0.0f;
+        if (4 * q + 1 >= p) quad.y = 0.0f;
 #pragma unroll
         for (unsigned e = 0; e < 4; e++) {
             multiply_add(products[e], quad, vector(v, a0 + e, m, p, q));
