@@ -311,3 +311,28 @@ fn missing_devices_are_told_with_the_remedy() {
     let cuda = cuda.expect("a device that is missing has a line");
     assert!(cuda.contains("missing") && cuda.contains("CUDA"), "{text}");
 }
+
+#[test]
+fn verify_checks_the_devices_that_are_asked_for_and_the_kernels_alone() {
+    let place = Place::new();
+    let text = stdout(&place.run("verify --device cpu --kernels --all").code(0));
+    assert!(text.contains("cpu@1 portable: ") && text.contains(" 0 fail"));
+    for other in ["wgpu", "cuda", "direct on"] {
+        assert!(!text.contains(other), "{other}: {text}");
+    }
+    for (device, word) in [
+        ("cuda:0", "CUDA"),
+        ("cpu,wgpu:99", "wgpu:99"),
+        ("gpu", "gpu"),
+    ] {
+        let assert = place
+            .run(&format!("verify --device {device}"))
+            .code(2)
+            .stdout("");
+        let error = stderr(&assert);
+        assert!(
+            error.starts_with("error: ") && error.contains(word),
+            "{error}"
+        );
+    }
+}

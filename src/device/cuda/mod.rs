@@ -19,6 +19,8 @@ mod driver;
 mod geometry;
 mod libraries;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::rc::Rc;
