@@ -98,27 +98,21 @@ pub fn open(index: usize) -> std::result::Result<Cuda, Unavailable> {
         why: error.to_string(),
         remedy: "see whether nvidia-smi lists the card as free, or race on another device".into(),
     })?;
-    let names = (card.name.clone(), card.driver.clone());
-    Ok(Cuda::over(driver, index, names, card.memory_bytes, tuning))
+    let mut device = Cuda::over(driver, index, card.name.clone(), card.memory_bytes, tuning);
+    device.info.driver = Some(card.driver.clone());
+    Ok(device)
 }
 
 #[allow(private_bounds)] // Sealed: nobody outside names a driver.
 impl<D: Driver> Cuda<D> {
-    /// The device over a driver: the card of this name and index, with so many bytes of memory, and the versions of what
-    /// drives it.
-    fn over(
-        driver: D,
-        index: usize,
-        (name, versions): (String, String),
-        memory_bytes: u64,
-        tuning: Tuning,
-    ) -> Self {
+    /// The device over a driver: the card of this name and index, with so many bytes of memory.
+    fn over(driver: D, index: usize, name: String, memory_bytes: u64, tuning: Tuning) -> Self {
         Self {
             info: Info {
                 kind: "cuda",
                 index,
                 name,
-                driver: Some(versions),
+                driver: None,
                 software: false,
                 threads: None,
                 isa: None,

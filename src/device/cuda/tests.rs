@@ -94,8 +94,7 @@ fn device() -> Cuda<Noting> {
         multiprocessors: 108,
         shared_bytes: 48 << 10,
     };
-    let names = ("a card".into(), "nothing drives it".into());
-    Cuda::over(Noting::default(), 0, names, 1 << 30, tuning)
+    Cuda::over(Noting::default(), 0, "a card".into(), 1 << 30, tuning)
 }
 
 /// Reads `len` floats, in two passes when they are many.
