@@ -38,7 +38,12 @@ pub(super) trait Driver {
     /// Compiles and loads a file of `kernels/`, by its stem, where that is still to be done.
     fn load(&mut self, stem: &'static str) -> Result<()>;
 
-    /// Launches `pass.entry` with these arguments, in the order of the entry's parameters.
+    /// Makes an entry ready to be launched: nothing is loaded while launches are noted down.
+    fn find(&mut self, pass: &Pass) -> Result<()> {
+        self.load(pass.stem)
+    }
+
+    /// Launches `pass.entry`, which [`Driver::find`] found, with these arguments, in the order of the entry's parameters.
     fn launch(&mut self, pass: &Pass, values: &[Value<'_, Self::Memory>]) -> Result<()>;
 
     /// Matrix product of row-major f32.

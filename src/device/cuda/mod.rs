@@ -8,18 +8,27 @@
 //! then it captures them into a CUDA graph, which a replay launches again and again. A recording keeps alive what it
 //! points to.
 
+mod blas;
 mod buffer;
+mod cache;
+mod card;
+mod compiler;
+mod context;
+mod dense;
 mod driver;
 #[cfg(test)]
 pub(crate) mod emulated;
 mod geometry;
+mod libraries;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::layout::{Layout, pad, sizes, unpad};
-use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut};
+use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable};
 use crate::data::{Samples, Statistics};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
@@ -29,6 +38,8 @@ use driver::{Driver, Value};
 use geometry::{Argument, Pass, Scratch, Tuning};
 
 pub use buffer::Buffer;
+use card::Cudarc;
+pub use card::{Card, cards};
 
 /// Rows are padded to a multiple of so many bytes: what a thread loads at once.
 const ROW_BYTES: usize = 16;
@@ -65,7 +76,7 @@ pub struct Recording<D: Driver> {
 
 /// A card, open.
 #[allow(private_bounds)] // Sealed: nobody outside names a driver.
-pub struct Cuda<D: Driver> {
+pub struct Cuda<D: Driver = Cudarc> {
     info: Info,
     tuning: Tuning,
     driver: D,
@@ -75,6 +86,26 @@ pub struct Cuda<D: Driver> {
     allocations: u64,
 }
 
+/// Opens card `index` of [`cards`].
+///
+/// # Errors
+/// Why it is not there, and what to do about it.
+pub fn open(index: usize) -> std::result::Result<Cuda, Unavailable> {
+    let cards = cards()?;
+    let card = cards.get(index).ok_or_else(|| Unavailable {
+        why: format!("no card of index {index}"),
+        remedy: format!("give cuda:0 to cuda:{}", cards.len() - 1),
+    })?;
+    let (driver, tuning) = Cudarc::open(index, card).map_err(|error| Unavailable {
+        why: error.to_string(),
+        remedy: "see whether nvidia-smi lists the card as free, or race on another device".into(),
+    })?;
+    let mut device = Cuda::over(driver, index, card.name.clone(), card.memory_bytes, tuning);
+    device.info.driver = Some(card.driver.clone());
+    Ok(device)
+}
+
+#[allow(private_bounds)] // Sealed: nobody outside names a driver.
 impl<D: Driver> Cuda<D> {
     /// The device over a driver: the card of this name and index, with so many bytes of memory.
     fn over(driver: D, index: usize, name: String, memory_bytes: u64, tuning: Tuning) -> Self {
@@ -83,6 +114,7 @@ impl<D: Driver> Cuda<D> {
                 kind: "cuda",
                 index,
                 name,
+                driver: None,
                 software: false,
                 threads: None,
                 isa: None,
@@ -122,7 +154,7 @@ impl<D: Driver> Cuda<D> {
         }
         let passes: Rc<[Pass]> = geometry::passes(&self.tuning, kernel, sizes, scalars)?.into();
         for pass in passes.iter() {
-            self.driver.load(pass.stem)?;
+            self.driver.find(pass)?;
             for argument in &pass.arguments {
                 if let Argument::Scratch(kind, bytes) = *argument {
                     self.grow(kind, bytes)?;
@@ -219,7 +251,7 @@ impl<D: Driver> Device for Cuda<D> {
         for kernel in kernels {
             let (sizes, scalars) = kernel.row().benchmark;
             for pass in geometry::passes(&self.tuning, *kernel, sizes, scalars)? {
-                self.driver.load(pass.stem)?;
+                self.driver.find(&pass)?;
             }
         }
         self.driver.synchronise()
@@ -338,6 +370,7 @@ impl<D: Driver> Device for Cuda<D> {
 }
 
 #[cfg(test)]
+#[allow(private_bounds)] // Sealed: nobody outside names a driver.
 impl<D: Driver> Cuda<D> {
     /// Makes buffers look smaller than they may be, so that small samples are split.
     pub(crate) fn limit_buffers(&mut self, bytes: u64) {
