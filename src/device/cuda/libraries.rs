@@ -79,10 +79,17 @@ impl Library {
     /// Opens it from a toolkit's folder and leaves it open; whether that worked.
     fn open_from_toolkits(self) -> bool {
         let file = self.names()[1];
-        toolkits()
-            .iter()
-            .flat_map(|folder| versions(folder, file))
-            .any(|path| open_for_good(&path))
+        toolkits().iter().any(|folder| {
+            // NVRTC opens a library of its own by name when it compiles: it must be open too.
+            if self == Library::Nvrtc {
+                for path in versions(folder, "libnvrtc-builtins") {
+                    open_for_good(&path);
+                }
+            }
+            versions(folder, file)
+                .iter()
+                .any(|path| open_for_good(path))
+        })
     }
 }
 
@@ -105,23 +112,19 @@ fn toolkits() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Files `file.so.N` in a folder, the newest first: names with one number are what libraries call themselves.
+/// Files `file.so.N` and `file.so.N.M` in a folder, the newest first: so libraries call themselves; a third number is a
+/// release of one of them.
 fn versions(folder: &Path, file: &str) -> Vec<PathBuf> {
-    let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let version = name
-                .strip_prefix(file)?
-                .strip_prefix(".so.")?
-                .parse()
-                .ok()?;
-            Some((version, entry.path()))
-        })
+    let version = |name: &str| -> Option<Vec<u32>> {
+        let numbers = name.strip_prefix(file)?.strip_prefix(".so.")?.split('.');
+        let numbers: Vec<u32> = numbers.map(|n| n.parse().ok()).collect::<Option<_>>()?;
+        (numbers.len() <= 2).then_some(numbers)
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<(Vec<u32>, PathBuf)> = entries
+        .filter_map(|entry| Some((version(entry.file_name().to_str()?)?, entry.path())))
         .collect();
-    found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    found.sort_by(|(a, _), (b, _)| b.cmp(a));
     found.into_iter().map(|(_, path)| path).collect()
 }
 
@@ -165,7 +168,8 @@ mod tests {
             "libnvrtc.so.12",
             "libnvrtc.so.13",
             "libnvrtc.so.13.0.88",
-            "libnvrtc-builtins.so.13",
+            "libnvrtc-builtins.so.13.0",
+            "libnvrtc-builtins.so.13.0.88",
             "libcublas.so.12",
         ] {
             std::fs::write(folder.path().join(name), "").unwrap();
@@ -175,6 +179,7 @@ mod tests {
             .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
             .collect();
         assert_eq!(names, ["libnvrtc.so.13", "libnvrtc.so.12"]);
+        assert_eq!(versions(folder.path(), "libnvrtc-builtins").len(), 1);
         assert!(versions(&folder.path().join("none"), "libnvrtc").is_empty());
     }
 }
