@@ -248,8 +248,12 @@ fn facts(machine: &Machine) -> Vec<String> {
         machine.rustc.clone(),
     ];
     facts.extend(machine.peaks.iter().map(|peak| {
+        let driver = match &peak.driver {
+            Some(driver) => format!(", {}, {driver}", peak.name),
+            None => String::new(),
+        };
         format!(
-            "{}{}: stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s",
+            "{}{}{driver}: stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s",
             peak.device,
             software_label(peak.software),
             peak.stream_gb_per_s,
@@ -325,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_peaks_of_a_software_adapter_are_labelled() {
+    fn the_peaks_of_a_software_adapter_are_labelled_and_those_of_a_card_have_its_driver() {
         let mut machine = fixture::machine();
         machine.peaks[0].device = "wgpu:0".into();
         machine.peaks[0].software = true;
@@ -333,6 +337,14 @@ mod tests {
             facts(&machine)
                 .iter()
                 .any(|fact| fact.starts_with("wgpu:0 (software): stream"))
+        );
+        machine.peaks[1].device = "cuda:0".into();
+        machine.peaks[1].name = "NVIDIA L4".into();
+        machine.peaks[1].driver = Some("CUDA 13.0".into());
+        assert!(
+            facts(&machine)
+                .iter()
+                .any(|fact| fact.starts_with("cuda:0, NVIDIA L4, CUDA 13.0: stream"))
         );
     }
 
