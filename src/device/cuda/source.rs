@@ -3,6 +3,7 @@
 //! NVRTC has no files: the texts are joined, with `#line` so that a compiler's message names the file that it means.
 
 /// Stems of the files in `kernels/` that hold entries.
+#[cfg(test)]
 pub(super) const STEMS: &[&str] = &["stream", "product", "gram", "block", "rules", "control"];
 
 /// A file of `kernels/` by its name.
@@ -91,8 +92,8 @@ mod tests {
         let names = entries(text);
         let lists = text.split("extern \"C\" __global__ void").skip(1);
         let last = |parameter: &str| {
-            let words = parameter.split([' ', '*', '\n']);
-            words.filter(|w| !w.is_empty()).last().map(String::from)
+            let mut words = parameter.split([' ', '*', '\n']);
+            words.rfind(|word| !word.is_empty()).map(String::from)
         };
         names
             .into_iter()
