@@ -6,13 +6,14 @@
 //   symmetric_product g = C v, for each row of v; C symmetric, p x p, its rows padded to four
 //
 // One row of v (`*_product_*`): a team owns a sample at a time, a warp for MNIST's 784 columns, a quarter of one for 64 or
-// fewer, the whole block for up to 9,216. Its threads hold the sample in registers, K quads each; the dot product with v
+// fewer, the whole block for up to 8,192. Its threads hold the sample in registers, K quads each; the dot product with v
 // goes through shuffles, and u_i y_i is added to the team's g from the same registers, so that X is read once and no
-// barrier stands in the loop. The next samples, R of them, are in flight meanwhile: 7 R loads a lane at 784 columns. Bytes
-// come four at a time rather than sixteen: 196 quads then fill 7 x 32 lanes to 88 %, and R = 4 keeps as many bytes in
-// flight as f32 does. mean_hi is subtracted in registers, mean_lo, half a unit in its last place, through the
-// projections: y_i . v = (x_i - hi) . v - lo . v, and g -= (sum_i u_i) lo. At the end the teams' g are added in shared
-// memory, in order, and a block writes one part of g, which `product_sum` adds; a single block writes g itself.
+// barrier stands in the loop. The next R samples are in flight meanwhile, 7 R loads a lane at 784 columns. A block of eight
+// warps leaves a thread 255 registers: enough to overlap one sample's sums with the next one's arithmetic without spilling.
+// Bytes come four at a time rather than sixteen: 196 quads then fill 7 x 32 lanes to 88 %, where 49 loads of sixteen would
+// fill 2 x 32 to 77 %; R = 4 against 2 makes up for it. mean_hi is subtracted in registers, mean_lo, half a unit in its last
+// place, through the projections: y_i . v = (x_i - hi) . v - lo . v, and g -= (sum_i u_i) lo. At the end the teams' g are added in
+// shared memory, in order, and a block writes one part of g, which `product_sum` adds; a single block writes g itself.
 //
 // Several rows of v (`*_products_*`), up to 32 a block, samples of up to 1,024 columns: a tile of 8 centred samples in
 // shared memory; the warps compute its 8 x m projections in blocks of 4 x 4, and then each thread, which owns a quad of
@@ -71,7 +72,7 @@ struct Share {
 };
 
 /// The threads of a block of `one_row`.
-constexpr unsigned TEAM_THREADS = 384;
+constexpr unsigned TEAM_THREADS = 256;
 
 /// One row of v, teams of LANES threads with K quads each, R samples in flight.
 template <typename Quad, unsigned LANES, unsigned K, unsigned R>
@@ -204,20 +205,20 @@ __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean,
     }
 }
 
-/// The team that suits the columns. As many bytes are in flight for either type.
+/// The team that suits the columns.
 template <typename Quad>
 __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean, const float *v, float *g, float4 *partial,
                         const Share &share) {
-    constexpr unsigned R = 16 / sizeof(Quad);
+    constexpr unsigned R = sizeof(Quad) == 16 ? 2 : 4;
     const unsigned quads = quads_of(share.d);
     if (quads <= 8 * 2) {
         one_row<Quad, 8, 2, 4>(choice, x, mean, v, g, partial, share);
     } else if (quads <= WARP * 4) {
-        one_row<Quad, WARP, 4, (R < 2 ? 2 : R)>(choice, x, mean, v, g, partial, share);
+        one_row<Quad, WARP, 4, R>(choice, x, mean, v, g, partial, share);
     } else if (quads <= WARP * 7) {
         one_row<Quad, WARP, 7, R>(choice, x, mean, v, g, partial, share);
     } else {
-        one_row<Quad, TEAM_THREADS, 6, 1>(choice, x, mean, v, g, partial, share);
+        one_row<Quad, TEAM_THREADS, 8, 1>(choice, x, mean, v, g, partial, share);
     }
 }
 

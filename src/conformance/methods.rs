@@ -265,7 +265,7 @@ mod tests {
         let [all, dense] = [OperatorKind::Samples, OperatorKind::Covariance];
         for (spec, k, method, operator, rule) in [
             ("digits:n=500,seed=2", 2, Deflation, all, Rule::Sgd),
-            ("digits:n=300,seed=2", 3, Subspace, all, Rule::Momentum),
+            ("digits:n=150,seed=2", 2, Subspace, all, Rule::Momentum),
             (
                 "spectrum:n=300,d=64,decay=0.7,seed=3",
                 3,

@@ -19,7 +19,7 @@ const CHUNK: usize = 1024;
 const SMALL_BYTES: usize = 256 << 10;
 
 /// product.cu: threads of a block of teams, and of one that takes several rows of v.
-const TEAM_THREADS: usize = 384;
+const TEAM_THREADS: usize = 256;
 const TILE_QUADS: usize = 256;
 /// product.cu: samples of a tile, rows of v of a thread and of a block, quads of a block of `product_sum`.
 const TILE: usize = 8;
@@ -308,10 +308,9 @@ impl Team {
         let quads = quads_of(d);
         let (lanes, rows) = match (quads, bytes) {
             (..=16, _) => (8, 4),
-            (..=128, false) => (WARP, 2),
-            (..=224, false) => (WARP, 1),
+            (..=224, false) => (WARP, 2),
             (..=224, true) => (WARP, 4),
-            (..=2304, _) => (TEAM_THREADS, 1),
+            (..=2048, _) => (TEAM_THREADS, 1),
             _ => return None,
         };
         Some(Self { lanes, rows })
@@ -740,11 +739,11 @@ mod tests {
     #[test]
     fn teams_hold_every_row_that_they_take_and_their_sums_fit() {
         for bytes in [false, true] {
-            for d in [1, 31, 64, 65, 512, 513, 784, 785, 896, 897, 3072, 9216] {
+            for d in [1, 31, 64, 65, 512, 513, 784, 785, 896, 897, 3072, 8192] {
                 let team = Team::of(d, bytes).expect("it fits in registers");
                 assert!(team.shared(d) <= 48 << 10, "{d}: {team:?}");
             }
-            assert_eq!(Team::of(9217, bytes), None);
+            assert_eq!(Team::of(8193, bytes), None);
         }
     }
 

@@ -92,8 +92,8 @@ mod tests {
         let names = entries(text);
         let lists = text.split("extern \"C\" __global__ void").skip(1);
         let last = |parameter: &str| {
-            let words = parameter.split([' ', '*', '\n']);
-            words.filter(|w| !w.is_empty()).last().map(String::from)
+            let mut words = parameter.split([' ', '*', '\n']);
+            words.rfind(|word| !word.is_empty()).map(String::from)
         };
         names
             .into_iter()
