@@ -5,7 +5,7 @@
 
 use super::chart::Chart;
 use super::group::{Group, short_name, to_target_s, word};
-use super::{Race, Report, table};
+use super::{Race, Report, seeds, table};
 use crate::record::{Machine, Record, software_label};
 use std::fmt::Write;
 
@@ -116,6 +116,7 @@ fn section(report: &Report, race: &Race) -> String {
             escape(&cpu)
         );
     }
+    text += &over_seeds(group);
     text += &results(group);
     let notes = group.notes();
     if !notes.is_empty() {
@@ -189,6 +190,20 @@ fn results(group: &Group) -> String {
         text += "</tr>\n";
     }
     text + "</table></div>\n"
+}
+
+/// What the seeds of each case have in common, where there are several.
+fn over_seeds(group: &Group) -> String {
+    let Some(rows) = seeds::summary(group) else {
+        return String::new();
+    };
+    let cells = |tag: &str, row: &[String]| -> String {
+        let cell = |text: &String| format!("<{tag}>{}</{tag}>", escape(text));
+        format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>())
+    };
+    let body: String = rows.iter().map(|row| cells("td", row)).collect();
+    let head = cells("th", &seeds::HEADS.map(String::from));
+    format!("<h3>Over seeds</h3>\n<div class=\"scroll\"><table>\n{head}{body}</table></div>\n")
 }
 
 fn figure(chart: &Chart) -> String {
