@@ -17,6 +17,8 @@
 constexpr unsigned TILE = 64;
 constexpr unsigned DEPTH = 16;
 constexpr unsigned THREADS = 64;
+/// Blocks of a multiprocessor: they leave a thread 168 registers, so that nothing spills.
+constexpr unsigned BLOCKS = 6;
 constexpr unsigned SUM_THREADS = 256;
 /// Longest f32 sum, in terms.
 constexpr unsigned CHUNK = 1024;
@@ -120,7 +122,7 @@ __device__ void covariance(Stage &stage, const Quad *x, const float4 *mean, unsi
     });
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 6)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 covariance_f32(const float4 *__restrict__ x, const float4 *__restrict__ mean, float *c, unsigned n, unsigned d, float beta,
                float weight_in, float weight_out, float4 *partial, unsigned span) {
     __shared__ Stage stage;
@@ -128,7 +130,7 @@ covariance_f32(const float4 *__restrict__ x, const float4 *__restrict__ mean, fl
     covariance(stage, x, mean, n, d, weight_in, partial, span);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 6)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 covariance_u8(const unsigned *__restrict__ x, const float4 *__restrict__ mean, float *c, unsigned n, unsigned d, float beta,
               float weight_in, float weight_out, float4 *partial, unsigned span) {
     __shared__ Stage stage;
@@ -186,7 +188,7 @@ __device__ void dual(Stage &stage, const Quad *xa, const Quad *xb, const float4 
     });
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 6)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 dual_f32(const float4 *__restrict__ xa, const float4 *__restrict__ xb, const float4 *__restrict__ mean, float *k, unsigned na,
          unsigned nb, unsigned d, unsigned n, unsigned first_a, unsigned first_b, float weight_in, float weight_out,
          float4 *partial, unsigned span) {
@@ -195,7 +197,7 @@ dual_f32(const float4 *__restrict__ xa, const float4 *__restrict__ xb, const flo
     dual(stage, xa, xb, mean, na, nb, d, weight_in, partial, span);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 6)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 dual_u8(const unsigned *__restrict__ xa, const unsigned *__restrict__ xb, const float4 *__restrict__ mean, float *k, unsigned na,
         unsigned nb, unsigned d, unsigned n, unsigned first_a, unsigned first_b, float weight_in, float weight_out,
         float4 *partial, unsigned span) {

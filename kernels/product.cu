@@ -12,8 +12,8 @@
 // warps leaves a thread 255 registers: enough to overlap one sample's sums with the next one's arithmetic without spilling.
 // Bytes come four at a time rather than sixteen: 196 quads then fill 7 x 32 lanes to 88 %, where 49 loads of sixteen would
 // fill 2 x 32 to 77 %; R = 4 against 2 makes up for it. mean_hi is subtracted in registers, mean_lo, half a unit in its last
-// place, through the projections: y_i . v = (x_i - hi) . v - lo . v, and g -= (sum_i u_i) lo. At the end the teams' g are added in
-// shared memory, in order, and a block writes one part of g, which `product_sum` adds; a single block writes g itself.
+// place, through the projections: y_i . v = (x_i - hi) . v - lo . v, and g -= (sum_i u_i) lo. At the end the teams' g are
+// added in shared memory, in order, and a block writes one part of g, which `product_sum` adds; a single block writes g itself.
 //
 // Several rows of v (`*_products_*`), up to 32 a block, samples of up to 1,024 columns: a tile of 8 centred samples in
 // shared memory; the warps compute its 8 x m projections in blocks of 4 x 4, and then each thread, which owns a quad of
@@ -308,6 +308,7 @@ __device__ void several_rows(const Choice &choice, const Quad *x, const float4 *
         for (unsigned block = warp; block < TILE / 4 * ((rows + 3) / 4); block += warps) {
             const unsigned r0 = block % (TILE / 4) * 4, a0 = block / (TILE / 4) * 4;
             float sums[16] = {};
+#pragma unroll 1
             for (unsigned q = lane; q < quads; q += WARP) {
                 float4 along[4];
 #pragma unroll
