@@ -303,6 +303,7 @@ fn kernels(criterion: &mut Criterion) {
     for spec in devices() {
         match device::open(spec).expect("it was found") {
             AnyDevice::Cpu(device) => all(criterion, device, label(spec)),
+            AnyDevice::Cuda(device) => all(criterion, device, label(spec)),
             AnyDevice::Wgpu(device) => all(criterion, device, label(spec)),
         }
     }

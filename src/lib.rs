@@ -3,29 +3,46 @@
 //! # The flow
 //!
 //! ```text
-//! data ──> race (cases, clock) ──> pca over a Device ──> record ──> report
+//! data ──> race (cases, clock) ──> pca or mlp over a Device ──> record ──> report
 //!                                   │  optimizer, kernel table
-//!                                   └─ accuracy against LAPACK, off the clock
+//!                                   └─ accuracy against LAPACK or the test set, off the clock
 //! ```
 //!
 //! # Layers
 //!
 //! Imports go one way; a test (`tests/layers.rs`) holds it:
 //!
-//! `error, record, data, kernel` -> `device` -> `optimizer` -> `pca` -> `race, conformance` -> `report` -> `cli`.
+//! `error, record, data, kernel` -> `device` -> `optimizer` -> `pca, mlp` -> `race, conformance` -> `report` -> `cli`.
 //!
 //! | module | owns | does not |
 //! |---|---|---|
 //! | [`record`] | what was measured: plain types, files, machine facts, statistics | know a device |
 //! | [`data`] | where samples come from | know a problem |
 //! | [`kernel`] | the kernel table: one row per device operation, with its f64 reference | run anything |
-//! | [`device`] | trait `Device` and its implementations | know an optimizer or a problem |
-//! | [`optimizer`] | the update rules, once over `Device` | own a clock |
+//! | [`device`] | trait `Device` and its three implementations: cpu, CUDA, wgpu | know an optimizer or a problem |
+//! | [`optimizer`] | the update rules, once over `Device`; how a run is watched | own a clock |
 //! | [`pca`] | operators, methods, reference, accuracy | own a clock |
+//! | [`mlp`] | networks: forward, backward, the training loop, accuracy | own a clock |
 //! | [`race`] | cases, suites, the runner and its clock, measured peaks | draw |
 //! | [`conformance`] | kernels and methods against the reference on every device | measure speed |
 //! | [`report`] | charts, tables, the page: pure functions of records | know a device |
 //! | [`cli`] | the command line as types; one file per command | compute |
+//!
+//! # Devices
+//!
+//! What is generic is written once over trait [`device::Device`]; a device adds memory, launches of rows of the kernel table
+//! and recordings, and nothing else.
+//!
+//! | device | kernels | a launch | a recording |
+//! |---|---|---|---|
+//! | [`device::cpu`] | Rust, for each instruction set, chosen when it is opened | a call on a pool of threads | a list of launches |
+//! | [`device::cuda`] | `kernels/*.cu`, compiled by NVRTC when first needed, kept in the cache folder | passes of entries on one stream | a CUDA graph |
+//! | [`device::wgpu`] | `shaders/*.wgsl`, with pipelines made when first needed | dispatches, gathered until something is read | a list of dispatches, encoded anew |
+//!
+//! CUDA's libraries are no part of the program: they are probed before anything calls them, and each that is missing is told
+//! with what to install. Above the calls stands one small trait, so that tests run the device, its launch geometry and the
+//! kernels' own text on the processor. The calls themselves have not run on a card yet.
+
 pub mod cli;
 pub mod conformance;
 pub mod data;

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{NO_ADAPTER, Place, stderr, text};
+use program::{NO_GPU, Place, stderr, text};
 
 /// Some sixty cases of a few milliseconds each.
 const MANY: &str = "run --data digits:n=200 --components 2 --repeats 1 --threads 1 --quiet --out r \
@@ -21,7 +21,7 @@ fn spawn(place: &Place, arguments: &str, stdout: Stdio) -> Child {
         .args(arguments.split_whitespace())
         .current_dir(place.path(""))
         .env_remove("GRADRACE_DATA")
-        .envs(NO_ADAPTER)
+        .envs(NO_GPU)
         .stdout(stdout)
         .stderr(Stdio::piped())
         .spawn()

@@ -204,7 +204,7 @@ fn what_a_device_lacks_is_a_skipped_row_and_no_error() {
     let records = place.records("s");
     assert_eq!(text(&records[1], "status"), "skipped");
     assert!(text(&records[1], "case").contains("cuda:0"));
-    assert!(text(&records[1], "reason").contains("not built"));
+    assert!(text(&records[1], "reason").contains("CUDA"));
 }
 
 #[test]
@@ -307,8 +307,32 @@ fn missing_devices_are_told_with_the_remedy() {
     let place = Place::new();
     let text = stdout(&place.run("devices").code(0));
     assert!(text.contains("cpu@1") && text.contains("GB/s"), "{text}");
-    assert!(
-        text.contains("cuda:0") && text.contains("missing"),
-        "{text}"
-    );
+    let cuda = text.lines().find(|line| line.starts_with("cuda:0"));
+    let cuda = cuda.expect("a device that is missing has a line");
+    assert!(cuda.contains("missing") && cuda.contains("CUDA"), "{text}");
+}
+
+#[test]
+fn verify_checks_the_devices_that_are_asked_for_and_the_kernels_alone() {
+    let place = Place::new();
+    let text = stdout(&place.run("verify --device cpu --kernels --all").code(0));
+    assert!(text.contains("cpu@1 portable: ") && text.contains(" 0 fail"));
+    for other in ["wgpu", "cuda", "direct on"] {
+        assert!(!text.contains(other), "{other}: {text}");
+    }
+    for (device, word) in [
+        ("cuda:0", "CUDA"),
+        ("cpu,wgpu:99", "wgpu:99"),
+        ("gpu", "gpu"),
+    ] {
+        let assert = place
+            .run(&format!("verify --device {device}"))
+            .code(2)
+            .stdout("");
+        let error = stderr(&assert);
+        assert!(
+            error.starts_with("error: ") && error.contains(word),
+            "{error}"
+        );
+    }
 }

@@ -25,7 +25,7 @@ fn first() -> Option<&'static Adapter> {
 #[test]
 fn an_adapter_is_listed_by_name_with_its_peaks_and_labelled_when_it_is_software() {
     let Some(adapter) = first() else { return };
-    let assert = Place::new().with_adapters("devices").assert().code(0);
+    let assert = Place::new().with_gpus("devices").assert().code(0);
     let text = stdout(&assert);
     let mut lines = text.lines().skip_while(|line| !line.starts_with("wgpu:0"));
     let (peaks, name) = (lines.next().unwrap(), lines.next().unwrap());
@@ -51,7 +51,7 @@ fn every_method_operator_and_rule_takes_the_same_steps_to_the_same_answer_as_on_
             "run --data digits:n=200 --components 3 --method deflation,subspace {lists} --device cpu,wgpu:0 \
              --repeats 1 --quiet --out r"
         );
-        table += &stdout(&place.with_adapters(&arguments).assert().code(0));
+        table += &stdout(&place.with_gpus(&arguments).assert().code(0));
     }
     let records = place.records("r");
     assert_eq!(records.len(), 2 * (6 + 2) * 2);

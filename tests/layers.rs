@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// What a top-level module may name besides itself. `report` sees records alone, whatever stands below it.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("error", &[]),
     ("record", &["error"]),
     ("data", &["error"]),
@@ -20,7 +20,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
         "optimizer",
         &["error", "record", "data", "kernel", "device"],
     ),
-    ("pca", BELOW_RACE),
+    ("pca", BELOW_PROBLEMS),
+    ("mlp", BELOW_PROBLEMS),
     ("race", BELOW_RACE),
     ("conformance", BELOW_RACE),
     ("report", &["error", "record"]),
@@ -28,6 +29,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("main", &["cli", "error"]),
 ];
 
+const BELOW_PROBLEMS: &[&str] = &["error", "record", "data", "kernel", "device", "optimizer"];
 const BELOW_RACE: &[&str] = &[
     "error",
     "record",
@@ -36,10 +38,11 @@ const BELOW_RACE: &[&str] = &[
     "device",
     "optimizer",
     "pca",
+    "mlp",
 ];
 
 /// Modules in which `D: Device` and `impl Device` may stand; elsewhere devices are enums, or are not known.
-const GENERIC_OVER_DEVICE: [&str; 5] = ["device", "optimizer", "pca", "race", "conformance"];
+const GENERIC_OVER_DEVICE: [&str; 6] = ["device", "optimizer", "pca", "mlp", "race", "conformance"];
 
 /// Modules that own a clock.
 const CLOCKED: [&str; 2] = ["device", "race"];

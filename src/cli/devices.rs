@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::device::cuda::cards;
 use crate::device::wgpu::{adapters, hint};
 use crate::device::{Info, Unavailable};
 use crate::error::{Error, Result};
@@ -45,8 +46,10 @@ impl Devices {
                 Err(missing) => (absent(spec, &missing), false),
             };
             print(&text)?;
-            if spec.kind == Kind::Wgpu {
-                print(&adapter(spec.index))?;
+            match spec.kind {
+                Kind::Cpu => {}
+                Kind::Cuda => print(&card(spec.index))?,
+                Kind::Wgpu => print(&adapter(spec.index))?,
             }
             if failed {
                 end = End::CheckFailed;
@@ -100,6 +103,22 @@ fn adapter(index: usize) -> String {
         ""
     };
     format!("{:<8} {}{driver}{software}\n", "", adapter.name)
+}
+
+/// What a card says of itself, below its line.
+fn card(index: usize) -> String {
+    let card = cards().ok().and_then(|cards| cards.get(index));
+    card.map_or_else(String::new, |card| {
+        format!(
+            "{:<8} {}, {:.1} GiB, compute capability {}.{}, {}\n",
+            "",
+            card.name,
+            card.memory_bytes as f64 / f64::from(1 << 30),
+            card.architecture / 10,
+            card.architecture % 10,
+            card.driver
+        )
+    })
 }
 
 fn absent(spec: DeviceSpec, missing: &Unavailable) -> String {

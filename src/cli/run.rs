@@ -93,7 +93,7 @@ struct Flags {
     /// plain, projected; default plain for sgd, projected for the others
     #[arg(long, value_name = "LIST")]
     gradient: Option<String>,
-    /// all, cpu, wgpu:0, wgpu:1, ...; default all
+    /// all, cpu, cuda:0, cuda:1, wgpu:0, ...; default all
     #[arg(long, value_name = "LIST")]
     device: Option<String>,
     /// Threads of the cpu: numbers, or all; default all

@@ -5,8 +5,8 @@ use clap::Args;
 use crate::conformance::{Check, Verdict, methods};
 use crate::device::Unavailable;
 use crate::device::cpu::{Cpu, Isa};
-use crate::error::Result;
-use crate::race::device::{self, AnyDevice};
+use crate::error::{Error, Result};
+use crate::race::device::{self, AnyDevice, DeviceSpec, Threads};
 use crate::race::lane::guarded;
 use crate::race::name::{Kind, Named};
 use crate::record::software_label;
@@ -22,6 +22,12 @@ pub struct Verify {
     /// List the checks that pass, too
     #[arg(long)]
     all: bool,
+    /// Check these alone: cpu, cuda:0, wgpu:0, ...; default every device found
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    device: Vec<String>,
+    /// Check the kernels alone, and no methods
+    #[arg(long)]
+    kernels: bool,
 }
 
 /// Checks by how they ended.
@@ -33,24 +39,36 @@ struct Counts {
 }
 
 impl Verify {
-    /// Runs the checks and prints them. `GRADRACE_REQUIRE=cuda,wgpu` makes the absence of those devices a failure.
+    /// Runs the checks and prints them. `GRADRACE_REQUIRE=cuda,wgpu` makes the absence of those devices a failure; a device
+    /// that is asked for by name must be there.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// `Input` for a device asked for and not there; when standard output cannot be written.
     pub fn run(self) -> Result<End> {
+        let asked = self.device.iter().map(|text| DeviceSpec::parse(text));
+        let asked = asked.collect::<Result<Vec<_>>>()?;
+        for &spec in &asked {
+            if let Err(Unavailable { why, remedy }) = device::open(spec) {
+                return Err(Error::input(format!(
+                    "device {spec} is not there: {why}: {remedy}"
+                )));
+            }
+        }
+        let wanted = |spec: DeviceSpec| asked.is_empty() || asked.contains(&spec);
         let mut total = Counts::default();
         let cores = device::cores();
         let mut threads = vec![1, cores];
         threads.dedup();
-        for isa in Isa::available() {
+        let cpu = wanted(DeviceSpec::cpu(Threads::All));
+        for isa in Isa::available().into_iter().filter(|_| cpu) {
             for &threads in &threads {
                 let title = format!("cpu@{threads} {}", isa.name());
                 let opened = Cpu::open_with(threads, isa).map(AnyDevice::Cpu);
                 self.device(&title, opened, &mut total)?;
             }
         }
-        let adapters = device::present().into_iter();
-        for found in adapters.filter(|found| found.spec.kind != Kind::Cpu) {
+        let found = device::present().into_iter();
+        for found in found.filter(|found| found.spec.kind != Kind::Cpu && wanted(found.spec)) {
             let opened = device::open(found.spec);
             let name = match &opened {
                 Ok(device) => format!(" {}", device.info().name),
@@ -60,7 +78,8 @@ impl Verify {
             self.device(&title, opened, &mut total)?;
         }
         let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
-        for (spec, missing) in device::absent() {
+        let absent = device::absent().into_iter();
+        for (spec, missing) in absent.filter(|_| asked.is_empty()) {
             let must = required
                 .split(',')
                 .any(|kind| kind.trim() == spec.kind.name());
@@ -92,7 +111,7 @@ impl Verify {
         total: &mut Counts,
     ) -> Result<()> {
         match opened {
-            Ok(mut device) => self.print(title, &checks(&mut device), total),
+            Ok(mut device) => self.print(title, &checks(&mut device, self.kernels), total),
             Err(Unavailable { why, remedy }) => {
                 total.fail += 1;
                 print(&format!("{title}: fail: {why}: {remedy}\n"))
@@ -132,12 +151,13 @@ impl Verify {
 }
 
 /// Every check of an open device. A panic ends them with a failure; what was checked before it counts.
-fn checks(device: &mut AnyDevice) -> Vec<Check> {
+fn checks(device: &mut AnyDevice, kernels: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut tell = |check: &Check| checks.push(check.clone());
     let ended = guarded(|| match device {
-        AnyDevice::Cpu(device) => methods::run_all(device, SEED, &mut tell),
-        AnyDevice::Wgpu(device) => methods::run_all(device, SEED, &mut tell),
+        AnyDevice::Cpu(device) => methods::run_all(device, SEED, kernels, &mut tell),
+        AnyDevice::Cuda(device) => methods::run_all(device, SEED, kernels, &mut tell),
+        AnyDevice::Wgpu(device) => methods::run_all(device, SEED, kernels, &mut tell),
     });
     if let Err(error) = ended {
         checks.push(Check {

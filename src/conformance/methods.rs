@@ -58,6 +58,25 @@ pub fn solve<D: Device>(
     Ok((outcome, assessment))
 }
 
+/// The sine of a solve.
+///
+/// # Errors
+/// As the device says, and when the answer is not what it owes.
+fn solve_well<D: Device>(device: &mut D, samples: &Arc<Samples>, plan: &Plan) -> Result<f64> {
+    let (outcome, assessment) = solve(device, samples, plan)?;
+    let sine = assessment.accuracy.subspace_sine.unwrap_or(f64::NAN);
+    let sound = outcome.ended != Ended::Diverged && assessment.failures.is_empty();
+    if sound && sine <= SINE {
+        return Ok(sine);
+    }
+    Err(Error::failed(format!(
+        "{:?} after {} iterations, sine {sine:.1e}, {}",
+        outcome.ended,
+        outcome.iterations,
+        assessment.failures.join("; ")
+    )))
+}
+
 fn generated(spec: &str) -> Result<Arc<Samples>> {
     load(&Request {
         spec: spec.into(),
@@ -97,12 +116,21 @@ fn data_sets() -> Result<Vec<(&'static str, Arc<Samples>, usize)>> {
     ])
 }
 
-/// Runs the kernels' checks ([`super::run`], with inputs from the seed) and then the methods' on a device.
+/// Runs the kernels' checks ([`super::run`], with inputs from the seed) and then, unless they are to be left out, the
+/// methods' on a device.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_all<D: Device>(device: &mut D, seed: u64, tell: &mut dyn FnMut(&Check)) -> Result<()> {
+pub fn run_all<D: Device>(
+    device: &mut D,
+    seed: u64,
+    kernels_alone: bool,
+    tell: &mut dyn FnMut(&Check),
+) -> Result<()> {
     super::run(device, seed, tell);
+    if kernels_alone {
+        return Ok(());
+    }
     run(device, tell)
 }
 
@@ -119,20 +147,7 @@ pub fn run<D: Device>(device: &mut D, tell: &mut dyn FnMut(&Check)) -> Result<()
             }
         }
         for plan in plans {
-            let outcome = solve(device, &samples, &plan).and_then(|(outcome, assessment)| {
-                let sine = assessment.accuracy.subspace_sine.unwrap_or(f64::NAN);
-                let sound = outcome.ended != Ended::Diverged && assessment.failures.is_empty();
-                if sound && sine <= SINE {
-                    Ok(sine)
-                } else {
-                    Err(Error::failed(format!(
-                        "{:?} after {} iterations, sine {sine:.1e}, {}",
-                        outcome.ended,
-                        outcome.iterations,
-                        assessment.failures.join("; ")
-                    )))
-                }
-            });
+            let outcome = solve_well(device, &samples, &plan);
             let title = match plan.method {
                 Method::Direct => format!("direct on {name}"),
                 method => format!(
@@ -154,6 +169,7 @@ mod tests {
     use super::super::Verdict as Told;
     use super::*;
     use crate::device::cpu::Cpu;
+    use crate::device::cuda::emulated;
 
     #[test]
     fn every_method_operator_and_rule_finds_the_eigenvectors() {
@@ -237,6 +253,95 @@ mod tests {
                 let ratio = outcome.iterations as f64 / steps;
                 assert!((0.95..=1.05).contains(&ratio), "{spec}: {ratio}");
             }
+        }
+    }
+
+    #[test]
+    fn every_operator_finds_the_eigenvectors_on_the_emulated_kernels() {
+        let Some(mut device) = emulated::open(false) else {
+            return;
+        };
+        use Method::{Deflation, Subspace};
+        let [all, dense] = [OperatorKind::Samples, OperatorKind::Covariance];
+        for (spec, k, method, operator, rule) in [
+            ("digits:n=500,seed=2", 2, Deflation, all, Rule::Sgd),
+            ("digits:n=150,seed=2", 2, Subspace, all, Rule::Momentum),
+            (
+                "spectrum:n=300,d=64,decay=0.7,seed=3",
+                3,
+                Deflation,
+                dense,
+                Rule::Adam,
+            ),
+            (
+                "spectrum:n=300,d=64,decay=0.7,seed=3",
+                3,
+                Deflation,
+                all,
+                Rule::Adagrad,
+            ),
+            (
+                "spectrum:n=31,d=257,decay=0.6,seed=4",
+                4,
+                Subspace,
+                dense,
+                Rule::Nesterov,
+            ),
+            (
+                "spectrum:n=33,d=3,decay=0.5,seed=5",
+                2,
+                Deflation,
+                all,
+                Rule::Rmsprop,
+            ),
+        ] {
+            let samples = generated(spec).expect("it needs no file");
+            let plan = plan(method, operator, rule, k);
+            let sine = solve_well(&mut device, &samples, &plan);
+            let sine = sine.unwrap_or_else(|e| panic!("{spec}, {method:?}, {operator:?}: {e}"));
+            println!("{spec}, {method:?}, {operator:?}: {sine:.1e}");
+        }
+    }
+
+    #[test]
+    fn a_second_solve_on_the_emulated_kernels_gives_the_same_bits_and_allocates_nothing() {
+        let Some(mut device) = emulated::open(false) else {
+            return;
+        };
+        let samples = generated("digits:n=300,seed=2").expect("digits need no file");
+        let statistics = Statistics::of(&samples, 1);
+        for (method, operator) in [
+            (Method::Deflation, OperatorKind::Samples),
+            (Method::Subspace, OperatorKind::Covariance),
+        ] {
+            let problem = Problem::upload(&mut device, &samples, &statistics).expect("it fits");
+            let plan = plan(method, operator, Rule::Momentum, 2);
+            let mut solver = Solver::prepare(&mut device, &problem, &plan).expect("it prepares");
+            let first = solver.solve(&mut device, &mut Blind).expect("it solves");
+            let before = device.allocations();
+            let second = solver.solve(&mut device, &mut Blind).expect("it solves");
+            assert_eq!(device.allocations(), before);
+            assert!(first == second, "{method:?}");
+        }
+    }
+
+    #[test]
+    fn samples_split_over_buffers_give_the_same_answer_on_the_emulated_kernels() {
+        let Some(mut device) = emulated::open(false) else {
+            return;
+        };
+        // Rows of 64 floats: blocks of 128 rows.
+        device.limit_buffers(1 << 15);
+        let samples = generated("spectrum:n=300,d=64,decay=0.7,seed=3").expect("it needs no file");
+        for batch in [None, Some(100)] {
+            let plan = Plan {
+                batch,
+                ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, 3)
+            };
+            let (_, assessment) = solve(&mut device, &samples, &plan).expect("it solves");
+            let sine = assessment.accuracy.subspace_sine.expect("a reference");
+            assert!(assessment.failures.is_empty(), "{:?}", assessment.failures);
+            assert!(sine < if batch.is_some() { 0.2 } else { SINE }, "{sine}");
         }
     }
 }

@@ -482,6 +482,21 @@ mod tests {
     }
 
     #[test]
+    fn every_row_agrees_with_its_reference_on_the_emulated_kernels() {
+        let Some(mut device) = crate::device::cuda::emulated::open(true) else {
+            return;
+        };
+        let mut failures = Vec::new();
+        run(&mut device, 7, &mut |check| {
+            println!("{} {:?} {:.1e}", check.name, check.verdict, check.error);
+            if check.verdict != Verdict::Pass {
+                failures.push(format!("{}: {:?}", check.name, check.verdict));
+            }
+        });
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+
+    #[test]
     fn an_element_that_is_off_or_nan_fails() {
         assert!(difference("x", &[1.0, 2.0], &[1.0, 2.0], 1e-6).is_ok());
         assert!(difference("x", &[1.0, 2.1], &[1.0, 2.0], 1e-6).is_err());

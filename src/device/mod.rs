@@ -21,6 +21,7 @@ pub use blocks::Block;
 
 mod blocks;
 pub mod cpu;
+pub mod cuda;
 mod layout;
 pub mod wgpu;
 
@@ -83,6 +84,8 @@ pub struct Info {
     pub index: usize,
     /// Name as the device tells it.
     pub name: String,
+    /// Driver and libraries with their versions, where they are not part of the program.
+    pub driver: Option<String>,
     /// Whether it is a software emulation of a GPU.
     pub software: bool,
     /// Threads, on a CPU.

@@ -39,9 +39,11 @@ impl<'a, D: Device> Solver<'a, D> {
     /// `Unsupported` or `Failed`, as the device says.
     pub fn prepare(device: &mut D, problem: &'a Problem<D>, plan: &Plan) -> Result<Self> {
         let (k, d) = (plan.components, problem.samples.d);
-        let control = device.alloc(Element::F32, control::LEN)?;
+        // Nothing freezes the one pass that it steers: memory begins with anything.
+        let running = device.alloc(Element::F32, control::LEN)?;
+        device.write(&running, 0, Slice::F32(&[0.0; control::LEN]))?;
         let finish = Finish {
-            control,
+            control: running,
             v: device.alloc(Element::F32, k * d)?,
             g: device.alloc(Element::F32, k * d)?,
             rotated: device.alloc(Element::F32, k * d)?,

@@ -1,6 +1,7 @@
 //! Devices by name, and the one place where a name becomes a type.
 
 use crate::device::cpu::Cpu;
+use crate::device::cuda::{self, Cuda};
 use crate::device::wgpu::{self, Wgpu};
 use crate::device::{Device, Info, Unavailable};
 use crate::error::{Error, Result};
@@ -86,6 +87,8 @@ impl std::fmt::Display for DeviceSpec {
 pub enum AnyDevice {
     /// The processor.
     Cpu(Cpu),
+    /// A CUDA card.
+    Cuda(Cuda),
     /// An adapter of wgpu.
     Wgpu(Wgpu),
 }
@@ -95,6 +98,7 @@ impl AnyDevice {
     pub fn info(&self) -> &Info {
         match self {
             Self::Cpu(device) => device.info(),
+            Self::Cuda(device) => device.info(),
             Self::Wgpu(device) => device.info(),
         }
     }
@@ -115,17 +119,27 @@ pub fn present() -> Vec<Found> {
         spec: DeviceSpec::cpu(Threads::All),
         software: false,
     };
+    let cards = cuda::cards().map_or(0, <[_]>::len);
+    let cards = (0..cards).map(|index| Found {
+        spec: numbered(Kind::Cuda, index),
+        software: false,
+    });
     let adapters = wgpu::adapters().iter().enumerate();
     let adapters = adapters.map(|(index, adapter)| Found {
         spec: numbered(Kind::Wgpu, index),
         software: adapter.software,
     });
-    std::iter::once(cpu).chain(adapters).collect()
+    std::iter::once(cpu).chain(cards).chain(adapters).collect()
 }
 
 /// One device of each kind that is not there at all, as cases name it, and why.
 pub fn absent() -> Vec<(DeviceSpec, Unavailable)> {
-    let mut absent = vec![(numbered(Kind::Cuda, 0), not_built(Kind::Cuda))];
+    let mut absent = Vec::new();
+    absent.extend(
+        cuda::cards()
+            .err()
+            .map(|why| (numbered(Kind::Cuda, 0), why)),
+    );
     if wgpu::adapters().is_empty() {
         let why = Wgpu::open(0).err();
         absent.extend(why.map(|why| (numbered(Kind::Wgpu, 0), why)));
@@ -159,7 +173,7 @@ pub fn open(spec: DeviceSpec) -> std::result::Result<AnyDevice, Unavailable> {
     match spec.kind {
         Kind::Cpu => Cpu::open(threads).map(AnyDevice::Cpu),
         Kind::Wgpu => Wgpu::open(spec.index).map(AnyDevice::Wgpu),
-        Kind::Cuda => Err(not_built(spec.kind)),
+        Kind::Cuda => cuda::open(spec.index).map(AnyDevice::Cuda),
     }
 }
 
@@ -171,24 +185,22 @@ fn numbered(kind: Kind, index: usize) -> DeviceSpec {
     }
 }
 
-fn not_built(kind: Kind) -> Unavailable {
-    Unavailable {
-        why: format!("{} is not built into this version", kind.name()),
-        remedy: "race on the cpu".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_adapter_is_there_or_told_missing_and_is_labelled_alike_everywhere() {
+    fn a_device_is_there_or_told_missing_and_is_labelled_alike_everywhere() {
         let found = present();
         assert_eq!(found[0].spec, DeviceSpec::cpu(Threads::All));
         let adapters = wgpu::adapters();
-        assert_eq!(found.len(), 1 + adapters.len());
-        for (index, (found, adapter)) in found[1..].iter().zip(adapters).enumerate() {
+        let cards = cuda::cards().map_or(0, <[_]>::len);
+        assert_eq!(found.len(), 1 + cards + adapters.len());
+        for (index, found) in found[1..=cards].iter().enumerate() {
+            assert_eq!(found.spec.to_string(), format!("cuda:{index}"));
+            assert!(!found.software && !is_software(found.spec));
+        }
+        for (index, (found, adapter)) in found[1 + cards..].iter().zip(adapters).enumerate() {
             assert_eq!(found.spec.to_string(), format!("wgpu:{index}"));
             assert_eq!(found.software, adapter.software);
             assert_eq!(is_software(found.spec), adapter.software);
@@ -196,6 +208,11 @@ mod tests {
         assert!(!is_software(found[0].spec) && !is_software(numbered(Kind::Wgpu, 999)));
         let absent: Vec<Kind> = absent().iter().map(|(spec, _)| spec.kind).collect();
         assert_eq!(absent.contains(&Kind::Wgpu), adapters.is_empty());
+        assert_eq!(absent.contains(&Kind::Cuda), cards == 0);
+        let none = open(numbered(Kind::Cuda, 999))
+            .err()
+            .expect("no machine has so many");
+        assert!(!none.why.is_empty() && !none.remedy.is_empty());
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub fn measure_peak(spec: DeviceSpec) -> std::result::Result<Result<(Info, Peak)
     let info = device.info().clone();
     let peak = guarded(|| match &mut device {
         AnyDevice::Cpu(device) => peaks::measure(device, label),
+        AnyDevice::Cuda(device) => peaks::measure(device, label),
         AnyDevice::Wgpu(device) => peaks::measure(device, label),
     });
     Ok(peak.map(|peak| (info, peak)))
@@ -84,6 +85,7 @@ pub fn open(
     let device = device?;
     Ok(guarded(|| match device {
         AnyDevice::Cpu(device) => OnDevice::boxed(device, open_s, samples, material),
+        AnyDevice::Cuda(device) => OnDevice::boxed(device, open_s, samples, material),
         AnyDevice::Wgpu(device) => OnDevice::boxed(device, open_s, samples, material),
     }))
 }

@@ -13,8 +13,12 @@ use super::clock::timed;
 const STREAM_BYTES: usize = 96 << 20;
 /// A stream is this many times as large as the last-level cache that the system tells of.
 const CACHES: usize = 3;
+/// Stream of a CUDA card: many times its cache, and long beside a launch.
+const STREAM_BYTES_CUDA: usize = 1 << 30;
 /// Order of the square matrices that are multiplied: large enough for every BLAS, 12 MB in all.
 const ORDER: usize = 1024;
+/// The same on a CUDA card, which would be done with the other before it is warm: 200 MB in all.
+const ORDER_CUDA: usize = 4096;
 /// Time for each of the two, in seconds, after a first run that does not count.
 const TIME_S: f64 = 0.25;
 
@@ -25,7 +29,12 @@ const TIME_S: f64 = 0.25;
 /// As the device says.
 pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
     let limit = usize::try_from(device.info().max_buffer_bytes).unwrap_or(usize::MAX);
-    let bytes = (CACHES * last_level_cache()).max(STREAM_BYTES).min(limit);
+    let (bytes, order) = if device.info().kind == "cuda" {
+        (STREAM_BYTES_CUDA, ORDER_CUDA)
+    } else {
+        ((CACHES * last_level_cache()).max(STREAM_BYTES), ORDER)
+    };
+    let bytes = bytes.min(limit);
     let row = Kernel::StreamRead.row();
     let sizes = [bytes / Element::F32.bytes()];
     let x = device.alloc(Element::F32, sizes[0])?;
@@ -47,7 +56,7 @@ pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
     })?;
     drop((x, out));
 
-    let (m, n, k) = (ORDER, ORDER, ORDER);
+    let (m, n, k) = (order, order, order);
     let gemm = Gemm {
         m,
         n,
@@ -58,17 +67,19 @@ pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
         beta: 0.0,
     };
     let mut matrix = || {
-        let matrix = device.alloc(Element::F32, ORDER * ORDER)?;
-        device.write(&matrix, 0, Slice::F32(&vec![0.5; ORDER * ORDER]))?;
+        let matrix = device.alloc(Element::F32, order * order)?;
+        device.write(&matrix, 0, Slice::F32(&vec![0.5; order * order]))?;
         Ok(matrix)
     };
     let (a, b, c) = (matrix()?, matrix()?, matrix()?);
     let gemm_s = best(device, |device| device.gemm(&gemm, &a, &b, &c))?;
     Ok(Peak {
         device: label,
+        name: device.info().name.clone(),
+        driver: device.info().driver.clone(),
         software: device.info().software,
         stream_gb_per_s: (row.bytes)(&sizes) / stream_s / 1e9,
-        gemm_gflop_per_s: 2.0 * (ORDER as f64).powi(3) / gemm_s / 1e9,
+        gemm_gflop_per_s: 2.0 * (order as f64).powi(3) / gemm_s / 1e9,
     })
 }
 
@@ -126,6 +137,8 @@ mod tests {
     fn the_peak_that_binds_is_the_one_used_more() {
         let peak = Peak {
             device: "cpu".into(),
+            name: String::new(),
+            driver: None,
             software: false,
             stream_gb_per_s: 20.0,
             gemm_gflop_per_s: 100.0,

@@ -13,9 +13,14 @@ use super::name::{Kind, unknown};
 pub const DEFAULT: &str = "quick";
 
 /// The suites that the program brings.
-const EMBEDDED: [(&str, &str); 3] = [
+const EMBEDDED: [(&str, &str); 5] = [
     ("quick", include_str!("../../benches/suites/quick.toml")),
     ("seed", include_str!("../../benches/suites/seed.toml")),
+    (
+        "optimizers",
+        include_str!("../../benches/suites/optimizers.toml"),
+    ),
+    ("lecun", include_str!("../../benches/suites/lecun.toml")),
     (
         "gradients",
         include_str!("../../benches/suites/gradients.toml"),

@@ -24,12 +24,16 @@ pub(crate) fn machine() -> Machine {
         peaks: vec![
             Peak {
                 device: "cpu@1".into(),
+                name: String::new(),
+                driver: None,
                 software: false,
                 stream_gb_per_s: 15.5,
                 gemm_gflop_per_s: 140.0,
             },
             Peak {
                 device: "cpu".into(),
+                name: String::new(),
+                driver: None,
                 software: false,
                 stream_gb_per_s: 31.0,
                 gemm_gflop_per_s: 980.0,

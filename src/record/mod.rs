@@ -320,6 +320,12 @@ pub struct Machine {
 pub struct Peak {
     /// Device as in a case id: `cpu@1`, `cpu`, `wgpu:0`.
     pub device: String,
+    /// Name as the device tells it; empty in files from before it was written.
+    #[serde(default)]
+    pub name: String,
+    /// Its driver and libraries with their versions; null on a CPU, and where they are not told.
+    #[serde(default)]
+    pub driver: Option<String>,
     /// Whether it is a software emulation of a GPU; false in files from before there were any.
     #[serde(default)]
     pub software: bool,

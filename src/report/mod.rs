@@ -8,6 +8,7 @@ pub mod chart;
 pub mod group;
 pub mod page;
 pub mod quantity;
+mod seeds;
 pub mod table;
 
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@
 
 use super::chart::Chart;
 use super::group::{Group, short_name, to_target_s, word};
-use super::{Race, Report, table};
+use super::{Race, Report, seeds, table};
 use crate::record::{Machine, Record, software_label};
 use std::fmt::Write;
 
@@ -116,6 +116,7 @@ fn section(report: &Report, race: &Race) -> String {
             escape(&cpu)
         );
     }
+    text += &over_seeds(group);
     text += &results(group);
     let notes = group.notes();
     if !notes.is_empty() {
@@ -191,6 +192,20 @@ fn results(group: &Group) -> String {
     text + "</table></div>\n"
 }
 
+/// What the seeds of each case have in common, where there are several.
+fn over_seeds(group: &Group) -> String {
+    let Some(rows) = seeds::summary(group) else {
+        return String::new();
+    };
+    let cells = |tag: &str, row: &[String]| -> String {
+        let cell = |text: &String| format!("<{tag}>{}</{tag}>", escape(text));
+        format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>())
+    };
+    let body: String = rows.iter().map(|row| cells("td", row)).collect();
+    let head = cells("th", &seeds::HEADS.map(String::from));
+    format!("<h3>Over seeds</h3>\n<div class=\"scroll\"><table>\n{head}{body}</table></div>\n")
+}
+
 fn figure(chart: &Chart) -> String {
     format!("<figure>{}</figure>\n", chart.svg)
 }
@@ -248,8 +263,12 @@ fn facts(machine: &Machine) -> Vec<String> {
         machine.rustc.clone(),
     ];
     facts.extend(machine.peaks.iter().map(|peak| {
+        let driver = match &peak.driver {
+            Some(driver) => format!(", {}, {driver}", peak.name),
+            None => String::new(),
+        };
         format!(
-            "{}{}: stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s",
+            "{}{}{driver}: stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s",
             peak.device,
             software_label(peak.software),
             peak.stream_gb_per_s,
@@ -325,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_peaks_of_a_software_adapter_are_labelled() {
+    fn the_peaks_of_a_software_adapter_are_labelled_and_those_of_a_card_have_its_driver() {
         let mut machine = fixture::machine();
         machine.peaks[0].device = "wgpu:0".into();
         machine.peaks[0].software = true;
@@ -333,6 +352,14 @@ mod tests {
             facts(&machine)
                 .iter()
                 .any(|fact| fact.starts_with("wgpu:0 (software): stream"))
+        );
+        machine.peaks[1].device = "cuda:0".into();
+        machine.peaks[1].name = "NVIDIA L4".into();
+        machine.peaks[1].driver = Some("CUDA 13.0".into());
+        assert!(
+            facts(&machine)
+                .iter()
+                .any(|fact| fact.starts_with("cuda:0, NVIDIA L4, CUDA 13.0: stream"))
         );
     }
 

@@ -1,7 +1,7 @@
 //! The result table: for the terminal, and in Markdown for a page of text; and the records as they are, in JSON.
 
 use super::group::{Group, groups, short_name, to_target_s, word};
-use super::quantity;
+use super::{quantity, seeds};
 use crate::record::{Record, Status, statistics};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, LineStyle, Table, presets};
 use std::io::IsTerminal;
@@ -110,6 +110,11 @@ pub fn terminal(records: &[Record], style: Style) -> String {
         text += &format!("{}\n\n", group.title);
         text += &block(group, style);
         text.push('\n');
+        if let Some(rows) = seeds::summary(group) {
+            text += "over seeds:\n\n";
+            text += &over_seeds(rows);
+            text.push('\n');
+        }
         for note in group.notes() {
             text += &format!("{note}\n");
         }
@@ -185,6 +190,24 @@ fn block(group: &Group, style: Style) -> String {
     table.trim_fmt() + "\n"
 }
 
+fn over_seeds(rows: Vec<[String; 7]>) -> String {
+    let mut table = Table::new();
+    table.force_no_tty();
+    table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─')));
+    table.set_header(seeds::HEADS);
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let last = index + 1 == seeds::HEADS.len();
+        column.set_padding((0, if last { 0 } else { GAP as u16 }));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt() + "\n"
+}
+
 /// Indices of the columns that fit: first those that stay, then, in the order of what they tell, each that there is
 /// still room for.
 fn fitting(columns: &[&Column], cells: &[Vec<String>], room: usize) -> Vec<usize> {
@@ -226,6 +249,16 @@ pub fn markdown(records: &[Record]) -> String {
     let mut text = String::new();
     for group in groups(records).0 {
         text += &format!("**{}**\n\n", escape_markdown(&group.title));
+        if let Some(rows) = seeds::summary(&group) {
+            text += &format!("| {} |\n", seeds::HEADS.join(" | "));
+            text += "|:--|--:|--:|--:|--:|--:|--:|\n";
+            for [name, rest @ ..] in rows {
+                let name = name.replace('|', "\\|");
+                text += &format!("| `{name}` | {} |\n", rest.join(" | "));
+            }
+            text.push('\n');
+            continue;
+        }
         let error = if group.classifies() {
             "test error"
         } else {

@@ -12,8 +12,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use serde_json::Value;
 
-/// What makes the Vulkan loader find no driver, by its new name and its old one.
-pub const NO_ADAPTER: [(&str, &str); 2] = [
+/// What hides the cards of CUDA, and makes the Vulkan loader find no driver, by its new name and its old one.
+pub const NO_GPU: [(&str, &str); 3] = [
+    ("CUDA_VISIBLE_DEVICES", ""),
     ("VK_DRIVER_FILES", "/nonexistent"),
     ("VK_ICD_FILENAMES", "/nonexistent"),
 ];
@@ -30,7 +31,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// The program with these arguments, split at blanks. On Linux it finds no adapter: what a test sees does not depend on
+    /// The program with these arguments, split at blanks. On Linux it finds no GPU: what a test sees does not depend on
     /// the drivers of the machine, and no driver has to start.
     pub fn program(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gradrace"));
@@ -43,15 +44,15 @@ impl Place {
             // A port where nobody listens: what would be fetched is at once not to be had.
             .env("HTTPS_PROXY", "http://127.0.0.1:9")
             .env("https_proxy", "http://127.0.0.1:9")
-            .envs(NO_ADAPTER)
+            .envs(NO_GPU)
             .timeout(std::time::Duration::from_secs(300));
         command
     }
 
-    /// The same with the adapters that are here.
-    pub fn with_adapters(&self, arguments: &str) -> Command {
+    /// The same with the GPUs that are here.
+    pub fn with_gpus(&self, arguments: &str) -> Command {
         let mut command = self.program(arguments);
-        for (name, _) in NO_ADAPTER {
+        for (name, _) in NO_GPU {
             match std::env::var_os(name) {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),

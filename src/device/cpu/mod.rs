@@ -179,6 +179,7 @@ impl Cpu {
                 kind: "cpu",
                 index: 0,
                 name: machine.cpu,
+                driver: None,
                 software: false,
                 threads: Some(threads),
                 isa: Some(isa.name()),

@@ -165,6 +165,7 @@ impl Wgpu {
                 kind: "wgpu",
                 index,
                 name: found.name.clone(),
+                driver: Some(found.driver.clone()).filter(|driver| !driver.is_empty()),
                 software,
                 threads: None,
                 isa: None,

@@ -129,6 +129,20 @@ fn every_rule_trains_as_the_reference_does_on_every_adapter() {
 }
 
 #[test]
+fn every_rule_trains_as_the_reference_does_on_the_emulated_kernels() {
+    let split = digits(130);
+    let Some(mut device) = crate::device::cuda::emulated::open(false) else {
+        return;
+    };
+    for rule in Rule::ALL {
+        agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
+    }
+    agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
+    let full = plan(&[33, 12], Rule::Nesterov, None);
+    agrees(&mut device, &split, &full, 48);
+}
+
+#[test]
 fn samples_of_floats_train_as_the_reference_does_and_in_blocks_of_rows() {
     let mut split = digits(90);
     for samples in [&mut split.train, &mut split.test] {

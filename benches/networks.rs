@@ -1,0 +1,122 @@
+//! One step and one epoch of training, per rule and device: logistic regression and the default network (784-300-100-10),
+//! batches of 128 drawn digits. `cargo bench --bench networks -- NAME` picks; throughput is in images.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use gradrace::data::split::{Split, split};
+use gradrace::data::{Request, load};
+use gradrace::device::Device;
+use gradrace::device::cpu::Cpu;
+use gradrace::error::Result;
+use gradrace::mlp::{Plan, Problem, Trainer};
+use gradrace::optimizer::{Look, Rule, Verdict, Watch};
+use gradrace::race::device::{self, AnyDevice, DeviceSpec, Threads};
+
+const BATCH: usize = 128;
+/// Steps of an epoch.
+const STEPS: usize = 100;
+const NETWORKS: [(&str, &[usize]); 2] = [("logistic regression", &[]), ("300-100", &[300, 100])];
+
+/// Takes the time of the last look: what follows it, scoring and reading the answer, is not training.
+struct Stopwatch {
+    start: Instant,
+    elapsed: Duration,
+}
+
+impl Watch for Stopwatch {
+    fn look(&mut self, look: Look<'_>) -> Result<Verdict> {
+        if look.last {
+            self.elapsed = self.start.elapsed();
+        }
+        Ok(Verdict::Continue)
+    }
+}
+
+fn train<D: Device>(device: &mut D, problem: &Problem<D>, plan: &Plan) -> Duration {
+    let mut trainer = Trainer::prepare(device, problem, plan).expect("it fits");
+    let start = Instant::now();
+    let mut watch = Stopwatch {
+        start,
+        elapsed: Duration::ZERO,
+    };
+    trainer.solve(device, &mut watch).expect("it trains");
+    watch.elapsed
+}
+
+fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: &Split) {
+    let (samples, test) = (Arc::new(split.train.clone()), Arc::new(split.test.clone()));
+    let problem = Problem::upload(&mut device, &samples, &test).expect("it fits");
+    let plan = |layers: &[usize], rule, epochs| Plan {
+        layers: layers.to_vec(),
+        rule,
+        learning_rate: 1e-3,
+        weight_decay: 0.0,
+        batch: Some(BATCH),
+        epochs,
+        seed: 1,
+    };
+    for (name, layers) in NETWORKS {
+        for rule in Rule::ALL {
+            let mut group = criterion.benchmark_group(format!("step, {name}, {}", rule.name()));
+            group
+                .sample_size(10)
+                .warm_up_time(Duration::from_millis(200))
+                .measurement_time(Duration::from_millis(800))
+                .throughput(Throughput::Elements(BATCH as u64));
+            group.bench_function(label, |bencher| {
+                bencher.iter_custom(|times| {
+                    let epochs = times.div_ceil(STEPS as u64);
+                    let elapsed = train(&mut device, &problem, &plan(layers, rule, epochs));
+                    elapsed.mul_f64(times as f64 / (epochs * STEPS as u64) as f64)
+                });
+            });
+            group.finish();
+        }
+        for rule in [Rule::Sgd, Rule::Adam] {
+            let mut group = criterion.benchmark_group(format!("epoch, {name}, {}", rule.name()));
+            group
+                .sample_size(10)
+                .warm_up_time(Duration::from_millis(200))
+                .measurement_time(Duration::from_millis(800))
+                .throughput(Throughput::Elements((STEPS * BATCH) as u64));
+            group.bench_function(label, |bencher| {
+                bencher
+                    .iter_custom(|times| train(&mut device, &problem, &plan(layers, rule, times)));
+            });
+            group.finish();
+        }
+    }
+}
+
+fn networks(criterion: &mut Criterion) {
+    let request = Request {
+        spec: format!("digits:n={}", STEPS * BATCH),
+        quiet: true,
+        ..Request::default()
+    };
+    let samples = load(&request).expect("digits need no file");
+    let split = split(samples, &request, None).expect("they have labels");
+    let one = DeviceSpec::cpu(Threads::Count(1));
+    let found = device::present().into_iter().map(|found| found.spec);
+    for spec in std::iter::once(one).chain(found) {
+        if spec == DeviceSpec::cpu(Threads::All) && Cpu::cores() == 1 {
+            continue;
+        }
+        let software = if device::is_software(spec) {
+            " (software)"
+        } else {
+            ""
+        };
+        let label = format!("{spec}{software}");
+        match device::open(spec).expect("it was found") {
+            AnyDevice::Cpu(device) => all(criterion, device, &label, &split),
+            AnyDevice::Cuda(device) => all(criterion, device, &label, &split),
+            AnyDevice::Wgpu(device) => all(criterion, device, &label, &split),
+        }
+    }
+}
+
+criterion_group!(benches, networks);
+criterion_main!(benches);

@@ -1,0 +1,307 @@
+// deflate, project_out, orthonormalise, ascent, retract: the block vectors of a step, m rows of d numbers.
+//
+//   deflate         g -= sum_{j < COUNT} lambda_j (basis_j . v) basis_j
+//   project_out     v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), the projection done twice
+//   orthonormalise  Q of v' = Q R by Gram-Schmidt, twice; a row that vanishes is replaced
+//   ascent          H = g v'; P = g - H v; RHO, RESIDUAL, SCALE, the stop criterion; g = -2 (projected ? P : g) / SCALE
+//   retract         v = orthonormalise(v); velocity -= its part in span v; CHANGE, the stop criterion; previous = v
+//
+// A step moves the samples, and next to them a few vectors: one block is enough, needs no further pass, and has the
+// scalars of the step at hand. It becomes the limit where vectors are as large as the samples (d over 10^5, n in the
+// hundreds). Every thread owns the elements thread, thread + threads, ... of every row, so that only sums cross threads:
+// four dot products a fold, f32 in chains of d / threads and then a tree. A fold costs one barrier.
+//
+// Geometry: one block, a thread for four columns, 32 to 1024 threads. Bytes: those of the vectors, once a fold.
+
+constexpr float VANISHED = 1e-6f;
+constexpr unsigned ATTEMPTS = 8;
+constexpr unsigned MAX_THREADS = 1024;
+/// Dot products of a fold.
+constexpr unsigned GROUP = 4;
+/// Shared numbers of a fold: a group for every warp, twice.
+constexpr unsigned FOLDS = 2 * (MAX_THREADS / WARP) * GROUP;
+
+/// Sums over the block.
+struct Fold {
+    float *shared;
+    unsigned phase;
+
+    /// Replaces each of the four values by its sum over all threads, the same bits in every one. The two halves of the shared
+    /// memory take turns: whoever writes one again has passed the barrier that its last readers came to after reading.
+    __device__ void operator()(float (&x)[GROUP]) {
+        const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
+        constexpr unsigned share = WARP / GROUP;
+        float *sums = shared + phase * (FOLDS / 2);
+        phase ^= 1;
+        const float mine = warp_sums(x);
+        if (lane % share == 0) {
+            sums[warp * GROUP + lane / share] = mine;
+        }
+        __syncthreads();
+        const float4 all = lane < warps ? reinterpret_cast<const float4 *>(sums)[lane] : zero4();
+        float parts[GROUP] = {all.x, all.y, all.z, all.w};
+        const float whole = warp_sums(parts);
+#pragma unroll
+        for (unsigned e = 0; e < GROUP; e++) {
+            x[e] = __shfl_sync(EVERY_LANE, whole, e * share);
+        }
+    }
+};
+
+/// into = base - sum_e h_e rows_{j + e}, h_e = factor_{j + e} rows_{j + e} . from, for a group of the `count` rows; `factor`
+/// may be null. Returns h.
+struct Group {
+    float h[GROUP];
+};
+
+__device__ Group take_out(Fold &fold, const float *rows, unsigned j, unsigned count, unsigned d, const float *factor,
+                          const float *from, const float *base, float *into) {
+    const float *q = rows + Index(j) * d;
+    Group group = {};
+    for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
+        const float x = from[i];
+#pragma unroll
+        for (unsigned e = 0; e < GROUP; e++) {
+            if (j + e < count) {
+                group.h[e] += q[Index(e) * d + i] * x;
+            }
+        }
+    }
+    fold(group.h);
+    if (factor) {
+#pragma unroll
+        for (unsigned e = 0; e < GROUP; e++) {
+            if (j + e < count) {
+                group.h[e] *= factor[j + e];
+            }
+        }
+    }
+    for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
+        float x = base[i];
+#pragma unroll
+        for (unsigned e = 0; e < GROUP; e++) {
+            if (j + e < count) {
+                x -= group.h[e] * q[Index(e) * d + i];
+            }
+        }
+        into[i] = x;
+    }
+    return group;
+}
+
+/// |x|^2 and |y|^2.
+__device__ float2 squares(Fold &fold, const float *x, const float *y, unsigned d) {
+    float s[GROUP] = {};
+    for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
+        s[0] += x[i] * x[i];
+        s[1] += y[i] * y[i];
+    }
+    fold(s);
+    return make_float2(s[0], s[1]);
+}
+
+__device__ float square(Fold &fold, const float *x, unsigned d) {
+    float s[GROUP] = {};
+    for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
+        s[0] += x[i] * x[i];
+    }
+    fold(s);
+    return s[0];
+}
+
+__device__ void scale(float *x, unsigned d, float factor) {
+    for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
+        x[i] *= factor;
+    }
+}
+
+/// Whether x is neither infinite nor NaN.
+__device__ bool is_finite(float x) { return fabsf(x) <= LARGEST; }
+
+/// See `replacement` in src/kernel/reference.rs.
+__device__ float replacement(unsigned row, unsigned attempt, unsigned j) {
+    unsigned x = ((row + 1) * 0x9e3779b9u) ^ ((attempt + 1) * 0x85ebca6bu) ^ (j * 0xc2b2ae35u);
+    x = (x ^ 61u) ^ (x >> 16);
+    x *= 9u;
+    x ^= x >> 4;
+    x *= 0x27d4eb2du;
+    x ^= x >> 15;
+    return float(x >> 8) / 16777216.0f - 0.5f;
+}
+
+/// See `judge` in src/kernel/control.rs.
+__device__ void judge(float *control, float value) {
+    const float step = control[STEP], best = control[BEST];
+    if (value <= control[TOLERANCE]) {
+        control[STOP] = CONVERGED;
+        control[BEST] = value;
+        control[BEST_STEP] = step;
+    } else if (value < IMPROVEMENT * best) {
+        control[BEST] = value;
+        control[BEST_STEP] = step;
+    } else if (best < NEAR_FLOOR && value < NEAR_BEST * best && step - control[BEST_STEP] > fmaxf(PATIENCE, step / 2.0f)) {
+        control[STOP] = FLOOR_REACHED;
+    }
+}
+
+/// Makes the m rows of v orthonormal.
+__device__ void gram_schmidt(Fold &fold, float *v, unsigned d, unsigned m) {
+    for (unsigned a = 0; a < m; a++) {
+        float *row = v + Index(a) * d;
+        for (unsigned attempt = 0; attempt <= ATTEMPTS; attempt++) {
+            const float whole = square(fold, row, d);
+            float left = whole;
+            if (a > 0) {
+                for (unsigned twice = 0; twice < 2; twice++) {
+                    for (unsigned j = 0; j < a; j += GROUP) {
+                        take_out(fold, v, j, a, d, nullptr, row, row, row);
+                    }
+                }
+                left = square(fold, row, d);
+            }
+            if (sqrtf(left) > VANISHED * sqrtf(whole)) {
+                scale(row, d, 1.0f / sqrtf(left));
+                break;
+            }
+            for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
+                row[i] = replacement(a, attempt, i);
+            }
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(MAX_THREADS)
+deflate(const float *control, const float *basis, const float *lambda, const float *v, float *g, unsigned d, unsigned k) {
+    __shared__ float4 shared[FOLDS / 4];
+    Fold fold = {&shared[0].x, 0};
+    if (frozen(control)) {
+        return;
+    }
+    const unsigned count = min(unsigned(control[COUNT]), k);
+    for (unsigned j = 0; j < count; j += GROUP) {
+        take_out(fold, basis, j, count, d, lambda, v, g, g);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(MAX_THREADS)
+project_out(const float *control, const float *basis, float *v, unsigned d, unsigned k) {
+    __shared__ float4 shared[FOLDS / 4];
+    Fold fold = {&shared[0].x, 0};
+    const unsigned count = min(unsigned(control[COUNT]), k);
+    for (unsigned twice = 0; twice < 2; twice++) {
+        for (unsigned j = 0; j < count; j += GROUP) {
+            take_out(fold, basis, j, count, d, nullptr, v, v, v);
+        }
+    }
+    scale(v, d, 1.0f / sqrtf(square(fold, v, d)));
+}
+
+extern "C" __global__ void __launch_bounds__(MAX_THREADS) orthonormalise(float *v, unsigned d, unsigned m) {
+    __shared__ float4 shared[FOLDS / 4];
+    Fold fold = {&shared[0].x, 0};
+    gram_schmidt(fold, v, d, m);
+}
+
+/// `work` holds P, m x d.
+extern "C" __global__ void __launch_bounds__(MAX_THREADS)
+ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float projected, float *work) {
+    __shared__ float4 shared[FOLDS / 4];
+    Fold fold = {&shared[0].x, 0};
+    if (frozen(control)) {
+        return;
+    }
+    // Thread 0 writes these after a fold: every thread has read them by then.
+    const float floor = control[FLOOR], old = control[SCALE], mean = control[SCALE_MEAN], step = control[STEP];
+    float rho_min = LARGEST, rho_max = -LARGEST, length = 0.0f, residual = 0.0f;
+    bool finite = true;
+    for (unsigned a = 0; a < m; a++) {
+        const float *row = g + Index(a) * d;
+        float *left = work + Index(a) * d;
+        float rho = 0.0f;
+        for (unsigned j = 0; j < m; j += GROUP) {
+            const Group group = take_out(fold, v, j, m, d, nullptr, row, j == 0 ? row : left, left);
+#pragma unroll
+            for (unsigned e = 0; e < GROUP; e++) {
+                if (j + e == a) {
+                    rho = group.h[e];
+                }
+            }
+        }
+        const float2 lengths = squares(fold, row, left, d);
+        finite = finite && is_finite(lengths.x);
+        rho_min = fminf(rho_min, rho);
+        rho_max = fmaxf(rho_max, rho);
+        length = fmaxf(length, sqrtf(lengths.x));
+        if (sqrtf(lengths.y) > floor) {
+            residual = fmaxf(residual, sqrtf(lengths.y) / fmaxf(fmaxf(rho, floor), 1e-30f));
+        }
+    }
+    if (!finite) {
+        if (threadIdx.x == 0) {
+            control[STOP] = NOT_FINITE;
+        }
+        return;
+    }
+    const float size = mean == 0.0f ? fmaxf(old, length) : old + (rho_max - old) / step;
+    if (threadIdx.x == 0) {
+        control[SCALE] = size;
+        control[RHO] = rho_min;
+        control[RESIDUAL] = residual;
+        if (control[CRITERION] == BY_RESIDUAL) {
+            judge(control, residual);
+        } else if (length <= floor) {
+            control[STOP] = CONVERGED;
+        }
+    }
+    const float factor = -2.0f / fmaxf(size, 1e-30f);
+    const float *source = projected != 0.0f ? work : g;
+    for (unsigned a = 0; a < m; a++) {
+        for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
+            g[Index(a) * d + i] = factor * source[Index(a) * d + i];
+        }
+    }
+}
+
+/// `work` holds a row of d.
+extern "C" __global__ void __launch_bounds__(MAX_THREADS)
+retract(float *control, float *v, float *previous, float *velocity, unsigned d, unsigned m, float transport, float *work) {
+    __shared__ float4 shared[FOLDS / 4];
+    Fold fold = {&shared[0].x, 0};
+    if (frozen(control)) {
+        return;
+    }
+    float whole = 0.0f;
+    for (unsigned a = 0; a < m; a++) {
+        whole += square(fold, v + Index(a) * d, d);
+    }
+    if (!is_finite(whole) || (m == 1 && whole == 0.0f)) {
+        if (threadIdx.x == 0) {
+            control[STOP] = NOT_FINITE;
+        }
+        return;
+    }
+    gram_schmidt(fold, v, d, m);
+    float change = 0.0f;
+    for (unsigned a = 0; a < m; a++) {
+        const float *row = v + Index(a) * d;
+        for (unsigned j = 0; j < m; j += GROUP) {
+            take_out(fold, previous, j, m, d, nullptr, row, j == 0 ? row : work, work);
+        }
+        change = fmaxf(change, sqrtf(square(fold, work, d)));
+    }
+    for (unsigned a = 0; a < m; a++) {
+        float *row = velocity + Index(a) * d;
+        for (unsigned j = 0; transport != 0.0f && j < m; j += GROUP) {
+            take_out(fold, v, j, m, d, nullptr, row, row, row);
+        }
+        for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
+            previous[Index(a) * d + i] = v[Index(a) * d + i];
+        }
+    }
+    if (threadIdx.x == 0) {
+        control[CHANGE] = change;
+        if (control[CRITERION] == BY_CHANGE) {
+            judge(control, change);
+        }
+    }
+}

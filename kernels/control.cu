@@ -1,0 +1,59 @@
+// advance and commit: the bookkeeping of a step and of a component found.
+//
+//   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
+//   commit     basis[COUNT] = v; lambda[COUNT] = RHO; COUNT += 1; FLOOR = floor TOP; the run state, s1 and s2 start anew
+//
+// Geometry: `advance` one thread, `commit` one block that copies d numbers. Bytes: 16 d.
+
+/// time^-power. The powers in use are exact but for a rounding; `powf` may be off by several.
+__device__ float decay(float time, float power) {
+    if (power == 0.0f) {
+        return 1.0f;
+    }
+    if (power == 0.5f) {
+        return 1.0f / sqrtf(time);
+    }
+    if (power == 1.0f) {
+        return 1.0f / time;
+    }
+    return powf(time, -power);
+}
+
+extern "C" __global__ void advance(float *control, unsigned batches) {
+    if (!frozen(control)) {
+        const float time = 1.0f + control[STEP] / control[SCHEDULE_TIME];
+        control[RATE] = control[BASE_RATE] * decay(time, control[SCHEDULE_POWER]);
+        control[STEP] += 1.0f;
+        const float batch = control[BATCH] + 1.0f;
+        control[BATCH] = batch >= float(batches) ? 0.0f : batch;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(1024)
+commit(float *control, const float *v, float *basis, float *lambda, float *s1, float *s2, unsigned d, unsigned k,
+       float floor) {
+    const unsigned count = unsigned(control[COUNT]);
+    if (count >= k) {
+        return;
+    }
+    for (unsigned j = threadIdx.x; j < d; j += blockDim.x) {
+        basis[Index(count) * d + j] = v[j];
+        s1[j] = 0.0f;
+        s2[j] = 0.0f;
+    }
+    // Every thread has read COUNT by then.
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        const float rho = control[RHO];
+        const float top = fmaxf(control[TOP], rho);
+        lambda[count] = rho;
+        control[COUNT] += 1.0f;
+        control[TOP] = top;
+        control[FLOOR] = floor * top;
+        control[STOP] = 0.0f;
+        control[STEP] = 0.0f;
+        control[SCALE] = 0.0f;
+        control[BEST] = LARGEST;
+        control[BEST_STEP] = 0.0f;
+    }
+}

@@ -1,0 +1,36 @@
+// The control buffer: what changes from step to step. The layout is that of src/kernel/control.rs; a test compares the
+// numbers.
+
+constexpr unsigned STOP = 0;
+constexpr unsigned STEP = 1;
+constexpr unsigned RATE = 2;
+constexpr unsigned BASE_RATE = 3;
+constexpr unsigned SCHEDULE_POWER = 4;
+constexpr unsigned SCHEDULE_TIME = 5;
+constexpr unsigned SCALE = 6;
+constexpr unsigned RHO = 7;
+constexpr unsigned RESIDUAL = 8;
+constexpr unsigned CHANGE = 9;
+constexpr unsigned TOLERANCE = 10;
+constexpr unsigned CRITERION = 11;
+constexpr unsigned FLOOR = 12;
+constexpr unsigned BEST = 13;
+constexpr unsigned BEST_STEP = 14;
+constexpr unsigned BATCH = 15;
+constexpr unsigned COUNT = 16;
+constexpr unsigned SCALE_MEAN = 17;
+constexpr unsigned TOP = 18;
+
+constexpr float CONVERGED = 1.0f;
+constexpr float FLOOR_REACHED = 2.0f;
+constexpr float NOT_FINITE = 3.0f;
+constexpr float BY_CHANGE = 1.0f;
+constexpr float BY_RESIDUAL = 2.0f;
+constexpr float NEAR_FLOOR = 3e-5f;
+constexpr float NEAR_BEST = 4.0f;
+constexpr float IMPROVEMENT = 0.95f;
+constexpr float PATIENCE = 100.0f;
+constexpr float LARGEST = 3.40282347e+38f;
+
+/// Whether the state stays as it is.
+__device__ bool frozen(const float *control) { return control[STOP] != 0.0f; }

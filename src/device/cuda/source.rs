@@ -1,0 +1,192 @@
+//! The text of the kernels, embedded: one unit of compilation a file of `kernels/`, its headers put before it.
+//!
+//! NVRTC has no files: the texts are joined, with `#line` so that a compiler's message names the file that it means.
+
+/// Stems of the files in `kernels/` that hold entries.
+#[cfg(test)]
+pub(super) const STEMS: &[&str] = &[
+    "stream", "product", "gram", "network", "block", "rules", "control",
+];
+
+/// A file of `kernels/` by its name.
+macro_rules! file {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../../kernels/", $name)))
+    };
+}
+
+type File = (&'static str, &'static str);
+
+const PORTABLE: File = file!("portable.h");
+const CONTROL: File = file!("control.h");
+const SAMPLES: File = file!("samples.h");
+
+/// The files of a unit in their order.
+fn files(stem: &str) -> Vec<File> {
+    match stem {
+        "stream" => vec![PORTABLE, file!("stream.cu")],
+        "product" => vec![PORTABLE, CONTROL, SAMPLES, file!("product.cu")],
+        "gram" => vec![PORTABLE, SAMPLES, file!("gram.cu")],
+        "network" => vec![PORTABLE, CONTROL, SAMPLES, file!("network.cu")],
+        "block" => vec![PORTABLE, CONTROL, file!("block.cu")],
+        "rules" => vec![PORTABLE, CONTROL, file!("rules.cu")],
+        "control" => vec![PORTABLE, CONTROL, file!("control.cu")],
+        other => unreachable!("no file of kernels/ has the stem {other}"),
+    }
+}
+
+/// What NVRTC compiles for the stem of a file, with the headers put in.
+pub(super) fn unit(stem: &str) -> String {
+    files(stem)
+        .iter()
+        .map(|(name, text)| format!("#line 1 \"kernels/{name}\"\n{text}"))
+        .collect()
+}
+
+/// Names of the entries in a text, in order: what follows `extern "C" __global__ void` and its attributes.
+#[cfg(test)]
+pub(super) fn entries(text: &str) -> Vec<&str> {
+    text.split("extern \"C\" __global__ void")
+        .skip(1)
+        .map(|rest| {
+            let rest = rest.trim_start();
+            let rest = match rest.strip_prefix("__launch_bounds__(") {
+                Some(bounds) => bounds.split_once(')').expect("closed").1.trim_start(),
+                None => rest,
+            };
+            rest.split_once('(').expect("parameters").0.trim()
+        })
+        .collect()
+}
+
+/// `constexpr unsigned NAME = 3;` and `constexpr float NAME = 0.5f;` of a text.
+#[cfg(test)]
+pub(super) fn constants(text: &str) -> std::collections::HashMap<&str, f64> {
+    fn constant(line: &str) -> Option<(&str, f64)> {
+        let rest = line.strip_prefix("constexpr ")?;
+        let (name, value) = rest.split_once(' ')?.1.split_once(" = ")?;
+        let value = value.trim_end_matches(';').trim_end_matches(['u', 'f']);
+        Some((name, value.parse().ok()?))
+    }
+    text.lines().filter_map(constant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashMap};
+
+    use super::*;
+    use crate::kernel::{ALL, FLUSH, VANISHED, control};
+
+    #[test]
+    fn every_row_of_the_table_has_one_entry() {
+        let units: Vec<String> = STEMS.iter().map(|stem| unit(stem)).collect();
+        let entries: Vec<&str> = units.iter().flat_map(|unit| entries(unit)).collect();
+        for row in &ALL {
+            let count = entries.iter().filter(|name| **name == row.name).count();
+            assert_eq!(count, 1, "{} stands in kernels/ {count} times", row.name);
+        }
+        let distinct: BTreeSet<&&str> = entries.iter().collect();
+        assert_eq!(distinct.len(), entries.len(), "an entry stands twice");
+    }
+
+    /// Parameters of the entries of a text by name: `const float *v` is `v`.
+    fn parameters(text: &str) -> HashMap<String, Vec<String>> {
+        let names = entries(text);
+        let lists = text.split("extern \"C\" __global__ void").skip(1);
+        let last = |parameter: &str| {
+            let mut words = parameter.split([' ', '*', '\n']);
+            words.rfind(|w| !w.is_empty()).map(String::from)
+        };
+        names
+            .into_iter()
+            .zip(lists)
+            .map(|(name, rest)| {
+                let list = rest.split_once(&format!("{name}(")).expect("its name").1;
+                let list = list.split_once(')').expect("closed").0;
+                (name.to_string(), list.split(',').filter_map(last).collect())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_parameters_of_a_rows_entry_begin_with_the_rows_own() {
+        let units: Vec<String> = STEMS.iter().map(|stem| unit(stem)).collect();
+        let all: HashMap<String, Vec<String>> =
+            units.iter().flat_map(|unit| parameters(unit)).collect();
+        for row in &ALL {
+            let buffers = row.buffers.iter().map(|buffer| buffer.name);
+            let expected: Vec<&str> = buffers
+                .chain(row.sizes.iter().copied())
+                .chain(row.scalars.iter().copied())
+                .collect();
+            let found = &all[row.name];
+            assert!(found.len() >= expected.len(), "{}: {found:?}", row.name);
+            assert_eq!(found[..expected.len()], expected, "{}", row.name);
+        }
+    }
+
+    /// Stems of the files in a folder of the repository with this extension.
+    fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        std::fs::read_dir(folder)
+            .expect("it is in the repository")
+            .map(|entry| entry.expect("readable").path())
+            .filter(|path| path.extension().is_some_and(|e| e == extension))
+            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn kernels_and_shaders_have_the_same_stems() {
+        let mut shaders = stems("shaders", "wgsl");
+        // WGSL has no headers, and no library with a matrix product.
+        for other in ["samples", "tile", "gemm"] {
+            assert!(shaders.remove(other), "{other}.wgsl");
+        }
+        let kernels = stems("kernels", "cu");
+        assert_eq!(kernels, shaders);
+        assert_eq!(kernels, STEMS.iter().map(|s| s.to_string()).collect());
+    }
+
+    #[test]
+    fn the_control_buffer_is_laid_out_as_the_kernel_table_says() {
+        let known = [
+            ("STOP", control::STOP as f64),
+            ("STEP", control::STEP as f64),
+            ("RATE", control::RATE as f64),
+            ("BASE_RATE", control::BASE_RATE as f64),
+            ("SCHEDULE_POWER", control::SCHEDULE_POWER as f64),
+            ("SCHEDULE_TIME", control::SCHEDULE_TIME as f64),
+            ("SCALE", control::SCALE as f64),
+            ("RHO", control::RHO as f64),
+            ("RESIDUAL", control::RESIDUAL as f64),
+            ("CHANGE", control::CHANGE as f64),
+            ("TOLERANCE", control::TOLERANCE as f64),
+            ("CRITERION", control::CRITERION as f64),
+            ("FLOOR", control::FLOOR as f64),
+            ("BEST", control::BEST as f64),
+            ("BEST_STEP", control::BEST_STEP as f64),
+            ("BATCH", control::BATCH as f64),
+            ("COUNT", control::COUNT as f64),
+            ("SCALE_MEAN", control::SCALE_MEAN as f64),
+            ("TOP", control::TOP as f64),
+            ("CONVERGED", f64::from(control::CONVERGED)),
+            ("FLOOR_REACHED", f64::from(control::FLOOR_REACHED)),
+            ("NOT_FINITE", f64::from(control::NOT_FINITE)),
+            ("BY_CHANGE", f64::from(control::BY_CHANGE)),
+            ("BY_RESIDUAL", f64::from(control::BY_RESIDUAL)),
+            ("NEAR_FLOOR", control::NEAR_FLOOR),
+            ("NEAR_BEST", control::NEAR_BEST),
+            ("IMPROVEMENT", control::IMPROVEMENT),
+            ("PATIENCE", control::PATIENCE),
+            ("VANISHED", VANISHED),
+            ("FLUSH", FLUSH),
+        ];
+        let text: String = ["block", "rules"].map(unit).concat();
+        let constants = constants(&text);
+        for (name, value) in known {
+            assert_eq!(constants.get(name), Some(&value), "{name}");
+        }
+    }
+}
