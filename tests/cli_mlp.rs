@@ -52,8 +52,12 @@ fn six_rules_train_a_network_and_its_test_error_is_that_of_samples_it_never_saw(
         assert_eq!(network["test_n"], 500);
         let end = number(&network["end"]["test_error"]);
         let curve = record["curve"].as_array().unwrap();
-        assert_eq!(number(&curve[curve.len() - 1]["error"]), end, "{case}");
-        assert!(number(&network["best"]["test_error"]) <= end);
+        // The device has f32, the host f64.
+        assert!(
+            (number(&curve[curve.len() - 1]["error"]) - end).abs() < 1e-6,
+            "{case}"
+        );
+        assert!(number(&network["best"]["test_error"]) < end + 1e-6);
         assert!(number(&curve[0]["train_loss"]) > number(&curve[curve.len() - 1]["train_loss"]));
         assert_eq!(record["work"]["iterations"], 3 * 93);
         assert!(number(&record["optimizer"]["learning_rate"]) > 0.0);
@@ -77,13 +81,13 @@ fn a_miss_is_a_miss_and_a_rule_that_diverges_is_a_result() {
     place
         .run(
             "run --problem mlp --data digits:n=600 --layers none --layers 20,10 --optimizer sgd --batch full --epochs 2 \
-             --learning-rate 0.01,1e30 --device cpu --repeats 1 --quiet --out r",
+             --learning-rate 0.01,1e38 --device cpu --repeats 1 --quiet --out r",
         )
         .code(0);
     let records = place.records("r");
     assert_eq!(records.len(), 4);
     for record in &records {
-        let diverged = text(record, "case").contains("eta1e30");
+        let diverged = text(record, "case").contains("eta1e38");
         let status = if diverged { "diverged" } else { "budget" };
         assert_eq!(text(record, "status"), status, "{record}");
         assert_eq!(record["batch"], "full");
@@ -127,7 +131,7 @@ fn what_cannot_be_trained_is_refused_in_one_line() {
         ("--data digits:n=100 --layers 0", &["layers", "from 1"][..]),
         ("--data digits:n=100 --layers 30,x", &["layers"]),
         ("--data digits:n=100 --batch 101", &["batch 101", "100"]),
-        ("--data digits:n=100 --weight-decay -1", &["weight-decay"]),
+        ("--data digits:n=100 --weight-decay nan", &["weight-decay"]),
         (
             "--data digits:n=100 --test-fraction 0.5",
             &["--test-fraction"],

@@ -88,7 +88,8 @@ pub fn tune(
                 }
                 errors.push(error(&answer));
             }
-            let error = median(&errors).unwrap_or(1.0);
+            // A share of samples, to more digits than there are samples.
+            let error = (median(&errors).unwrap_or(1.0) * 1e6).round() / 1e6;
             let trial = Trial { rule, rate, error };
             tell(&trial);
             // Of equals the smaller rate, which came first.

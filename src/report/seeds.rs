@@ -59,23 +59,21 @@ fn times(rows: &[&Record]) -> Vec<f64> {
     rows.iter().map(time).collect()
 }
 
+/// Median of the times; infinite when half of the seeds or more miss the target.
 fn middle(rows: &[&Record]) -> f64 {
-    median(&times(rows)).unwrap_or(f64::INFINITY)
+    let mut times = times(rows);
+    times.sort_by(f64::total_cmp);
+    // Between two, the later one: what lies between a time and none is none.
+    times.get(times.len() / 2).copied().unwrap_or(f64::INFINITY)
 }
 
 fn line(name: &str, rows: &[&Record]) -> [String; 7] {
     let times = times(rows);
     let reached = times.iter().filter(|time| time.is_finite()).count();
-    let to_target = match median(&times) {
-        Some(time) if time.is_finite() => {
-            let met: Vec<f64> = times.iter().copied().filter(|t| t.is_finite()).collect();
-            if met.len() == times.len() {
-                quantity::quartiles(&met)
-            } else {
-                quantity::seconds(time)
-            }
-        }
-        _ => "missed".into(),
+    let to_target = match middle(rows) {
+        time if time.is_infinite() => "missed".into(),
+        _ if reached == times.len() => quantity::quartiles(&times),
+        time => quantity::seconds(time),
     };
     let scores = |best: bool| -> Vec<f64> {
         let networks = rows.iter().filter_map(|row| row.network.as_ref());

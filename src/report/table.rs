@@ -421,7 +421,13 @@ mod tests {
                 ..PLAIN
             },
         );
-        assert!(COLUMNS.iter().all(|column| wide.contains(column.name)));
+        // Principal components have no test error.
+        let of_networks = ["test error", "best"];
+        assert!(
+            COLUMNS
+                .iter()
+                .all(|column| { of_networks.contains(&column.name) != wide.contains(column.name) })
+        );
         assert!(wide.contains("12.3 ms"));
         let narrow = terminal(&records, Style { width: 60, ..PLAIN });
         assert!(narrow.contains("to target") && narrow.contains("sine"));
