@@ -3,7 +3,7 @@
 //! A group is one task on one machine: problem, samples, number of components or network, target. Within it every method, operator,
 //! optimizer and device competes. Of a case measured again, the last measurement counts.
 
-use super::quantity;
+use super::{quantity, seeds};
 use crate::record::statistics;
 use crate::record::{Record, Status, software_label};
 use std::collections::BTreeMap;
@@ -113,11 +113,15 @@ impl<'a> Group<'a> {
         Some(to_target_s(row)? / self.fastest_s()?)
     }
 
-    /// Every group of rows that shares a chart of curves: one method, operator, device and precision, one line a rule.
-    /// With it the chart's name, `deflation/covariance/cpu@1`.
+    /// Every group of rows that shares a chart of curves: one method, operator, device and precision, one line a rule, of
+    /// several seeds the middle one. With it the chart's name, `deflation/covariance/cpu@1`.
     pub fn curves(&self) -> Vec<(String, Vec<&'a Record>)> {
         let mut charts: Vec<(String, Vec<&Record>)> = Vec::new();
-        for row in self.rows.iter().filter(|row| row.curve.len() > 1) {
+        let rows = match self.classifies() {
+            true => seeds::middle_rows(&self.rows),
+            false => self.rows.clone(),
+        };
+        for row in rows.into_iter().filter(|row| row.curve.len() > 1) {
             let mut name = row.method.clone();
             for part in row.operator.as_deref().into_iter().chain([device(row)]) {
                 name = name + "/" + part;

@@ -22,14 +22,7 @@ pub fn summary(group: &Group) -> Option<Vec<[String; 7]>> {
     if !group.classifies() {
         return None;
     }
-    let mut families: Vec<(String, Vec<&Record>)> = Vec::new();
-    for row in &group.rows {
-        let name = without_seed(row);
-        match families.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, rows)) => rows.push(row),
-            None => families.push((name, vec![row])),
-        }
-    }
+    let mut families = families(&group.rows);
     if families.iter().all(|(_, rows)| rows.len() == 1) {
         return None;
     }
@@ -38,7 +31,28 @@ pub fn summary(group: &Group) -> Option<Vec<[String; 7]>> {
     Some(rows.collect())
 }
 
-fn without_seed(row: &Record) -> String {
+/// Cases that differ by their seed alone, by name, in the order of the rows.
+fn families<'a>(rows: &[&'a Record]) -> Vec<(String, Vec<&'a Record>)> {
+    let mut families: Vec<(String, Vec<&Record>)> = Vec::new();
+    for row in rows {
+        let name = without_seed(row);
+        match families.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, rows)) => rows.push(row),
+            None => families.push((name, vec![row])),
+        }
+    }
+    families
+}
+
+/// Of every case the seed with the middle time to the target, of two the later one; rows come in the order of that time.
+pub fn middle_rows<'a>(rows: &[&'a Record]) -> Vec<&'a Record> {
+    let families = families(rows);
+    let middle = families.iter().map(|(_, rows)| rows[rows.len() / 2]);
+    middle.collect()
+}
+
+/// Name of a case within its group, without its seed.
+pub fn without_seed(row: &Record) -> String {
     let is_seed = |part: &str| {
         part.strip_prefix("seed")
             .is_some_and(|digits| digits.parse::<u64>().is_ok())
@@ -173,6 +187,10 @@ mod tests {
         assert_eq!(adam[3], "3.00 s [2.50, 3.50]");
         assert_eq!(adam[4], "2.30 % [2.20, 2.40]");
         assert_eq!(sgd[..4], ["sgd/cpu", "3", "1", "missed"].map(String::from));
+        let middle = middle_rows(&groups[0].rows);
+        let cases: Vec<&str> = middle.iter().map(|row| row.case.as_str()).collect();
+        assert_eq!(cases[0], "mlp/mnist/300/adam/cpu/f32/seed3");
+        assert_eq!((cases.len(), &cases[1][..17]), (2, "mlp/mnist/300/sgd"));
     }
 
     #[test]

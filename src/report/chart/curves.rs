@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::record::{CurvePoint, Record, Status};
 use crate::report::group::{short_name, word};
 use crate::report::quantity;
+use crate::report::seeds::without_seed;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -239,7 +240,12 @@ pub fn chart(name: String, title: &str, rows: &[&Record], against: Against) -> R
 
 /// What each line is called: what its name does not share with the others, and how it ended if not at the target.
 fn labels(rows: &[&Record]) -> Vec<String> {
-    let names: Vec<String> = rows.iter().map(|row| short_name(row)).collect();
+    // Of a network's seeds the middle one stands for all.
+    let name = |row: &&Record| match &row.network {
+        Some(_) => without_seed(row),
+        None => short_name(row),
+    };
+    let names: Vec<String> = rows.iter().map(name).collect();
     let shared: BTreeSet<&str> = names[0]
         .split('/')
         .filter(|part| {
