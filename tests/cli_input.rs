@@ -54,7 +54,7 @@ fn values_that_a_parameter_cannot_have_are_refused() {
     place.refuses(&format!("{digits} --time-limit 0"), &["time-limit"]);
     place.refuses(&format!("{digits} --threads 0"), &["all"]);
     place.refuses(&format!("{digits} --optimizer sgd,"), &["optimizer ``"]);
-    place.refuses("run --problem mpl", &["did you mean mlp?"]);
+    place.refuses("run --problem mlpp", &["did you mean mlp?"]);
 }
 
 #[test]

@@ -219,6 +219,10 @@ impl<'a, D: Device> Trainer<'a, D> {
             Some(seen) => seen,
             None => self.evaluate(device, in_epoch as usize)?,
         };
+        // The last update is seen by no training loss.
+        if !seen[1].is_finite() {
+            ended = Ended::Diverged;
+        }
         Ok(Outcome {
             ended,
             test_error: f64::from(seen[0]),

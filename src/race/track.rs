@@ -11,6 +11,7 @@ use crate::data::Samples;
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
 use crate::mlp;
+use crate::optimizer::Ended;
 use crate::pca::{Assessment, Method, Reference, Schedule};
 use crate::record::file::Folder;
 use crate::record::statistics::median;
@@ -259,7 +260,7 @@ impl Track<'_> {
             end_badly(row, &error);
             return Ok(());
         }
-        if measured.cold && row.reason.is_none() {
+        if measured.cold && row.reason.is_none() && row.status != Status::Diverged {
             row.reason = Some("timed once, cold: it lasts too long for a warm-up".into());
         }
         let mut to_target_s = measured.to_target_s;
@@ -375,12 +376,13 @@ impl Judge<'_> {
                 row.optimizer = Some(row::optimizer_facts(rule, rate, auto, "constant".into()));
                 if let Some(network) = &mut row.network {
                     network.parameters = Some(assessment.parameters);
-                    network.end = Some(Score {
+                    let end = Score {
                         epoch: outcome.passes,
                         test_error: assessment.test_error,
                         test_loss: assessment.test_loss,
                         train_loss: outcome.train_loss,
-                    });
+                    };
+                    network.end = (outcome.ended != Ended::Diverged).then_some(end);
                     network.best = best(&measured.curve);
                 }
             }
