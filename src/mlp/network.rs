@@ -124,11 +124,10 @@ impl<D: Device> Activations<D> {
             .iter()
             .map(|&h| device.alloc(Element::F32, rows * h));
         let values = values.collect::<Result<Vec<_>>>()?;
-        let mut activations = Self { rows, values };
+        let activations = Self { rows, values };
         // A sample that is not there leaves its row alone, which must hold numbers.
         let zeros = vec![0.0; rows * shape.0[0]];
         device.write(&activations.values[0], 0, Slice::F32(&zeros))?;
-        activations.rows = rows;
         Ok(activations)
     }
 
