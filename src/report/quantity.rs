@@ -61,6 +61,28 @@ pub fn percent(value: f64) -> String {
     format!("{:.2} %", 100.0 * value)
 }
 
+/// A share for an axis: `2 %`, `1.5 %`.
+pub fn share(value: f64) -> String {
+    let text = format!("{:.2}", 100.0 * value);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A power of ten for an axis: `1e-3`, `1`.
+pub fn power(value: f64) -> String {
+    format!("{value:e}").replace("1e0", "1")
+}
+
+/// A number for an axis: `0.25`, `20`, `20k`.
+pub fn tick(value: f64) -> String {
+    match value {
+        value if value >= 1e3 => count(value),
+        value => {
+            let text = format!("{value:.3}");
+            text.trim_end_matches('0').trim_end_matches('.').to_string()
+        }
+    }
+}
+
 /// A ratio of times, `1.00x`, `12.3x`, `142x`.
 pub fn ratio(value: f64) -> String {
     format!("{}x", digits(value))
@@ -137,6 +159,13 @@ mod tests {
             [1.0, 0.05, 1e-3, 5e-4].map(round),
             ["1", "0.05", "1e-3", "5e-4"]
         );
+    }
+
+    #[test]
+    fn ticks_are_short() {
+        assert_eq!([0.02, 0.015, 1.0].map(share), ["2 %", "1.5 %", "100 %"]);
+        assert_eq!([1e-3, 1.0].map(power), ["1e-3", "1"]);
+        assert_eq!([0.25, 20.0, 5e4].map(tick), ["0.25", "20", "50k"]);
     }
 
     #[test]
