@@ -11,6 +11,7 @@ pub mod page;
 pub mod quantity;
 pub mod seeds;
 pub mod table;
+pub mod verdict;
 
 use crate::error::{Error, Result};
 use crate::record::file::safe_name;

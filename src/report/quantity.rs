@@ -39,12 +39,15 @@ pub fn quartiles(samples: &[f64]) -> String {
     match Quartiles::of(samples) {
         None => String::new(),
         Some(q) if samples.len() == 1 => seconds(q.median),
-        Some(q) => {
-            let (scale, unit) = unit(q.median);
-            let [median, q1, q3] = [q.median, q.q1, q.q3].map(|value| digits(value * scale));
-            format!("{median} {unit} [{q1}, {q3}]")
-        }
+        Some(q) => interval(q.median, q.q1, q.q3),
     }
+}
+
+/// A time and what lies around it in one unit, `412 ms [410, 415]`.
+pub fn interval(middle: f64, low: f64, high: f64) -> String {
+    let (scale, unit) = unit(middle);
+    let [middle, low, high] = [middle, low, high].map(|value| digits(value * scale));
+    format!("{middle} {unit} [{low}, {high}]")
 }
 
 /// An error with two digits, `8.1e-5`.
