@@ -57,9 +57,12 @@ pub struct Profile<'a> {
     pub left_out: Vec<String>,
 }
 
+/// The best time of every competitor in a task, by name, with its record; infinite for a miss.
+type Task<'a> = BTreeMap<String, (f64, &'a Record)>;
+
 /// A profile for each problem with at least two tasks that at least two competitors share.
 pub fn profiles<'a>(groups: &[&Group<'a>]) -> Vec<Profile<'a>> {
-    let mut problems: BTreeMap<&str, Vec<BTreeMap<String, (f64, &'a Record)>>> = BTreeMap::new();
+    let mut problems: BTreeMap<&str, Vec<Task>> = BTreeMap::new();
     for group in groups {
         let mut devices: BTreeMap<&str, Vec<&'a Record>> = BTreeMap::new();
         for row in &group.rows {
@@ -67,7 +70,7 @@ pub fn profiles<'a>(groups: &[&Group<'a>]) -> Vec<Profile<'a>> {
         }
         for rows in devices.into_values() {
             let problem = rows[0].problem.as_str();
-            let mut task: BTreeMap<String, (f64, &Record)> = BTreeMap::new();
+            let mut task: Task = BTreeMap::new();
             for family in families(&rows) {
                 // Of one rule at several rates or in several precisions the best stands for it.
                 let entry = (family.middle_s(), family.first());
@@ -86,10 +89,7 @@ pub fn profiles<'a>(groups: &[&Group<'a>]) -> Vec<Profile<'a>> {
     problems.into_iter().filter_map(profile).collect()
 }
 
-fn profile<'a>(
-    problem: &'a str,
-    tasks: Vec<BTreeMap<String, (f64, &'a Record)>>,
-) -> Option<Profile<'a>> {
+fn profile<'a>(problem: &'a str, tasks: Vec<Task<'a>>) -> Option<Profile<'a>> {
     let all: BTreeSet<&String> = tasks.iter().flat_map(|task| task.keys()).collect();
     let (common, left_out): (Vec<&String>, Vec<&String>) = all
         .into_iter()
@@ -97,7 +97,7 @@ fn profile<'a>(
     if tasks.len() < 2 || common.len() < 2 {
         return None;
     }
-    let best = |task: &BTreeMap<String, (f64, &Record)>| {
+    let best = |task: &Task| {
         let times = common.iter().map(|name| task[*name].0);
         times.fold(f64::INFINITY, f64::min)
     };
@@ -105,7 +105,7 @@ fn profile<'a>(
         .iter()
         .map(|name| {
             let ratio = |task| -> f64 {
-                let task: &BTreeMap<String, (f64, &Record)> = task;
+                let task: &Task = task;
                 let (time, best) = (task[*name].0, best(task));
                 if time.is_finite() {
                     time / best

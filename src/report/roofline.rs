@@ -14,6 +14,9 @@ const MOST: usize = 20;
 /// Cases of a competitor, spread over all that there are.
 const DOTS: usize = 24;
 
+/// A case with where it stands.
+type Dot<'a> = (&'a Group<'a>, &'a Record, (f64, f64));
+
 /// Where a case stands: operations a byte, and 1e9 operations per second of the median solve.
 fn place(record: &Record) -> Option<(f64, f64)> {
     let work = record.work.as_ref()?;
@@ -41,7 +44,7 @@ pub fn charts(
                 .flat_map(|group| group.rows.iter().map(move |row| (*group, *row)));
             let here = rows.filter(|(_, row)| device(row) == peak.device);
             let placed = here.filter_map(|(group, row)| Some((group, row, place(row)?)));
-            let mut kinds: BTreeMap<String, Vec<(&Group, &Record, (f64, f64))>> = BTreeMap::new();
+            let mut kinds: BTreeMap<String, Vec<Dot>> = BTreeMap::new();
             for (group, row, at) in placed {
                 let kind = format!("{} {}", row.problem, profile::name(row));
                 kinds.entry(kind).or_default().push((group, row, at));
@@ -59,7 +62,7 @@ fn chart(
     file: String,
     machine: &Machine,
     peak: &Peak,
-    kinds: BTreeMap<String, Vec<(&Group, &Record, (f64, f64))>>,
+    kinds: BTreeMap<String, Vec<Dot>>,
 ) -> Result<Chart> {
     let places = || kinds.values().flatten().map(|(.., at)| *at);
     let ridge = peak.gemm_gflop_per_s / peak.stream_gb_per_s;
@@ -83,7 +86,7 @@ fn chart(
     }];
     let count = kinds.len();
     for (label, cases) in kinds.into_iter().take(MOST) {
-        let mark = |(group, row, at): &(&Group, &Record, (f64, f64))| Mark {
+        let mark = |(group, row, at): &Dot| Mark {
             at: *at,
             open: row.status != Status::Reached,
             says: format!(

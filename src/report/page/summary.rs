@@ -32,10 +32,8 @@ pub fn heading(report: &Report) -> String {
 
 /// Who won every task and by how much; is the GPU worth it; how near is the limit.
 pub fn answers(report: &Report) -> String {
-    let winners = report.races.iter().enumerate();
-    let winners: Vec<Vec<String>> = winners
-        .filter_map(|(_, race)| winner(&race.group))
-        .collect();
+    let groups = report.races.iter().map(|race| &race.group);
+    let winners: Vec<Vec<String>> = groups.filter_map(winner).collect();
     if winners.is_empty() {
         return String::new();
     }
