@@ -251,7 +251,8 @@ pub trait Device: Sized {
     /// When sizes, scalars or buffers do not fit the row: a caller's bug.
     fn launch(&mut self, launch: &Launch<'_, Self::Buffer>) -> Result<()>;
 
-    /// Matrix product, or a note of it while recording.
+    /// Matrix product, or a note of it while recording. What a device makes of zeros in A is its own affair: it may skip
+    /// them, and an infinity of B in their place with them.
     ///
     /// # Errors
     /// As [`Device::launch`].
