@@ -86,6 +86,8 @@ pub struct Info {
     pub name: String,
     /// Driver and libraries with their versions, where they are not part of the program.
     pub driver: Option<String>,
+    /// Place on the PCI bus (`0000:17:00.0`), where it has one and tells it.
+    pub pci: Option<String>,
     /// Whether it is a software emulation of a GPU.
     pub software: bool,
     /// Threads, on a CPU.

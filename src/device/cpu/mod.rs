@@ -184,6 +184,7 @@ impl Cpu {
                 index: 0,
                 name: machine.cpu,
                 driver: None,
+                pci: None,
                 software: false,
                 threads: Some(threads),
                 isa: Some(isa.name()),

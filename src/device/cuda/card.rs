@@ -29,6 +29,8 @@ pub struct Card {
     pub name: String,
     /// The driver and the libraries in use, with their versions.
     pub driver: String,
+    /// Place on the PCI bus.
+    pub pci: Option<String>,
     /// Memory in bytes.
     pub memory_bytes: u64,
     /// Compute capability in tens: 90 is 9.0.
@@ -103,6 +105,12 @@ fn find() -> std::result::Result<Vec<Card>, Unavailable> {
         let architecture = 10 * major.map_err(told)? + minor.map_err(told)?;
         // SAFETY: the device was given by the driver just now.
         let memory = unsafe { result::device::total_mem(device) }.map_err(told)?;
+        let pci = [
+            Attribute::CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID,
+            Attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID,
+            Attribute::CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID,
+        ];
+        let pci = pci.map(attribute);
         let Some(target) = Target::of(architecture, &known) else {
             return Err(Unavailable {
                 why: format!("{name} is older than what NVRTC {nvrtc} compiles for"),
@@ -112,6 +120,12 @@ fn find() -> std::result::Result<Vec<Card>, Unavailable> {
         cards.push(Card {
             name,
             driver: driver.clone(),
+            pci: match pci {
+                [Ok(domain), Ok(bus), Ok(device)] => {
+                    Some(format!("{domain:04x}:{bus:02x}:{device:02x}.0"))
+                }
+                _ => None,
+            },
             memory_bytes: memory as u64,
             architecture,
             nvrtc: nvrtc.clone(),

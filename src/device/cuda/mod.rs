@@ -102,6 +102,7 @@ pub fn open(index: usize) -> std::result::Result<Cuda, Unavailable> {
     })?;
     let mut device = Cuda::over(driver, index, card.name.clone(), card.memory_bytes, tuning);
     device.info.driver = Some(card.driver.clone());
+    device.info.pci = card.pci.clone();
     Ok(device)
 }
 
@@ -115,6 +116,7 @@ impl<D: Driver> Cuda<D> {
                 index,
                 name,
                 driver: None,
+                pci: None,
                 software: false,
                 threads: None,
                 isa: None,
