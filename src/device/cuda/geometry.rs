@@ -3,6 +3,7 @@
 //! Pure arithmetic on sizes: nothing here touches a card. Numbers that a kernel's text holds too are compared with it by a
 //! test.
 
+use super::source::Unit;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
@@ -12,14 +13,14 @@ const WARP: usize = 32;
 /// Threads of a block, where the entry leaves no choice.
 const THREADS: usize = 256;
 /// Most threads of a block that works on block vectors.
-const MAX_THREADS: usize = 1024;
+pub(super) const MAX_THREADS: usize = 1024;
 /// Longest f32 sum that a pass makes before another adds it up, in terms.
 const CHUNK: usize = 1024;
 /// Samples of so many bytes are summed by one block, without a second pass: launching one would take longer.
 const SMALL_BYTES: usize = 256 << 10;
 
 /// product.cu: threads of a block of teams, and of one that takes several rows of v.
-const TEAM_THREADS: usize = 256;
+pub(super) const TEAM_THREADS: usize = 256;
 const TILE_QUADS: usize = 256;
 /// product.cu: samples of a tile, rows of v of a thread and of a block, quads of a block of `product_sum`.
 const TILE: usize = 8;
@@ -39,6 +40,8 @@ pub(super) struct Tuning {
     pub multiprocessors: usize,
     /// Shared memory that a block may have without asking, in bytes (48 KiB on every card).
     pub shared_bytes: usize,
+    /// Most passes of a chain; with 1 there are none.
+    pub chained: usize,
 }
 
 /// Memory between passes: one of each kind, grown when a launch needs more.
@@ -70,8 +73,8 @@ pub(super) enum Argument {
 /// One launch of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pass {
-    /// Stem of the file in `kernels/`.
-    pub stem: &'static str,
+    /// What it is compiled in.
+    pub unit: Unit,
     /// Name of the entry.
     pub entry: &'static str,
     /// Blocks.
@@ -111,7 +114,7 @@ fn checked(tuning: &Tuning, draft: Draft) -> Result<Pass> {
     }
     assert!(shared <= tuning.shared_bytes, "{entry}: {shared} bytes");
     Ok(Pass {
-        stem,
+        unit: Unit::File(stem),
         entry,
         grid: grid.map(|blocks| blocks as u32),
         block: block as u32,
@@ -744,6 +747,7 @@ fn score(b: usize, mut arguments: Vec<Argument>) -> Vec<Draft> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chain::CHAINED;
     use super::super::source;
     use super::*;
     use crate::kernel::ALL;
@@ -753,6 +757,7 @@ mod tests {
         [2, 20, 132].map(|multiprocessors| Tuning {
             multiprocessors,
             shared_bytes: 48 << 10,
+            chained: CHAINED,
         })
     }
 
