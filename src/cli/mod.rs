@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Result;
 
+mod compare;
 mod data;
 mod devices;
 pub mod output;
@@ -42,6 +43,8 @@ enum Command {
     Data(data::Data),
     /// Make one self-contained page from any number of results folders and record files
     Report(report::Report),
+    /// Say of every case whether B is as fast as A: SAME, FASTER, SLOWER or AMBIGUOUS
+    Compare(compare::Compare),
     /// Find a network's learning rates: the same budget for every rule
     Tune(tune::Tune),
     /// Print the JSON Schema of the records
@@ -60,6 +63,7 @@ impl Cli {
             Command::Verify(verify) => verify.run(),
             Command::Data(data) => data.run(),
             Command::Report(report) => report.run(),
+            Command::Compare(compare) => compare.run(),
             Command::Tune(tune) => tune.run(),
             Command::Schema(schema) => schema.run(),
         }

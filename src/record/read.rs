@@ -97,16 +97,16 @@ pub(super) fn parse(file: &Path, bytes: &[u8]) -> Result<Lines> {
         }
         let place = || format!("{}, line {}", file.display(), index + 1);
         match serde_json::from_slice::<Record>(line) {
-            Ok(record) if record.schema == SCHEMA => records.push(record),
-            Ok(record) => {
-                return Err(Error::input(format!(
-                    "{}: format version {} and this program reads {SCHEMA}: use the program that wrote it",
-                    place(),
-                    record.schema
-                )));
-            }
+            Ok(record) if record.schema <= SCHEMA => records.push(record),
+            Ok(record) => return Err(newer(&place(), record.schema)),
             Err(error) if end == bytes.len() && !error.is_data() => break,
             Err(error) => {
+                // A newer format may lack what this one needs: it is told by its version all the same.
+                if let Ok(Version { schema }) = serde_json::from_slice(line)
+                    && schema > SCHEMA
+                {
+                    return Err(newer(&place(), schema));
+                }
                 return Err(Error::input(format!(
                     "{}: not a record: {error}: mend or delete this line",
                     place()
@@ -118,10 +118,28 @@ pub(super) fn parse(file: &Path, bytes: &[u8]) -> Result<Lines> {
     Ok(Lines { records, whole })
 }
 
+/// What every version of the format has.
+#[derive(serde::Deserialize)]
+struct Version {
+    schema: u32,
+}
+
+fn newer(place: &str, schema: u32) -> Error {
+    Error::input(format!(
+        "{place}: format version {schema} and this program reads up to {SCHEMA}: use the program that wrote it, or a \
+         newer one"
+    ))
+}
+
 fn read_machine(file: &Path) -> Result<Option<Machine>> {
     let Ok(text) = fs::read_to_string(file) else {
         return Ok(None);
     };
+    if let Ok(Version { schema }) = serde_json::from_str(&text)
+        && schema > SCHEMA
+    {
+        return Err(newer(&file.display().to_string(), schema));
+    }
     serde_json::from_str(&text).map(Some).map_err(|e| {
         Error::input(format!(
             "{}: not a machine's facts: {e}: delete it, and the next run writes it anew",
@@ -198,6 +216,21 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(message.contains("version 2"), "{message}");
+        // Also where it has nothing else in common with ours, and in the machine's facts.
+        fs::write(folder.path().join(RECORDS), "{\"schema\": 3}\n").unwrap();
+        let message = |folder: &Path| read(&[folder.to_path_buf()]).unwrap_err().to_string();
+        let words = message(folder.path());
+        assert!(
+            words.contains("version 3") && words.contains("line 1"),
+            "{words}"
+        );
+        fs::write(folder.path().join(RECORDS), "").unwrap();
+        fs::write(folder.path().join(MACHINE), "{\"schema\": 4}\n").unwrap();
+        let words = message(folder.path());
+        assert!(
+            words.contains("version 4") && words.contains(MACHINE),
+            "{words}"
+        );
     }
 
     #[test]

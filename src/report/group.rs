@@ -3,10 +3,11 @@
 //! A group is one task on one machine: problem, samples, number of components or network, target. Within it every method, operator,
 //! optimizer and device competes. Of a case measured again, the last measurement counts.
 
-use super::{quantity, seeds};
+use super::quantity;
+use super::seeds::{Family, families};
 use crate::record::statistics;
 use crate::record::{Record, Status, software_label};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// One task with all its competitors.
 #[derive(Debug)]
@@ -28,15 +29,19 @@ pub fn groups(records: &[Record]) -> (Vec<Group<'_>>, usize) {
     for (index, record) in records.iter().enumerate() {
         last.insert((&record.machine, &record.case), index);
     }
+    let mut places: HashMap<Key, usize> = HashMap::new();
     let mut groups: Vec<(Key, Vec<&Record>)> = Vec::new();
     for (index, record) in records.iter().enumerate() {
         if last[&(&record.machine, &record.case)] != index {
             continue;
         }
         let key = key(record);
-        match groups.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, rows)) => rows.push(record),
-            None => groups.push((key, vec![record])),
+        match places.get(&key) {
+            Some(&place) => groups[place].1.push(record),
+            None => {
+                places.insert(key.clone(), groups.len());
+                groups.push((key, vec![record]));
+            }
         }
     }
     let older = records.len() - last.len();
@@ -113,15 +118,11 @@ impl<'a> Group<'a> {
         Some(to_target_s(row)? / self.fastest_s()?)
     }
 
-    /// Every group of rows that shares a chart of curves: one method, operator, device and precision, one line a rule, of
-    /// several seeds the middle one. With it the chart's name, `deflation/covariance/cpu@1`.
-    pub fn curves(&self) -> Vec<(String, Vec<&'a Record>)> {
+    /// Every group of competitors that shares a chart of curves: one method, operator, device and precision, one line a
+    /// rule. With it the chart's name, `deflation/covariance/cpu@1`.
+    pub fn curves(&self) -> Vec<(String, Vec<Family<'a>>)> {
         let mut charts: Vec<(String, Vec<&Record>)> = Vec::new();
-        let rows = match self.classifies() {
-            true => seeds::middle_rows(&self.rows),
-            false => self.rows.clone(),
-        };
-        for row in rows.into_iter().filter(|row| row.curve.len() > 1) {
+        for row in self.rows.iter().filter(|row| row.curve.len() > 1) {
             let mut name = row.method.clone();
             for part in row.operator.as_deref().into_iter().chain([device(row)]) {
                 name = name + "/" + part;
@@ -134,7 +135,8 @@ impl<'a> Group<'a> {
                 None => charts.push((name, vec![row])),
             }
         }
-        charts
+        let charts = charts.into_iter();
+        charts.map(|(name, rows)| (name, families(&rows))).collect()
     }
 
     /// What is worth a word below the table: how and why rows ended that did not reach the target, and counts of
@@ -161,35 +163,38 @@ impl<'a> Group<'a> {
                 format!("{} {}{more}: {reason}", word(status), names[0])
             })
             .collect();
-        notes.extend(self.rows.iter().filter_map(|row| self.different_count(row)));
+        notes.extend(self.different_counts());
         notes
     }
 
     /// The same mathematics takes the same steps everywhere: more than 5 % off the CPU's count is flagged, not praised.
-    fn different_count(&self, row: &Record) -> Option<String> {
-        let others = |record: &Record| {
-            let parts = record
-                .case
-                .split('/')
-                .filter(|part| *part != device(record));
-            parts.map(str::to_string).collect::<Vec<_>>()
+    fn different_counts(&self) -> Vec<String> {
+        let others = |record: &Record| -> String {
+            let parts = record.case.split('/');
+            let parts = parts.filter(|part| *part != device(record));
+            parts.collect::<Vec<_>>().join("/")
         };
-        let cpu = self
-            .rows
-            .iter()
-            .find(|r| device(r) == "cpu" && others(r) == others(row))?;
-        if row.status != Status::Reached || cpu.status != Status::Reached {
-            return None;
+        let counted = |row: &Record| {
+            let work = row.work.as_ref();
+            work.filter(|_| row.status == Status::Reached)
+                .map(|work| work.iterations)
+        };
+        let mut cpu: HashMap<String, u64> = HashMap::new();
+        for row in self.rows.iter().filter(|row| device(row) == "cpu") {
+            cpu.extend(counted(row).map(|count| (others(row), count)));
         }
-        let (here, there) = (row.work.as_ref()?.iterations, cpu.work.as_ref()?.iterations);
-        let off = (here as f64 - there as f64) / (there as f64).max(1.0);
-        (off.abs() > 0.05).then(|| {
-            let name = short_name(row);
-            format!(
-                "flagged {name}: {here} iterations where the CPU takes {there} ({:+.0} %)",
-                100.0 * off
-            )
-        })
+        let flagged = |row: &&Record| {
+            let (here, there) = (counted(row)?, *cpu.get(&others(row))?);
+            let off = (here as f64 - there as f64) / (there as f64).max(1.0);
+            (off.abs() > 0.05).then(|| {
+                let name = short_name(row);
+                format!(
+                    "flagged {name}: {here} iterations where the CPU takes {there} ({:+.0} %)",
+                    100.0 * off
+                )
+            })
+        };
+        self.rows.iter().filter_map(flagged).collect()
     }
 }
 

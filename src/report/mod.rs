@@ -6,10 +6,12 @@
 
 pub mod chart;
 pub mod group;
+pub mod lecun;
 pub mod page;
 pub mod quantity;
-mod seeds;
+pub mod seeds;
 pub mod table;
+pub mod verdict;
 
 use crate::error::{Error, Result};
 use crate::record::file::safe_name;
@@ -41,8 +43,8 @@ pub struct Race<'a> {
     pub group: Group<'a>,
     /// Time to target of every case.
     pub times: Chart,
-    /// Error against iterations and against seconds, in pairs: one pair a method, operator and device.
-    pub curves: Vec<[Chart; 2]>,
+    /// Error against iterations, passes and seconds: three charts a method, operator and device.
+    pub curves: Vec<[Chart; 3]>,
     /// Components as images: the answer of `direct` and that of the fastest other case, where they are known.
     pub images: Vec<Chart>,
 }
@@ -88,15 +90,14 @@ impl<'a> Report<'a> {
 impl<'a> Race<'a> {
     fn new(group: Group<'a>, components: &Components, names: &mut Names) -> Result<Self> {
         let times = times::chart(names.take(&group, "times"), &group)?;
-        let mut pairs = Vec::new();
-        for (id, rows) in group.curves() {
-            let title = id.clone() + software_label(rows[0].device.software);
-            let [by_step, by_time] =
-                [curves::Against::Iterations, curves::Against::Seconds].map(|against| {
-                    let name = names.take(&group, &format!("{id}/{}", against.word()));
-                    curves::chart(name, &title, &rows, against)
-                });
-            pairs.push([by_step?, by_time?]);
+        let mut all = Vec::new();
+        for (id, families) in group.curves() {
+            let title = id.clone() + software_label(families[0].first().device.software);
+            let [by_step, by_pass, by_time] = curves::Against::ALL.map(|against| {
+                let name = names.take(&group, &format!("{id}/{}", against.word()));
+                curves::chart(name, &title, &families, against)
+            });
+            all.push([by_step?, by_pass?, by_time?]);
         }
         let known = |row: &&&Record| {
             components.contains_key(&(row.machine.clone(), row.case.clone()))
@@ -129,7 +130,7 @@ impl<'a> Race<'a> {
         Ok(Self {
             group,
             times,
-            curves: pairs,
+            curves: all,
             images,
         })
     }
@@ -214,9 +215,9 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
-        // Times; two charts each for deflation and subspace on the covariance and deflation on the samples, with one
+        // Times; three charts each for deflation and subspace on the covariance and deflation on the samples, with one
         // thread and all; components of direct and of the fastest.
-        assert_eq!(files.len(), 1 + 2 * 6 + 2, "{files:?}");
+        assert_eq!(files.len(), 1 + 3 * 6 + 2, "{files:?}");
         assert!(
             files.contains(&"pca_mnist_k10_times.svg".to_string()),
             "{files:?}"

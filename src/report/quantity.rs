@@ -39,12 +39,15 @@ pub fn quartiles(samples: &[f64]) -> String {
     match Quartiles::of(samples) {
         None => String::new(),
         Some(q) if samples.len() == 1 => seconds(q.median),
-        Some(q) => {
-            let (scale, unit) = unit(q.median);
-            let [median, q1, q3] = [q.median, q.q1, q.q3].map(|value| digits(value * scale));
-            format!("{median} {unit} [{q1}, {q3}]")
-        }
+        Some(q) => interval(q.median, q.q1, q.q3),
     }
+}
+
+/// A time and what lies around it in one unit, `412 ms [410, 415]`.
+pub fn interval(middle: f64, low: f64, high: f64) -> String {
+    let (scale, unit) = unit(middle);
+    let [middle, low, high] = [middle, low, high].map(|value| digits(value * scale));
+    format!("{middle} {unit} [{low}, {high}]")
 }
 
 /// An error with two digits, `8.1e-5`.
@@ -59,6 +62,28 @@ pub fn error(value: f64) -> String {
 /// A share of the test samples, `1.98 %`.
 pub fn percent(value: f64) -> String {
     format!("{:.2} %", 100.0 * value)
+}
+
+/// A share for an axis: `2 %`, `1.5 %`.
+pub fn share(value: f64) -> String {
+    let text = format!("{:.2}", 100.0 * value);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A power of ten for an axis: `1e-3`, `1`.
+pub fn power(value: f64) -> String {
+    format!("{value:e}").replace("1e0", "1")
+}
+
+/// A number for an axis: `0.25`, `20`, `20k`.
+pub fn tick(value: f64) -> String {
+    match value {
+        value if value >= 1e3 => count(value),
+        value => {
+            let text = format!("{value:.3}");
+            text.trim_end_matches('0').trim_end_matches('.').to_string()
+        }
+    }
 }
 
 /// A ratio of times, `1.00x`, `12.3x`, `142x`.
@@ -137,6 +162,13 @@ mod tests {
             [1.0, 0.05, 1e-3, 5e-4].map(round),
             ["1", "0.05", "1e-3", "5e-4"]
         );
+    }
+
+    #[test]
+    fn ticks_are_short() {
+        assert_eq!([0.02, 0.015, 1.0].map(share), ["2 %", "1.5 %", "100 %"]);
+        assert_eq!([1e-3, 1.0].map(power), ["1e-3", "1"]);
+        assert_eq!([0.25, 20.0, 5e4].map(tick), ["0.25", "20", "50k"]);
     }
 
     #[test]

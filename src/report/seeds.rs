@@ -4,6 +4,7 @@ use super::group::{Group, short_name, to_target_s};
 use super::quantity;
 use crate::record::Record;
 use crate::record::statistics::{Quartiles, median};
+use std::collections::HashMap;
 
 /// Heads of the columns of [`summary`].
 pub const HEADS: [&str; 7] = [
@@ -22,33 +23,74 @@ pub fn summary(group: &Group) -> Option<Vec<[String; 7]>> {
     if !group.classifies() {
         return None;
     }
-    let mut families = families(&group.rows);
-    if families.iter().all(|(_, rows)| rows.len() == 1) {
+    let families = families(&group.rows);
+    if families.iter().all(|family| family.rows.len() == 1) {
         return None;
     }
-    families.sort_by(|a, b| middle(&a.1).total_cmp(&middle(&b.1)));
-    let rows = families.iter().map(|(name, rows)| line(name, rows));
+    let rows = families.iter().map(|f| line(&f.name, &f.rows));
     Some(rows.collect())
 }
 
-/// Cases that differ by their seed alone, by name, in the order of the rows.
-fn families<'a>(rows: &[&'a Record]) -> Vec<(String, Vec<&'a Record>)> {
-    let mut families: Vec<(String, Vec<&Record>)> = Vec::new();
-    for row in rows {
-        let name = without_seed(row);
-        match families.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, rows)) => rows.push(row),
-            None => families.push((name, vec![row])),
-        }
-    }
-    families
+/// A competitor: cases that differ by their seed alone.
+#[derive(Debug, Clone)]
+pub struct Family<'a> {
+    /// Name of the case within its group, without the seed.
+    pub name: String,
+    /// Its seeds, in the order of the group: by time to target, those that missed it last.
+    pub rows: Vec<&'a Record>,
 }
 
-/// Of every case the seed with the middle time to the target, of two the later one; rows come in the order of that time.
-pub fn middle_rows<'a>(rows: &[&'a Record]) -> Vec<&'a Record> {
-    let families = families(rows);
-    let middle = families.iter().map(|(_, rows)| rows[rows.len() / 2]);
-    middle.collect()
+impl<'a> Family<'a> {
+    /// A row that stands for all where one is needed.
+    pub fn first(&self) -> &'a Record {
+        self.rows[0]
+    }
+
+    /// Times to the target: of one seed its repeats, of several each one's median. A miss has none.
+    pub fn times(&self) -> Vec<f64> {
+        if let [row] = self.rows.as_slice() {
+            let time = row.time.as_ref().filter(|_| to_target_s(row).is_some());
+            return time
+                .map(|time| time.to_target_s.clone())
+                .unwrap_or_default();
+        }
+        self.rows
+            .iter()
+            .filter_map(|row| to_target_s(row))
+            .collect()
+    }
+
+    /// How many seeds miss the target.
+    pub fn missed(&self) -> usize {
+        let missed = |row: &&&Record| to_target_s(row).is_none();
+        self.rows.iter().filter(missed).count()
+    }
+
+    /// Median of the times; infinite when half of the seeds or more miss the target.
+    pub fn middle_s(&self) -> f64 {
+        middle(&self.rows)
+    }
+}
+
+/// The competitors among these rows, by median time to target; equals stay in the order of the rows.
+pub fn families<'a>(rows: &[&'a Record]) -> Vec<Family<'a>> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut families: Vec<Family> = Vec::new();
+    for row in rows {
+        let name = without_seed(row);
+        match places.get(&name) {
+            Some(&place) => families[place].rows.push(row),
+            None => {
+                places.insert(name.clone(), families.len());
+                families.push(Family {
+                    name,
+                    rows: vec![row],
+                });
+            }
+        }
+    }
+    families.sort_by(|a, b| a.middle_s().total_cmp(&b.middle_s()));
+    families
 }
 
 /// Name of a case within its group, without its seed.
@@ -123,12 +165,12 @@ fn images_per_s(row: &Record) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::record::{Network, Score, Status, fixture};
     use crate::report::group::groups;
 
-    fn networks() -> Vec<Record> {
+    pub(crate) fn networks() -> Vec<Record> {
         let mut records = Vec::new();
         for (rule, seed, error, time_s) in [
             ("sgd", 1, 0.031, None),
@@ -187,10 +229,12 @@ mod tests {
         assert_eq!(adam[3], "3.00 s [2.50, 3.50]");
         assert_eq!(adam[4], "2.30 % [2.20, 2.40]");
         assert_eq!(sgd[..4], ["sgd/cpu", "3", "1", "missed"].map(String::from));
-        let middle = middle_rows(&groups[0].rows);
-        let cases: Vec<&str> = middle.iter().map(|row| row.case.as_str()).collect();
-        assert_eq!(cases[0], "mlp/mnist/300/adam/cpu/f32/seed3");
-        assert_eq!((cases.len(), &cases[1][..17]), (2, "mlp/mnist/300/sgd"));
+        let families = families(&groups[0].rows);
+        let names: Vec<&str> = families.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["adam/cpu", "sgd/cpu"]);
+        assert_eq!(families[0].times(), [2.0, 3.0, 4.0]);
+        assert_eq!((families[1].missed(), families[1].times()), (2, vec![9.0]));
+        assert!(families[1].middle_s().is_infinite());
     }
 
     #[test]

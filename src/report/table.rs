@@ -112,7 +112,7 @@ pub fn terminal(records: &[Record], style: Style) -> String {
         text.push('\n');
         if let Some(rows) = seeds::summary(group) {
             text += "over seeds:\n\n";
-            text += &over_seeds(rows);
+            text += &plain(&seeds::HEADS, &rows, 1);
             text.push('\n');
         }
         for note in group.notes() {
@@ -190,18 +190,23 @@ fn block(group: &Group, style: Style) -> String {
     table.trim_fmt() + "\n"
 }
 
-fn over_seeds(rows: Vec<[String; 7]>) -> String {
+/// A plain table with a rule under its head; all but the first `left` columns stand to the right.
+pub(super) fn plain<const N: usize>(
+    heads: &[&str; N],
+    rows: &[[String; N]],
+    left: usize,
+) -> String {
     let mut table = Table::new();
     table.force_no_tty();
     table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─')));
-    table.set_header(seeds::HEADS);
-    rows.into_iter().for_each(|row| {
+    table.set_header(heads);
+    rows.iter().for_each(|row| {
         table.add_row(row);
     });
     for (index, column) in table.column_iter_mut().enumerate() {
-        let last = index + 1 == seeds::HEADS.len();
+        let last = index + 1 == heads.len();
         column.set_padding((0, if last { 0 } else { GAP as u16 }));
-        if index > 0 {
+        if index >= left {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -372,7 +377,7 @@ pub(super) fn end_to_end(row: &Record) -> String {
 }
 
 /// Keeps what a reason says from being taken for markup or for another cell.
-fn escape_markdown(text: &str) -> String {
+pub(super) fn escape_markdown(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
         if "\\`*_[]<>|#".contains(c) {

@@ -1,34 +1,45 @@
-//! Error against iterations or seconds, one line a rule, with the target.
+//! Error against iterations, passes or seconds, one line a competitor, with the target; of several seeds the median and
+//! the quartiles.
 
 use super::axis::Axis;
-use super::{Chart, GRID, INK, MUTED, PALETTE, draw, px, rule_color, stroke, text, text_width};
+use super::plot::{Level, Line, Mark, Plot, Scale};
+use super::{Chart, INK, MUTED, rule_color};
 use crate::error::Result;
+use crate::record::statistics::Quartiles;
 use crate::record::{CurvePoint, Record, Status};
-use crate::report::group::{short_name, word};
+use crate::report::group::word;
+use crate::report::lecun;
 use crate::report::quantity;
-use crate::report::seeds::without_seed;
-use plotters::element::DashedPathElement;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
+use crate::report::seeds::Family;
 use std::collections::BTreeSet;
 
 /// Errors below this are drawn here: f32 answers have no digits left under it.
 const FLOOR: f64 = 1e-8;
+/// Lines in a chart: more are not told apart.
+const MOST: usize = 12;
+/// Places at which the seeds of a competitor are put together.
+const PLACES: usize = 64;
 
 /// What a curve is drawn against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Against {
     /// Steps over all components.
     Iterations,
+    /// Passes over what the operator reads: the samples, or the covariance; for networks epochs.
+    Passes,
     /// Seconds of solving.
     Seconds,
 }
 
 impl Against {
+    /// All, in the order of the page.
+    pub const ALL: [Self; 3] = [Self::Iterations, Self::Passes, Self::Seconds];
+
     /// The word for file names and captions.
     pub fn word(self) -> &'static str {
         match self {
             Self::Iterations => "iterations",
+            Self::Passes => "passes",
             Self::Seconds => "seconds",
         }
     }
@@ -36,231 +47,216 @@ impl Against {
     fn value(self, point: &CurvePoint) -> f64 {
         match self {
             Self::Iterations => point.iteration as f64,
+            Self::Passes => point.passes,
             Self::Seconds => point.time_s,
         }
     }
 
-    fn label(self, value: f64) -> String {
-        match self {
-            Self::Iterations => quantity::count(value),
-            Self::Seconds => quantity::tick_seconds(value),
+    fn scale(self, axis: Axis, classifies: bool) -> Scale {
+        let (name, tick): (_, fn(f64) -> String) = match self {
+            Self::Iterations if classifies => ("steps", quantity::count),
+            Self::Iterations => ("iterations, over all components", quantity::count),
+            Self::Passes if classifies => ("epochs", quantity::tick),
+            Self::Passes => ("passes", quantity::tick),
+            Self::Seconds => ("time of solving", quantity::tick_seconds),
+        };
+        Scale {
+            axis,
+            name: format!("{name}, logarithmic"),
+            tick,
         }
     }
 }
 
-// Layout in pixels. The legend stands to the right of the plot, where it covers no line.
-const WIDTH: f64 = 620.0;
-const HEIGHT: f64 = 340.0;
-const LEFT: f64 = 62.0;
-const TOP: f64 = 34.0;
-const BOTTOM: f64 = 46.0;
-const ROW: f64 = 19.0;
-
-/// One chart of the records' curves; `title` names what they share, `name` is the file's.
+/// One chart of the competitors' curves; `title` names what they share, `name` is the file's.
 ///
 /// The strong line is the error of the whole subspace: 1 until a deflation has its last component. The faint one is the
-/// error of the component being sought.
+/// error of the component being sought. Both axes are logarithmic.
 ///
 /// # Errors
 /// `Error::Failed` when the drawing library gives up.
-pub fn chart(name: String, title: &str, rows: &[&Record], against: Against) -> Result<Chart> {
+pub fn chart(name: String, title: &str, families: &[Family], against: Against) -> Result<Chart> {
     let caption = format!("{title}: error against {}", against.word());
-    let labels = labels(rows);
-    let colors = colors(rows);
-    let classifies = rows.iter().any(|row| row.network.is_some());
-    let points = || rows.iter().flat_map(|row| &row.curve);
-    let target = rows
-        .iter()
+    let shown = &families[..families.len().min(MOST)];
+    let rows = || shown.iter().flat_map(|family| &family.rows);
+    let classifies = rows().any(|row| row.network.is_some());
+    let target = rows()
         .map(|row| row.limits.target)
         .next()
-        .unwrap_or(1e-3);
+        .unwrap_or_default();
+    let mut levels = vec![Level {
+        value: target,
+        label: format!("target {}", quantity::round(target)),
+        color: INK,
+    }];
+    levels.extend(rows().find_map(|row| lecun::row_of(row)).map(|row| Level {
+        value: row.error,
+        label: format!("LeCun 1998, {}", row.network),
+        color: MUTED,
+    }));
 
-    let ends = rows
-        .iter()
-        .filter_map(|row| row.curve.last())
-        .map(|point| against.value(point));
-    let (soonest, latest) = ends.fold((f64::INFINITY, 0.0f64), |(low, high), end| {
-        (low.min(end), high.max(end))
-    });
-    // Rules that are far apart share a chart on a logarithmic axis only. It begins where the soonest still has most of
-    // its way to go: the first steps of all would take half the chart and show nothing.
+    let points = || rows().flat_map(|row| &row.curve);
+    let ends = rows().filter_map(|row| row.curve.last());
+    let (soonest, latest) = ends
+        .map(|point| against.value(point))
+        .fold((f64::INFINITY, 0.0f64), |(low, high), end| {
+            (low.min(end), high.max(end))
+        });
     let first = points()
         .map(|p| against.value(p))
         .filter(|v| *v > 0.0)
-        .fold(latest, f64::min);
-    let first = first.max(soonest / 30.0);
-    let x = if latest / soonest > 8.0 {
-        Axis::log(first, latest * 1.08)
+        .fold(f64::INFINITY, f64::min);
+    // It begins where the soonest still has most of its way to go: the first steps of all would take half the chart.
+    let first = if latest > 0.0 {
+        first.max(soonest / 100.0).min(latest)
     } else {
-        Axis::linear(if latest > 0.0 { latest * 1.02 } else { 1.0 })
+        1.0
     };
-    // A line begins at the edge: with its last point before it.
-    let shown = |row: &Record| {
-        let inside = row.curve.iter().position(|p| against.value(p) >= first);
-        if x.is_log() {
-            inside.unwrap_or(0).saturating_sub(1)
-        } else {
-            0
+    let x = Axis::log(first, (latest * 1.03).max(first));
+    let values = points().flat_map(|p| [p.error, p.component_error]);
+    let values = values.chain(levels.iter().map(|level| level.value));
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((target.max(FLOOR), 0.0f64), |(low, high), value| {
+            (low.min(value.max(FLOOR)), high.max(value))
+        });
+    let (y, tick): (_, fn(f64) -> String) = match classifies {
+        true => (Axis::log(low / 1.15, high.min(1.0) * 1.1), quantity::share),
+        false => {
+            let low = 10f64.powf((low / 1.5).max(FLOOR).log10().floor());
+            (Axis::log(low.max(FLOOR), 1.0), quantity::power)
         }
     };
-    let low = points()
-        .map(|p| p.error.min(p.component_error))
-        .fold(target, f64::min);
-    let low = 10f64
-        .powf((low / 1.5).max(FLOOR).log10().floor())
-        .max(FLOOR);
-    let y = Axis::log(low, 1.0);
+    let labels = labels(shown);
+    let lines = shown.iter().zip(labels).map(|(family, label)| {
+        let mut line = line(family, label, against, first, target);
+        // A line begins at the edge: with its last point before it.
+        let before = line.points.iter().position(|(at, _)| *at >= first);
+        line.points.drain(..before.unwrap_or(0).saturating_sub(1));
+        line
+    });
+    let y_name = match classifies {
+        true => "test error",
+        false => "sine of the largest angle",
+    };
+    Plot {
+        name,
+        caption,
+        x: against.scale(x, classifies),
+        y: Scale {
+            axis: y,
+            name: y_name.into(),
+            tick,
+        },
+        lines: lines.collect(),
+        levels,
+        more: (families.len() > MOST)
+            .then(|| format!("{} more in the table", families.len() - MOST)),
+    }
+    .draw()
+}
 
-    let legend = labels
-        .iter()
-        .map(|label| text_width(label, 12.0))
-        .fold(90.0, f64::max);
-    let right = WIDTH - 14.0;
-    let width = (WIDTH + 34.0 + legend).max(LEFT + text_width(&caption, 13.0));
-    let height = HEIGHT.max(TOP + BOTTOM + ROW * (rows.len() + 2) as f64);
-    let at = |h: f64, v: f64| {
-        (
-            px(LEFT + x.place(h) * (right - LEFT)),
-            px(height - BOTTOM - y.place(v) * (height - BOTTOM - TOP)),
-        )
+fn line(family: &Family, label: String, against: Against, first: f64, target: f64) -> Line {
+    let record = family.first();
+    let curve = |row: &Record, error: fn(&CurvePoint) -> f64| -> Vec<(f64, f64)> {
+        let points = row.curve.iter();
+        points.map(|p| (against.value(p), error(p))).collect()
     };
+    let mut line = Line {
+        label,
+        color: rule_color(record),
+        points: Vec::new(),
+        faint: Vec::new(),
+        band: Vec::new(),
+        marks: Vec::new(),
+    };
+    if let [row] = family.rows.as_slice() {
+        line.points = curve(row, |p| p.error);
+        let parts = |p: &CurvePoint| p.component_error != p.error;
+        if row.curve.iter().any(parts) {
+            line.faint = curve(row, |p| p.component_error);
+            line.faint.retain(|(at, _)| *at >= first);
+        }
+    } else {
+        let curves: Vec<_> = family.rows.iter().map(|r| curve(r, |p| p.error)).collect();
+        for (at, q) in together(&curves, first) {
+            line.points.push((at, q.median));
+            line.band.push((at, q.q1, q.q3));
+        }
+    }
+    // A dot where the line meets the target, or else an open one where it ends.
+    let met = line.points.iter().find(|(_, error)| *error <= target);
+    line.marks = met
+        .or(line.points.last())
+        .map(|&at| Mark {
+            at,
+            open: met.is_none(),
+            says: format!(
+                "{}: {} {}, error {}",
+                line.label,
+                match against {
+                    Against::Seconds => quantity::seconds(at.0),
+                    _ => quantity::count(at.0),
+                },
+                against.word(),
+                quantity::error(at.1)
+            ),
+        })
+        .into_iter()
+        .collect();
+    line
+}
 
-    let svg = draw((width, height), &caption, |area| {
-        area.draw(&Text::new(
-            caption.as_str(),
-            (px(LEFT), px(8.0)),
-            text(13.0, INK, HPos::Left, VPos::Top),
-        ))?;
-        for &tick in &y.ticks {
-            let (left, level) = at(f64::MIN, tick);
-            area.draw(&PathElement::new(
-                [(left, level), (px(right), level)],
-                stroke(GRID, 1.0),
-            ))?;
-            let style = text(11.5, MUTED, HPos::Right, VPos::Center);
-            area.draw(&Text::new(
-                format!("{tick:e}").replace("1e0", "1"),
-                (px(LEFT - 7.0), level),
-                style,
-            ))?;
-        }
-        for &tick in &x.ticks {
-            let (place, bottom) = at(tick, 0.0);
-            area.draw(&PathElement::new(
-                [(place, px(TOP)), (place, bottom)],
-                stroke(GRID, 1.0),
-            ))?;
-            let style = text(11.5, MUTED, HPos::Center, VPos::Top);
-            let label = against.label(tick);
-            area.draw(&Text::new(label, (place, px(height - BOTTOM + 7.0)), style))?;
-        }
-        let x_name = match against {
-            Against::Iterations if classifies => "steps",
-            Against::Iterations => "iterations, over all components",
-            Against::Seconds => "time of solving",
+/// Quartiles over curves of (place, error) at places that are spaced geometrically; between its points a curve is straight,
+/// after its last it holds, before its first it counts for nothing.
+fn together(curves: &[Vec<(f64, f64)>], first: f64) -> Vec<(f64, Quartiles)> {
+    let starts = curves.iter().filter_map(|curve| Some(curve.first()?.0));
+    let first = starts.fold(0.0, f64::max).max(first);
+    let ends = curves.iter().filter_map(|curve| Some(curve.last()?.0));
+    let last = ends.fold(first, f64::max);
+    let place = |index| match index {
+        0 => first,
+        index if index == PLACES => last,
+        index => first * (last / first).powf(index as f64 / PLACES as f64),
+    };
+    let places = (0..=PLACES).map(place).filter(|at| *at > 0.0);
+    let quartiles = |at: f64| {
+        let held = |curve: &Vec<(f64, f64)>| {
+            let after = curve.partition_point(|(place, _)| *place <= at * (1.0 + 1e-12));
+            let (place, error) = *curve.get(after.checked_sub(1)?)?;
+            let share = |next: &(f64, f64)| ((at - place) / (next.0 - place)).clamp(0.0, 1.0);
+            let rise = curve.get(after).map(|next| share(next) * (next.1 - error));
+            Some(error + rise.unwrap_or_default())
         };
-        area.draw(&Text::new(
-            x_name,
-            (px((LEFT + right) / 2.0), px(height - 19.0)),
-            text(12.0, INK, HPos::Center, VPos::Top),
-        ))?;
-        area.draw(&Text::new(
-            if classifies {
-                "test error"
-            } else {
-                "sine of the largest angle"
-            },
-            (px(14.0), px((TOP + height - BOTTOM) / 2.0)),
-            text(12.0, INK, HPos::Center, VPos::Center).transform(FontTransform::Rotate270),
-        ))?;
-
-        let level = at(0.0, target).1;
-        let dashes = |from: f64, to: f64, level: i32| {
-            let ends = [(px(from), level), (px(to), level)];
-            DashedPathElement::new(ends, px(5.0), px(4.0), stroke(INK, 1.2))
-        };
-        area.draw(&dashes(LEFT, right, level))?;
-
-        for (row, color) in rows.iter().zip(&colors) {
-            if row
-                .curve
-                .iter()
-                .any(|point| point.component_error != point.error)
-            {
-                let path = row.curve[shown(row)..]
-                    .iter()
-                    .map(|p| at(against.value(p), p.component_error));
-                let faint = ShapeStyle {
-                    color: color.mix(0.35),
-                    ..stroke(*color, 1.0)
-                };
-                area.draw(&PathElement::new(path.collect::<Vec<_>>(), faint))?;
-            }
-        }
-        for (row, color) in rows.iter().zip(&colors) {
-            let path = row.curve[shown(row)..]
-                .iter()
-                .map(|p| at(against.value(p), p.error));
-            area.draw(&PathElement::new(
-                path.collect::<Vec<_>>(),
-                stroke(*color, 2.0),
-            ))?;
-        }
-        // Dots last: where a line meets the target, or else where it ends.
-        for (row, color) in rows.iter().zip(&colors) {
-            let met = row.curve.iter().find(|p| p.error <= target);
-            if let Some(point) = met.or(row.curve.last()) {
-                let place = at(against.value(point), point.error);
-                let style = if met.is_some() {
-                    color.filled()
-                } else {
-                    stroke(*color, 1.6)
-                };
-                area.draw(&Circle::new(place, px(3.6), style))?;
-            }
-        }
-
-        let left = right + 16.0;
-        for (index, (label, color)) in labels.iter().zip(&colors).enumerate() {
-            let level = px(TOP + 8.0 + ROW * index as f64);
-            let ends = [(px(left), level), (px(left + 18.0), level)];
-            area.draw(&PathElement::new(ends, stroke(*color, 2.4)))?;
-            let style = text(12.0, INK, HPos::Left, VPos::Center);
-            area.draw(&Text::new(label.as_str(), (px(left + 24.0), level), style))?;
-        }
-        let level = px(TOP + 8.0 + ROW * (rows.len() as f64 + 0.4));
-        area.draw(&dashes(left, left + 18.0, level))?;
-        let style = text(12.0, INK, HPos::Left, VPos::Center);
-        let label = format!("target {}", quantity::round(target));
-        area.draw(&Text::new(label, (px(left + 24.0), level), style))?;
-        Ok(())
-    })?;
-    Ok(Chart { name, caption, svg })
+        let errors: Vec<f64> = curves.iter().filter_map(held).collect();
+        Some((at, Quartiles::of(&errors)?))
+    };
+    places.filter_map(quartiles).collect()
 }
 
 /// What each line is called: what its name does not share with the others, and how it ended if not at the target.
-fn labels(rows: &[&Record]) -> Vec<String> {
-    // Of a network's seeds the middle one stands for all.
-    let name = |row: &&Record| match &row.network {
-        Some(_) => without_seed(row),
-        None => short_name(row),
+fn labels(families: &[Family]) -> Vec<String> {
+    let Some(first) = families.first() else {
+        return Vec::new();
     };
-    let names: Vec<String> = rows.iter().map(name).collect();
-    let shared: BTreeSet<&str> = names[0]
+    let shared: BTreeSet<&str> = first
+        .name
         .split('/')
         .filter(|part| {
-            names
+            families
                 .iter()
-                .all(|name| name.split('/').any(|other| other == *part))
+                .all(|family| family.name.split('/').any(|other| other == *part))
         })
         .collect();
-    rows.iter()
-        .zip(&names)
-        .map(|(row, name)| {
-            let own: Vec<&str> = name
+    families
+        .iter()
+        .map(|family| {
+            let own: Vec<&str> = family
+                .name
                 .split('/')
                 .filter(|part| !shared.contains(part))
                 .collect();
+            let row = family.first();
             let rule = row
                 .optimizer
                 .as_ref()
@@ -270,26 +266,14 @@ fn labels(rows: &[&Record]) -> Vec<String> {
             } else {
                 own.join(" ")
             };
-            match row.status {
-                Status::Reached => label,
-                status => format!("{label}, {}", word(status)),
+            let seeds = family.rows.len();
+            match (seeds, family.missed(), row.status) {
+                (1, _, Status::Reached) => label,
+                (1, _, status) => format!("{label}, {}", word(status)),
+                (_, 0, _) => format!("{label}, {seeds} seeds"),
+                (_, missed, _) => format!("{label}, {missed} of {seeds} seeds missed"),
             }
         })
-        .collect()
-}
-
-/// The colours of the rules; where a rule has several lines, the palette in order instead.
-fn colors(rows: &[&Record]) -> Vec<RGBColor> {
-    let own: Vec<RGBColor> = rows.iter().map(|row| rule_color(row)).collect();
-    let distinct: BTreeSet<_> = own
-        .iter()
-        .map(|color| (color.0, color.1, color.2))
-        .collect();
-    if distinct.len() == own.len() {
-        return own;
-    }
-    (0..rows.len())
-        .map(|index| PALETTE[index % PALETTE.len()])
         .collect()
 }
 
@@ -297,14 +281,16 @@ fn colors(rows: &[&Record]) -> Vec<RGBColor> {
 mod tests {
     use super::*;
     use crate::record::fixture;
+    use crate::report::chart::PALETTE;
     use crate::report::group::groups;
+    use crate::report::seeds;
 
     fn draw_first(change: impl Fn(&mut Record)) -> String {
         let mut records = fixture::race();
         records.iter_mut().for_each(change);
         let (groups, _) = groups(&records);
-        let (title, rows) = groups[0].curves().remove(0);
-        chart("x".into(), &title, &rows, Against::Seconds)
+        let (title, families) = groups[0].curves().remove(0);
+        chart("x".into(), &title, &families, Against::Seconds)
             .unwrap()
             .svg
     }
@@ -313,7 +299,10 @@ mod tests {
     fn every_rule_has_its_own_colour_and_a_place_in_the_legend() {
         let svg = draw_first(|_| ());
         for rule in ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"] {
-            assert!(svg.contains(rule), "{rule}");
+            assert!(
+                svg.contains(&format!("class=\"k\" data-s=\"{rule}")),
+                "{rule}"
+            );
         }
         for color in PALETTE {
             let hex = format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2);
@@ -323,13 +312,67 @@ mod tests {
     }
 
     #[test]
-    fn several_lines_of_one_rule_are_told_apart() {
+    fn lines_of_one_rule_keep_its_colour_and_are_told_apart_by_name() {
         let records = fixture::race();
         let mut pair = [records[0].clone(), records[0].clone()];
-        pair[1].case = pair[0].case.replace("/sgd/", "/sgd/lr0.5/");
-        let rows = [&pair[0], &pair[1]];
-        assert_eq!(labels(&rows), ["sgd", "lr0.5"]);
-        assert_ne!(colors(&rows)[0], colors(&rows)[1]);
+        pair[1].case = pair[0].case.replace("/sgd/", "/sgd/eta0.5/");
+        let families = seeds::families(&[&pair[0], &pair[1]]);
+        assert_eq!(labels(&families), ["sgd", "eta0.5"]);
+    }
+
+    #[test]
+    fn seeds_are_one_line_with_a_band_of_quartiles() {
+        let curve = |factor: f64| -> Vec<(f64, f64)> {
+            (1..=50)
+                .map(|i| (f64::from(i), factor / f64::from(i)))
+                .collect()
+        };
+        let middle = together(&[curve(1.0), curve(3.0), curve(2.0)], 0.5);
+        assert_eq!((middle[0].0, middle.len()), (1.0, PLACES + 1));
+        let (at, q) = middle[PLACES];
+        assert_eq!((at, q.median), (50.0, 2.0 / 50.0));
+        assert!((q.q1 - 1.5 / 50.0).abs() < 1e-12 && (q.q3 - 2.5 / 50.0).abs() < 1e-12);
+        let mut records = seeds::tests::networks();
+        for record in &mut records {
+            record.data.as_mut().unwrap().spec = "mnist".into();
+        }
+        let (groups, _) = groups(&records);
+        let (title, families) = groups[0].curves().remove(0);
+        let svg = chart("x".into(), &title, &families, Against::Passes)
+            .unwrap()
+            .svg;
+        assert_eq!(svg.matches("<polygon").count(), 2);
+        assert!(svg.contains("adam, 3 seeds") && svg.contains("sgd, 2 of 3 seeds missed"));
+        assert!(svg.contains("LeCun 1998"));
+    }
+
+    #[test]
+    fn a_curve_that_ends_early_holds_its_last_value() {
+        let held = together(
+            &[
+                vec![(1.0, 0.5), (10.0, 0.1)],
+                vec![(1.0, 0.5), (1000.0, 0.1)],
+            ],
+            1.0,
+        );
+        assert_eq!(held[PLACES].1.median, 0.1);
+        assert!(held[PLACES / 2].1.median > 0.1);
+    }
+
+    #[test]
+    fn more_lines_than_can_be_told_apart_are_counted() {
+        let record = fixture::race().remove(0);
+        let many: Vec<Record> = (0..20)
+            .map(|index| Record {
+                case: record.case.replace("/sgd/", &format!("/sgd/eta{index}/")),
+                ..record.clone()
+            })
+            .collect();
+        let families = seeds::families(&many.iter().collect::<Vec<_>>());
+        let svg = chart("x".into(), "t", &families, Against::Iterations)
+            .unwrap()
+            .svg;
+        assert!(svg.contains("8 more in the table"));
     }
 
     #[test]

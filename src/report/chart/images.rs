@@ -113,7 +113,7 @@ fn diverging(value: f64) -> RGBColor {
     RGBColor(mix(end[0]), mix(end[1]), mix(end[2]))
 }
 
-fn hex(color: RGBColor) -> String {
+pub(super) fn hex(color: RGBColor) -> String {
     format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2)
 }
 

@@ -1,11 +1,14 @@
-//! Charts as SVG: [`curves`] of the error, [`times`] to the target, [`images`] of components.
+//! Charts as SVG: [`curves`] of the error, [`times`] to the target, [`images`] of components; [`plot`] is the frame that the
+//! charts of lines and dots share.
 //!
-//! Colours are those of Okabe and Ito, told apart by every kind of colour vision. Ink, grid and paper are the constants
-//! below and nothing else, so that a page can turn exactly these dark.
+//! Colours are those of Okabe and Ito, told apart by every kind of colour vision: a rule has one in every chart, and dashes
+//! tell lines of one rule apart. Ink, grid and paper are the constants below and nothing else, so that a page can turn
+//! exactly these dark. What belongs to one competitor is one `<g class="s">` with its name: a script may hide it.
 
 pub mod axis;
 pub mod curves;
 pub mod images;
+pub mod plot;
 pub mod times;
 
 use crate::error::{Error, Result};
@@ -34,7 +37,7 @@ pub struct Chart {
     pub svg: String,
 }
 
-/// Lines of a chart when the rules do not tell them apart: the palette without its yellow and its black.
+/// The rules' colours: the palette without its yellow and its black.
 const PALETTE: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xD5, 0x5E, 0x00),
@@ -43,6 +46,9 @@ const PALETTE: [RGBColor; 6] = [
     RGBColor(0xE6, 0x9F, 0x00),
     RGBColor(0x56, 0xB4, 0xE9),
 ];
+
+/// Dashes of the first, second, ... line of one colour in a chart, as SVG has them; the first is solid.
+const DASHES: [&str; 4] = ["", "56 32", "16 24", "64 24 16 24"];
 
 /// The colour of a record's rule, the same in every chart; grey without a rule.
 fn rule_color(record: &Record) -> RGBColor {
@@ -81,33 +87,75 @@ fn stroke(color: RGBColor, width: f64) -> ShapeStyle {
     }
 }
 
-/// Width in pixels that a text takes at a size, generously: the viewer's font is not known here.
+/// Width in hundredths of the size of each character from blank to tilde: those of DejaVu Sans, the widest of the fonts
+/// that `sans-serif` stands for.
+const WIDTHS: [u8; 95] = [
+    32, 41, 46, 84, 64, 96, 78, 28, 40, 40, 50, 84, 32, 37, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 34, 34, 84, 84, 84, 54, 100, 69, 69, 70, 78, 64, 58, 78, 76, 30, 30, 66, 56, 87, 75,
+    79, 61, 79, 70, 64, 62, 74, 69, 99, 69, 62, 69, 40, 34, 40, 84, 50, 50, 62, 64, 55, 64, 62, 36,
+    64, 64, 28, 28, 58, 28, 98, 64, 62, 64, 64, 42, 53, 40, 64, 60, 82, 60, 60, 53, 64, 34, 64, 84,
+];
+
+/// Width in pixels that a text takes at a size at the most: the viewer's font is not known here.
 fn text_width(text: &str, size: f64) -> f64 {
-    0.58 * size * text.chars().count() as f64
+    let width = |c: char| match (c as usize).checked_sub(32).and_then(|at| WIDTHS.get(at)) {
+        Some(width) => f64::from(*width),
+        None => 100.0,
+    };
+    size / 100.0 * text.chars().map(width).sum::<f64>()
+}
+
+/// A text of at most so many characters, cut at its end with a mark.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.into();
+    }
+    let kept: String = text.chars().take(most - 1).collect();
+    kept + "\u{2026}"
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Painted = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// Runs a drawing of so many pixels and gives its SVG.
-fn draw(
+/// Paints into the elements of an SVG, without its outer tag.
+fn layer(
     (width, height): (f64, f64),
     label: &str,
-    paint: impl FnOnce(&Area) -> std::result::Result<(), Box<dyn std::error::Error>>,
+    paint: impl FnOnce(&Area) -> Painted,
 ) -> Result<String> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (px(width) as u32, px(height) as u32))
             .into_drawing_area();
-        area.fill(&PAPER)
-            .map_err(|e| e.into())
-            .and_then(|()| paint(&area))
+        paint(&area)
             .and_then(|()| area.present().map_err(Into::into))
             .map_err(|e: Box<dyn std::error::Error>| {
                 Error::failed(format!("cannot draw the chart \"{label}\": {e}"))
             })?;
     }
     let body = svg.split_once('>').map_or("", |(_, body)| body);
-    Ok(open(width, height, (px(width), px(height)), label) + body)
+    let body = body.trim_end().trim_end_matches("</svg>");
+    Ok(body.replace(" opacity=\"1\"", ""))
+}
+
+/// What belongs to one competitor, with its name, which is also what a pointer is told; `dash` as SVG has it.
+fn series(name: &str, says: &str, dash: &str, body: &str) -> String {
+    let dash = match dash {
+        "" => String::new(),
+        dash => format!(" stroke-dasharray=\"{dash}\""),
+    };
+    let [name, says] = [name, says].map(super::page::escape);
+    format!("<g class=\"s\" data-s=\"{name}\"{dash}><title>{says}</title>{body}</g>\n")
+}
+
+/// A whole chart from its elements, on paper.
+fn whole((width, height): (f64, f64), label: &str, body: &str) -> String {
+    let (units_x, units_y) = (px(width), px(height));
+    let paper = images::hex(PAPER);
+    format!(
+        "{}<rect width=\"{units_x}\" height=\"{units_y}\" fill=\"{paper}\"/>\n{body}</svg>\n",
+        open(width, height, (units_x, units_y), label)
+    )
 }
 
 /// The opening tag of a chart: its size in pixels, its inner units, its text for those who cannot see it.
@@ -117,4 +165,23 @@ fn open(width: f64, height: f64, (units_x, units_y): (i32, i32), label: &str) ->
          viewBox=\"0 0 {units_x} {units_y}\" role=\"img\" aria-label=\"{}\">",
         super::page::escape(label)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_of_texts_are_those_of_the_widest_font() {
+        // DejaVu Sans sets it 130.2 pixels wide.
+        let width = text_width("momentum/cpu/seed2", 11.5);
+        assert!((130.2..134.0).contains(&width), "{width}");
+        assert_eq!(text_width("\u{2026}", 10.0), 10.0);
+    }
+
+    #[test]
+    fn long_texts_are_cut_with_a_mark() {
+        assert_eq!(shortened("abc", 3), "abc");
+        assert_eq!(shortened("größer", 4), "grö\u{2026}");
+    }
 }

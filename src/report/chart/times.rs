@@ -1,141 +1,214 @@
-//! Time to target per case, with quartiles, fastest first.
+//! Time to target per competitor, with quartiles, fastest first.
 
 use super::axis::Axis;
-use super::{Chart, GRID, INK, MUTED, draw, px, rule_color, stroke, text, text_width};
+use super::{
+    Chart, GRID, INK, MUTED, Painted, layer, px, rule_color, series, shortened, stroke, text,
+    text_width, whole,
+};
 use crate::error::Result;
-use crate::record::statistics::Quartiles;
+use crate::record::statistics::{Quartiles, median};
 use crate::record::{Record, Status};
-use crate::report::group::{Group, short_name, to_target_s, word};
+use crate::report::group::{Group, error, word};
 use crate::report::quantity;
+use crate::report::seeds::{Family, families};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 // Layout in pixels.
 const PLOT: f64 = 400.0;
-const VALUES: f64 = 150.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 46.0;
 const ROW: f64 = 20.0;
+/// Rows of a chart; the table has all.
+const MOST: usize = 60;
+/// Characters of a name.
+const NAME: usize = 72;
 
-/// The chart of a group: a bar to the median with the quartiles on it, or why there is none. The axis is logarithmic
-/// where times differ by more than a factor of 20, and bars then turn into lines with a dot: on such an axis length
-/// means nothing.
+/// A competitor as it is drawn.
+struct Bar<'a> {
+    family: Family<'a>,
+    /// Quartiles of the times to target; `None` when it does not get there.
+    times: Option<Quartiles>,
+    /// When it ended without the target: the limit that it came to.
+    ended_s: Option<f64>,
+    /// What stands to the right.
+    label: String,
+}
+
+/// The chart of a group: for each competitor a bar to the median over its repeats, or over its seeds where it has several,
+/// with the quartiles on it; for one that misses the target an open mark at the time at which its limit ended it. The
+/// axis is logarithmic where times differ by more than a factor of 20, and bars then turn into lines with a dot: on such
+/// an axis length means nothing. The bars of software adapters are hatched.
 ///
 /// # Errors
 /// `Error::Failed` when the drawing library gives up.
 pub fn chart(name: String, group: &Group) -> Result<Chart> {
     let caption = format!("{}: time to target", group.title);
-    let names: Vec<String> = group.rows.iter().map(|row| short_name(row)).collect();
-    let left = names
-        .iter()
-        .map(|name| text_width(name, 11.5))
-        .fold(80.0, f64::max)
-        + 16.0;
-    let width = (left + PLOT + VALUES).max(16.0 + text_width(&caption, 13.0));
-    let height = TOP + BOTTOM + ROW * names.len() as f64;
+    let families = families(&group.rows);
+    let more = families.len().saturating_sub(MOST);
+    let fastest = families.first().map_or(f64::INFINITY, Family::middle_s);
+    let families = families.into_iter().take(MOST);
+    let bars: Vec<Bar> = families.map(|family| Bar::new(family, fastest)).collect();
+    let seeds = bars.iter().any(|bar| bar.family.rows.len() > 1);
 
-    let times: Vec<f64> = group
-        .rows
-        .iter()
-        .flat_map(|row| samples(row))
-        .copied()
+    let widest = |texts: &mut dyn Iterator<Item = &str>, least: f64| {
+        texts
+            .map(|text| text_width(&shortened(text, NAME), 11.5))
+            .fold(least, f64::max)
+    };
+    let left = widest(&mut bars.iter().map(|b| b.family.name.as_str()), 80.0) + 16.0;
+    let values = widest(&mut bars.iter().map(|b| b.label.as_str()), 60.0) + 24.0;
+    let width = (left + PLOT + values).max(16.0 + text_width(&caption, 13.0));
+    let rows = bars.len() + usize::from(more > 0);
+    let size = (width, TOP + BOTTOM + ROW * rows as f64);
+
+    let quartiles = bars.iter().filter_map(|bar| bar.times);
+    let places: Vec<f64> = quartiles
+        .flat_map(|q| [q.q1, q.median, q.q3])
+        .chain(bars.iter().filter_map(|bar| bar.ended_s))
         .collect();
-    let low = times.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = times.iter().copied().fold(0.0, f64::max);
+    let low = places.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = places.iter().copied().fold(0.0, f64::max);
     let mut axis = Axis::suited(low, if high > 0.0 { high } else { 1.0 }, 20.0);
     if axis.is_log() {
         axis = Axis::log(low / 1.5, high);
     }
     let at = |time: f64| px(left + axis.place(time) * PLOT);
 
-    let svg = draw((width, height), &caption, |area| {
+    let mut body = layer(size, &caption, |area| {
         area.draw(&Text::new(
             caption.as_str(),
             (px(8.0), px(8.0)),
             text(13.0, INK, HPos::Left, VPos::Top),
         ))?;
         for &tick in axis.ticks.iter().filter(|_| high > 0.0) {
-            let ends = [(at(tick), px(TOP)), (at(tick), px(height - BOTTOM))];
+            let ends = [(at(tick), px(TOP)), (at(tick), px(size.1 - BOTTOM))];
             area.draw(&PathElement::new(ends, stroke(GRID, 1.0)))?;
             let style = text(11.5, MUTED, HPos::Center, VPos::Top);
-            let place = (at(tick), px(height - BOTTOM + 6.0));
+            let place = (at(tick), px(size.1 - BOTTOM + 6.0));
             area.draw(&Text::new(quantity::tick_seconds(tick), place, style))?;
         }
+        let over = if seeds { ", over seeds" } else { "" };
         let scale = if axis.is_log() { ", logarithmic" } else { "" };
         area.draw(&Text::new(
-            format!("median time to target, with quartiles{scale}"),
-            (px(left + PLOT / 2.0), px(height - 20.0)),
+            format!("median time to target, with quartiles{over}{scale}"),
+            (px(left + PLOT / 2.0), px(size.1 - 20.0)),
             text(12.0, INK, HPos::Center, VPos::Top),
         ))?;
-        for (index, (row, name)) in group.rows.iter().zip(&names).enumerate() {
-            let middle = TOP + ROW * (index as f64 + 0.5);
-            let style = text(11.5, INK, HPos::Right, VPos::Center);
+        if more > 0 {
+            let place = (px(left), px(TOP + ROW * (bars.len() as f64 + 0.5)));
+            let style = text(11.5, MUTED, HPos::Left, VPos::Center);
             area.draw(&Text::new(
-                name.as_str(),
-                (px(left - 8.0), px(middle)),
+                format!("{more} more in the table"),
+                place,
                 style,
             ))?;
-            let Some(q) = Quartiles::of(samples(row)) else {
-                let style = text(11.5, MUTED, HPos::Left, VPos::Center);
-                area.draw(&Text::new(
-                    missing(row),
-                    (px(left + 6.0), px(middle)),
-                    style,
-                ))?;
-                continue;
-            };
-            let color = rule_color(row);
-            let half = if axis.is_log() { 1.0 } else { 5.5 };
-            let bar = [
-                (px(left), px(middle - half)),
-                (at(q.median), px(middle + half)),
-            ];
-            area.draw(&Rectangle::new(bar, color.mix(0.45).filled()))?;
-            let quartiles = [(at(q.q1), px(middle)), (at(q.q3), px(middle))];
-            area.draw(&PathElement::new(quartiles, stroke(color, 6.0)))?;
-            if axis.is_log() {
-                area.draw(&Circle::new(
-                    (at(q.median), px(middle)),
-                    px(4.2),
-                    color.filled(),
-                ))?;
-            } else {
-                let ends = [
-                    (at(q.median), px(middle - 6.5)),
-                    (at(q.median), px(middle + 6.5)),
-                ];
-                area.draw(&PathElement::new(ends, stroke(color, 2.0)))?;
-            }
-            let style = text(11.5, INK, HPos::Left, VPos::Center);
-            let ratio = group.slower(row).map(quantity::ratio).unwrap_or_default();
-            let label = format!("{}  ({ratio})", quantity::seconds(q.median));
-            area.draw(&Text::new(label, (at(q.q3) + px(9.0), px(middle)), style))?;
         }
         Ok(())
     })?;
-    Ok(Chart { name, caption, svg })
+    for (index, bar) in bars.iter().enumerate() {
+        let middle = TOP + ROW * (index as f64 + 0.5);
+        let drawn = layer(size, &caption, |area| bar.draw(area, left, middle, &axis))?;
+        let says = format!("{}: {}", bar.family.name, bar.label);
+        body += &series(&bar.family.name, &says, "", &drawn);
+    }
+    Ok(Chart {
+        name,
+        svg: whole(size, &caption, &body),
+        caption,
+    })
 }
 
-fn samples(row: &Record) -> &[f64] {
-    let times = row.time.as_ref().filter(|_| to_target_s(row).is_some());
-    times
-        .map(|time| time.to_target_s.as_slice())
-        .unwrap_or_default()
+impl<'a> Bar<'a> {
+    fn new(family: Family<'a>, fastest: f64) -> Self {
+        let reached = family.middle_s().is_finite();
+        let times = Quartiles::of(&family.times()).filter(|_| reached);
+        let ended = |row: &&Record| median(&row.time.as_ref()?.solve_s);
+        let ended: Vec<f64> = family.rows.iter().filter_map(ended).collect();
+        let ended_s = median(&ended).filter(|_| !reached);
+        let missed = match (family.missed(), family.rows.len()) {
+            (0, _) | (_, 1) => String::new(),
+            (missed, seeds) => format!(", {missed} of {seeds} seeds missed"),
+        };
+        let label = match times {
+            Some(q) => {
+                let ratio = quantity::ratio(q.median / fastest);
+                format!("{}  ({ratio}){missed}", quantity::seconds(q.median))
+            }
+            None => missing(family.first()) + &missed,
+        };
+        Self {
+            family,
+            times,
+            ended_s,
+            label,
+        }
+    }
+
+    fn draw(&self, area: &super::Area, left: f64, middle: f64, axis: &Axis) -> Painted {
+        let at = |time: f64| px(left + axis.place(time) * PLOT);
+        let row = self.family.first();
+        let color = rule_color(row);
+        let style = text(11.5, INK, HPos::Right, VPos::Center);
+        let name = shortened(&self.family.name, NAME);
+        area.draw(&Text::new(name, (px(left - 8.0), px(middle)), style))?;
+        let Some(q) = self.times else {
+            let end = self.ended_s.map_or(px(left), at);
+            if self.ended_s.is_some() {
+                let mark = Circle::new((end, px(middle)), px(4.2), stroke(color, 1.6));
+                area.draw(&mark)?;
+            }
+            // What would leave the plot stands before the mark.
+            let style = text(11.5, MUTED, HPos::Left, VPos::Center);
+            let place = (end + px(9.0), px(middle));
+            area.draw(&Text::new(self.label.as_str(), place, style))?;
+            return Ok(());
+        };
+        let half = match (axis.is_log(), row.device.software) {
+            (true, false) => 1.0,
+            (true, true) => 3.0,
+            (false, _) => 5.5,
+        };
+        let (start, end) = (px(left), at(q.median));
+        let bar = [(start, px(middle - half)), (end, px(middle + half))];
+        if row.device.software {
+            area.draw(&Rectangle::new(bar, stroke(color, 0.8)))?;
+            // Hatching, from below to above.
+            let (slant, step) = (px(2.0 * half), px(6.0).max((end - start) / 80));
+            for from in (start..(end - slant).max(start)).step_by(step as usize) {
+                let ends = [(from, px(middle + half)), (from + slant, px(middle - half))];
+                area.draw(&PathElement::new(ends, stroke(color, 0.8)))?;
+            }
+        } else {
+            area.draw(&Rectangle::new(bar, color.mix(0.45).filled()))?;
+        }
+        let quartiles = [(at(q.q1), px(middle)), (at(q.q3), px(middle))];
+        area.draw(&PathElement::new(quartiles, stroke(color, 6.0)))?;
+        if axis.is_log() {
+            let dot = Circle::new((end, px(middle)), px(4.2), color.filled());
+            area.draw(&dot)?;
+        } else {
+            let ends = [(end, px(middle - 6.5)), (end, px(middle + 6.5))];
+            area.draw(&PathElement::new(ends, stroke(color, 2.0)))?;
+        }
+        let style = text(11.5, INK, HPos::Left, VPos::Center);
+        let place = (at(q.q3) + px(9.0), px(middle));
+        area.draw(&Text::new(self.label.as_str(), place, style))?;
+        Ok(())
+    }
 }
 
 /// Why a row has no time.
 fn missing(row: &Record) -> String {
-    let sine = row
-        .accuracy
-        .as_ref()
-        .and_then(|accuracy| accuracy.subspace_sine);
-    match (row.status, sine) {
+    match (row.status, error(row)) {
         (Status::Skipped | Status::Failed, _) => word(row.status).to_string(),
-        (status, Some(sine)) => format!(
-            "not reached: {}, sine {}",
-            word(status),
-            quantity::error(sine)
-        ),
+        (status, Some(error)) => {
+            let kind = match row.network {
+                Some(_) => format!("test error {}", quantity::percent(error)),
+                None => format!("sine {}", quantity::error(error)),
+            };
+            format!("not reached: {}, {kind}", word(status))
+        }
         (status, None) => format!("not reached: {}", word(status)),
     }
 }
@@ -144,7 +217,8 @@ fn missing(row: &Record) -> String {
 mod tests {
     use super::*;
     use crate::record::fixture;
-    use crate::report::group::groups;
+    use crate::report::group::{groups, short_name};
+    use crate::report::seeds::tests::networks;
 
     #[test]
     fn every_case_has_its_row_and_those_without_a_time_say_why() {
@@ -161,6 +235,58 @@ mod tests {
             assert!(svg.contains(text), "{text}");
         }
         assert!(svg.contains("logarithmic"));
+    }
+
+    #[test]
+    fn seeds_of_a_competitor_are_one_row() {
+        let records = networks();
+        let (groups, _) = groups(&records);
+        let svg = chart("x".into(), &groups[0]).unwrap().svg;
+        assert_eq!(svg.matches("class=\"s\"").count(), 2);
+        assert!(svg.contains("3.00 s  (1.00x)") && svg.contains("2 of 3 seeds missed"));
+        assert!(svg.contains("over seeds") && !svg.contains("seed2"));
+    }
+
+    #[test]
+    fn the_margin_is_as_wide_as_the_longest_label() {
+        let mut records = networks();
+        let long = "m".repeat(60);
+        for record in &mut records {
+            record.case = record.case.replace("/adam/", &format!("/{long}/"));
+        }
+        let (groups, _) = groups(&records);
+        let svg = chart("x".into(), &groups[0]).unwrap().svg;
+        let label = svg.find(&format!("\n{long}/cpu")).expect("its label");
+        let tag = &svg[svg[..label].rfind("<text").unwrap()..label];
+        let x = tag.split("x=\"").nth(1).unwrap().split('"').next().unwrap();
+        let room = x.parse::<f64>().unwrap() / crate::report::chart::UNITS;
+        assert!(room >= text_width(&format!("{long}/cpu"), 11.5), "{room}");
+    }
+
+    #[test]
+    fn bars_of_a_software_adapter_are_hatched() {
+        let mut records = fixture::race();
+        records.truncate(2);
+        let lines = |records: &[Record]| {
+            let svg = chart("x".into(), &groups(records).0[0]).unwrap().svg;
+            svg.matches("<polyline").count()
+        };
+        let plain = lines(&records);
+        records[0].device.software = true;
+        assert!(lines(&records) > plain + 10);
+    }
+
+    #[test]
+    fn more_rows_than_a_chart_holds_are_counted() {
+        let record = fixture::race().remove(0);
+        let many: Vec<Record> = (0..MOST + 7)
+            .map(|index| Record {
+                case: record.case.replace("/sgd/", &format!("/sgd/eta{index}/")),
+                ..record.clone()
+            })
+            .collect();
+        let svg = chart("x".into(), &groups(&many).0[0]).unwrap().svg;
+        assert!(svg.contains("7 more in the table"));
     }
 
     #[test]

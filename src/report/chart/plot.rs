@@ -1,0 +1,381 @@
+//! The frame that charts of lines and dots share: two axes, a legend beside the plot where it covers nothing, dashed levels.
+
+use super::axis::Axis;
+use super::images::hex;
+use super::{
+    Chart, DASHES, GRID, INK, MUTED, Painted, layer, px, series, shortened, stroke, text,
+    text_width, whole,
+};
+use crate::error::Result;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+
+/// One line of a chart.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Its name in the legend.
+    pub label: String,
+    /// Its colour.
+    pub color: RGBColor,
+    /// The line itself.
+    pub points: Vec<(f64, f64)>,
+    /// A weak line of the same colour below it.
+    pub faint: Vec<(f64, f64)>,
+    /// A band around it: place, low, high.
+    pub band: Vec<(f64, f64, f64)>,
+    /// Dots on it.
+    pub marks: Vec<Mark>,
+}
+
+/// A dot.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    /// Where it stands.
+    pub at: (f64, f64),
+    /// Whether it is an open one: something that was not reached.
+    pub open: bool,
+    /// What a pointer on it is told.
+    pub says: String,
+}
+
+/// A value that gets a dashed line across the plot.
+#[derive(Debug, Clone)]
+pub struct Level {
+    /// The value.
+    pub value: f64,
+    /// Its name in the legend.
+    pub label: String,
+    /// The color of its line.
+    pub color: RGBColor,
+}
+
+/// A scale with its words.
+#[derive(Debug, Clone)]
+pub struct Scale {
+    /// Range and ticks.
+    pub axis: Axis,
+    /// What it measures.
+    pub name: String,
+    /// A tick's label.
+    pub tick: fn(f64) -> String,
+}
+
+/// A chart to be drawn.
+#[derive(Debug)]
+pub struct Plot {
+    /// File name without extension.
+    pub name: String,
+    /// What it shows.
+    pub caption: String,
+    /// To the right.
+    pub x: Scale,
+    /// Upwards.
+    pub y: Scale,
+    /// The lines, in the order of the legend.
+    pub lines: Vec<Line>,
+    /// Lines across.
+    pub levels: Vec<Level>,
+    /// A last line of the legend, for what is not drawn.
+    pub more: Option<String>,
+}
+
+// Layout in pixels.
+const WIDTH: f64 = 620.0;
+const HEIGHT: f64 = 340.0;
+const LEFT: f64 = 62.0;
+const TOP: f64 = 34.0;
+const BOTTOM: f64 = 46.0;
+const ROW: f64 = 19.0;
+const RIGHT: f64 = WIDTH - 14.0;
+/// Characters of a name in the legend.
+const NAME: usize = 44;
+
+impl Plot {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// `Error::Failed` when the drawing library gives up.
+    pub fn draw(self) -> Result<Chart> {
+        let names = self.lines.iter().map(|line| &line.label);
+        let names = names.chain(self.levels.iter().map(|level| &level.label));
+        let legend = names
+            .chain(&self.more)
+            .map(|label| text_width(&shortened(label, NAME), 12.0))
+            .fold(90.0, f64::max);
+        let size = (
+            (WIDTH + 34.0 + legend).max(LEFT + 10.0 + text_width(&self.caption, 13.0)),
+            HEIGHT.max(TOP + BOTTOM + ROW * (self.lines.len() + self.levels.len() + 2) as f64),
+        );
+        let mut body = layer(size, &self.caption, |area| self.frame(area, size.1))?;
+        for (index, level) in self.levels.iter().enumerate() {
+            body += &self.level(size, index, level)?;
+        }
+        for (index, line) in self.lines.iter().enumerate() {
+            body += &self.line(size, index, line)?;
+        }
+        // Dots last, so that no line hides one.
+        for line in &self.lines {
+            body += &self.marks(size, line)?;
+        }
+        Ok(Chart {
+            name: self.name,
+            svg: whole(size, &self.caption, &body),
+            caption: self.caption,
+        })
+    }
+
+    fn at(&self, height: f64, (x, y): (f64, f64)) -> (i32, i32) {
+        (
+            px(LEFT + self.x.axis.place(x) * (RIGHT - LEFT)),
+            px(height - BOTTOM - self.y.axis.place(y) * (height - BOTTOM - TOP)),
+        )
+    }
+
+    fn frame(&self, area: &super::Area, height: f64) -> Painted {
+        area.draw(&Text::new(
+            self.caption.as_str(),
+            (px(LEFT), px(8.0)),
+            text(13.0, INK, HPos::Left, VPos::Top),
+        ))?;
+        for &tick in &self.y.axis.ticks {
+            let (left, level) = self.at(height, (f64::MIN, tick));
+            let ends = [(left, level), (px(RIGHT), level)];
+            area.draw(&PathElement::new(ends, stroke(GRID, 1.0)))?;
+            let style = text(11.5, MUTED, HPos::Right, VPos::Center);
+            let place = (px(LEFT - 7.0), level);
+            area.draw(&Text::new((self.y.tick)(tick), place, style))?;
+        }
+        for &tick in &self.x.axis.ticks {
+            let (place, bottom) = self.at(height, (tick, f64::MIN));
+            let ends = [(place, px(TOP)), (place, bottom)];
+            area.draw(&PathElement::new(ends, stroke(GRID, 1.0)))?;
+            let style = text(11.5, MUTED, HPos::Center, VPos::Top);
+            let place = (place, px(height - BOTTOM + 7.0));
+            area.draw(&Text::new((self.x.tick)(tick), place, style))?;
+        }
+        area.draw(&Text::new(
+            self.x.name.as_str(),
+            (px((LEFT + RIGHT) / 2.0), px(height - 19.0)),
+            text(12.0, INK, HPos::Center, VPos::Top),
+        ))?;
+        area.draw(&Text::new(
+            self.y.name.as_str(),
+            (px(14.0), px((TOP + height - BOTTOM) / 2.0)),
+            text(12.0, INK, HPos::Center, VPos::Center).transform(FontTransform::Rotate270),
+        ))?;
+        if let Some(more) = &self.more {
+            let row = self.lines.len() + self.levels.len();
+            let place = (px(RIGHT + 16.0), px(entry(row) + 6.0));
+            let style = text(12.0, MUTED, HPos::Left, VPos::Center);
+            area.draw(&Text::new(more.as_str(), place, style))?;
+        }
+        Ok(())
+    }
+
+    fn level(&self, size: (f64, f64), index: usize, level: &Level) -> Result<String> {
+        let body = layer(size, &self.caption, |area| {
+            let across = self.at(size.1, (f64::MIN, level.value)).1;
+            let ends = [(px(LEFT), across), (px(RIGHT), across)];
+            area.draw(&PathElement::new(ends, stroke(level.color, 1.2)))?;
+            self.key(
+                area,
+                self.lines.len() + index,
+                &level.label,
+                stroke(level.color, 1.2),
+            )
+        })?;
+        Ok(format!("<g stroke-dasharray=\"40 32\">{body}</g>\n"))
+    }
+
+    /// A row of the legend.
+    fn key(&self, area: &super::Area, row: usize, label: &str, style: ShapeStyle) -> Painted {
+        let (left, level) = (RIGHT + 16.0, px(entry(row)));
+        let ends = [(px(left), level), (px(left + 18.0), level)];
+        area.draw(&PathElement::new(ends, style))?;
+        let words = text(12.0, INK, HPos::Left, VPos::Center);
+        let place = (px(left + 24.0), level);
+        area.draw(&Text::new(shortened(label, NAME), place, words))?;
+        Ok(())
+    }
+
+    fn line(&self, size: (f64, f64), index: usize, line: &Line) -> Result<String> {
+        let before = &self.lines[..index];
+        let same = before
+            .iter()
+            .filter(|other| other.color == line.color)
+            .count();
+        let dash = DASHES[same % DASHES.len()];
+        let path = |points: &[(f64, f64)]| -> Vec<(i32, i32)> {
+            simplified(points.iter().map(|p| self.at(size.1, *p)).collect())
+        };
+        let mut body = layer(size, &self.caption, |area| {
+            if line.faint.len() > 1 {
+                let faint = ShapeStyle {
+                    color: line.color.mix(0.35),
+                    ..stroke(line.color, 1.0)
+                };
+                area.draw(&PathElement::new(path(&line.faint), faint))?;
+            }
+            if line.band.len() > 1 {
+                let upper: Vec<_> = line.band.iter().map(|&(x, _, high)| (x, high)).collect();
+                let lower: Vec<_> = line.band.iter().map(|&(x, low, _)| (x, low)).collect();
+                let around = path(&upper)
+                    .into_iter()
+                    .chain(path(&lower).into_iter().rev());
+                let shade = line.color.mix(0.18).filled();
+                area.draw(&Polygon::new(around.collect::<Vec<_>>(), shade))?;
+            }
+            if line.points.len() > 1 {
+                area.draw(&PathElement::new(
+                    path(&line.points),
+                    stroke(line.color, 2.0),
+                ))?;
+            }
+            Ok(())
+        })?;
+        let dashed = series(&line.label, &line.label, dash, &body);
+        body = layer(size, &self.caption, |area| {
+            if line.points.len() > 1 {
+                return self.key(area, index, &line.label, stroke(line.color, 2.4));
+            }
+            let level = px(entry(index));
+            let dot = Circle::new(
+                (px(RIGHT + 25.0), level),
+                px(3.6),
+                stroke(line.color, 2.0).filled(),
+            );
+            area.draw(&dot)?;
+            let words = text(12.0, INK, HPos::Left, VPos::Center);
+            let place = (px(RIGHT + 40.0), level);
+            area.draw(&Text::new(shortened(&line.label, NAME), place, words))?;
+            Ok(())
+        })?;
+        let dash = match dash {
+            "" => String::new(),
+            dash => format!(" stroke-dasharray=\"{dash}\""),
+        };
+        let name = crate::report::page::escape(&line.label);
+        Ok(dashed + &format!("<g class=\"k\" data-s=\"{name}\"{dash}>{body}</g>\n"))
+    }
+
+    fn marks(&self, size: (f64, f64), line: &Line) -> Result<String> {
+        let mut dots = String::new();
+        for mark in &line.marks {
+            let (x, y) = self.at(size.1, mark.at);
+            let (fill, width) = match mark.open {
+                true => ("none".to_string(), px(1.6)),
+                false => (hex(line.color), px(0.8)),
+            };
+            dots += &format!(
+                "<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\" fill=\"{fill}\" stroke=\"{}\" stroke-width=\"{width}\"><title>{}</title></circle>",
+                px(3.6),
+                hex(line.color),
+                crate::report::page::escape(&mark.says)
+            );
+        }
+        Ok(match dots.as_str() {
+            "" => dots,
+            dots => series(&line.label, &line.label, "", dots),
+        })
+    }
+}
+
+/// Middle of a row of the legend.
+fn entry(row: usize) -> f64 {
+    TOP + 8.0 + ROW * row as f64
+}
+
+/// The points that a line needs to look the same: those left out lie within a third of a pixel of it (Douglas-Peucker).
+fn simplified(points: Vec<(i32, i32)>) -> Vec<(i32, i32)> {
+    if points.len() < 3 {
+        return points;
+    }
+    let close = f64::from(px(0.33));
+    let end = points.len() - 1;
+    let mut keep = vec![false; points.len()];
+    (keep[0], keep[end]) = (true, true);
+    let mut open = vec![(0, end)];
+    while let Some((first, last)) = open.pop() {
+        let (a, b) = (points[first], points[last]);
+        let (dx, dy) = (f64::from(b.0 - a.0), f64::from(b.1 - a.1));
+        let length = dx.hypot(dy);
+        let off = |p: &(i32, i32)| {
+            let (px, py) = (f64::from(p.0 - a.0), f64::from(p.1 - a.1));
+            match length {
+                0.0 => px.hypot(py),
+                length => (dx * py - dy * px).abs() / length,
+            }
+        };
+        let inner = (first + 1)..last;
+        let Some(furthest) = inner.max_by(|&i, &j| off(&points[i]).total_cmp(&off(&points[j])))
+        else {
+            continue;
+        };
+        if off(&points[furthest]) > close {
+            keep[furthest] = true;
+            open.extend([(first, furthest), (furthest, last)]);
+        }
+    }
+    let kept = points.into_iter().zip(keep).filter(|(_, keep)| *keep);
+    kept.map(|(point, _)| point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_keeps_its_corners_and_loses_what_lies_on_it() {
+        let straight: Vec<(i32, i32)> = (0..100).map(|i| (i * 8, i * 4)).collect();
+        assert_eq!(simplified(straight), [(0, 0), (792, 396)]);
+        let corner = vec![(0, 0), (40, 0), (80, 1), (80, 400), (80, 800)];
+        assert_eq!(simplified(corner), [(0, 0), (80, 1), (80, 800)]);
+        assert_eq!(simplified(vec![]), []);
+        assert_eq!(simplified(vec![(1, 2)]), [(1, 2)]);
+    }
+
+    fn plot(lines: Vec<Line>) -> Plot {
+        let scale = |axis| Scale {
+            axis,
+            name: "n".into(),
+            tick: |v| v.to_string(),
+        };
+        Plot {
+            name: "x".into(),
+            caption: "c".into(),
+            x: scale(Axis::log(1.0, 100.0)),
+            y: scale(Axis::log(1e-3, 1.0)),
+            lines,
+            levels: vec![],
+            more: None,
+        }
+    }
+
+    #[test]
+    fn names_are_text_and_a_long_one_is_whole_where_a_pointer_asks() {
+        let line = Line {
+            label: format!("<i>{}", "x".repeat(60)),
+            color: INK,
+            points: vec![(1.0, 1.0), (10.0, 0.1)],
+            faint: vec![],
+            band: vec![],
+            marks: vec![],
+        };
+        let other = Line {
+            label: "b".into(),
+            ..line.clone()
+        };
+        let svg = plot(vec![line.clone(), other]).draw().unwrap().svg;
+        assert!(!svg.contains("<i>"));
+        assert!(svg.contains(&format!("<title>&lt;i&gt;{}</title>", "x".repeat(60))));
+        assert!(svg.contains("\u{2026}"));
+        // The second line of the same colour is told apart by its dashes.
+        assert_eq!(svg.matches(DASHES[1]).count(), 2);
+    }
+
+    #[test]
+    fn a_plot_without_lines_is_still_a_chart() {
+        let svg = plot(vec![]).draw().unwrap().svg;
+        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+    }
+}

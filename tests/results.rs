@@ -1,0 +1,77 @@
+//! The reference results in `results/` follow the public format.
+
+mod program;
+
+use std::path::{Path, PathBuf};
+
+use program::{Place, stderr, stdout};
+use serde_json::Value;
+
+/// Every file of that name under `results/`, but for those that git ignores.
+fn files(name: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let mut folders = vec![root.clone()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() && path != root.join("local") {
+                folders.push(path);
+            } else if path.file_name().is_some_and(|file| file == name) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn schema(place: &Place) -> Value {
+    serde_json::from_str(&stdout(&place.run("schema").code(0))).expect("JSON")
+}
+
+#[test]
+fn every_record_in_results_follows_the_schema_that_the_program_prints() {
+    let validator = jsonschema::validator_for(&schema(&Place::new())).expect("a schema");
+    let mut records = 0;
+    for file in files("records.jsonl") {
+        let text = std::fs::read_to_string(&file).expect("text");
+        for (index, line) in text.lines().enumerate() {
+            let record: Value = serde_json::from_str(line).expect("JSON");
+            let fault = validator.iter_errors(&record).next();
+            let place = format!("{}, line {}", file.display(), index + 1);
+            assert!(fault.is_none(), "{place}: {}", fault.expect("a fault"));
+            records += 1;
+        }
+    }
+    assert!(records > 0, "results/ has records");
+}
+
+#[test]
+fn every_machine_in_results_follows_its_part_of_the_schema() {
+    let mut schema = schema(&Place::new());
+    let definitions = schema["$defs"].take();
+    let machine = serde_json::json!({"$ref": "#/$defs/Machine", "$defs": definitions});
+    let validator = jsonschema::validator_for(&machine).expect("a schema");
+    let files = files("machine.json");
+    assert!(!files.is_empty());
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("text");
+        let facts = serde_json::from_str(&text).expect("JSON");
+        assert!(validator.is_valid(&facts), "{}", file.display());
+    }
+}
+
+#[test]
+fn a_record_of_a_newer_format_is_refused_in_a_line_that_says_so() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("r")).expect("a folder");
+    place.write("r/records.jsonl", b"{\"schema\": 99, \"all\": \"new\"}\n");
+    for command in ["report r", "compare r r"] {
+        let error = stderr(&place.run(command).code(2).stdout(""));
+        assert_eq!(error.lines().count(), 1, "{error}");
+        for words in ["records.jsonl, line 1", "version 99", "newer"] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+}
