@@ -79,7 +79,7 @@ impl Compare {
 }
 
 fn records(path: PathBuf) -> Result<Vec<Record>> {
-    let results = read(&[path.clone()])?;
+    let results = read(std::slice::from_ref(&path))?;
     results
         .notes
         .iter()

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::error::{Error, Result};
 use crate::record::read::read;
 use crate::report;
+use crate::report::cost::Prices;
 
 use super::output::{End, print, tell};
 
@@ -31,6 +32,13 @@ pub struct Report {
     /// The page
     #[arg(short, long, value_name = "OUT.html", default_value = "report.html")]
     output: PathBuf,
+    /// The charts too, as SVG files in this folder
+    #[arg(long, value_name = "DIR")]
+    charts: Option<PathBuf>,
+    /// Dollars an hour of a device (by its name, or a word of it) or a machine (by its fingerprint), over the table of
+    /// prices; may be repeated
+    #[arg(long, value_name = "NAME=X")]
+    usd_per_hour: Vec<String>,
     /// The page, or the table in Markdown to standard output
     #[arg(long, value_enum, default_value_t = Format::Html)]
     format: Format,
@@ -45,6 +53,7 @@ impl Report {
         if self.paths.is_empty() {
             self.paths.push(newest(Path::new(LOCAL))?);
         }
+        let prices = Prices::with(&self.usd_per_hour)?;
         let results = read(&self.paths)?;
         if results.records.is_empty() {
             let what = "no records in what was given: give the folder of a finished race";
@@ -58,13 +67,21 @@ impl Report {
             print(&report::table::markdown(&results.records))?;
             return Ok(End::Good);
         }
-        let page = report::Report::new(&results.records, &results.machines, &results.components)?;
+        let page = report::Report::new(
+            &results.records,
+            &results.machines,
+            &results.components,
+            &prices,
+        )?;
         std::fs::write(&self.output, report::page::render(&page)).map_err(|e| {
             let place = self.output.display();
             Error::input(format!(
                 "cannot write {place}: {e}: choose another place with -o"
             ))
         })?;
+        if let Some(folder) = &self.charts {
+            report::write_charts(&page, folder)?;
+        }
         print(&format!("{}\n", self.output.display()))?;
         Ok(End::Good)
     }

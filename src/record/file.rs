@@ -55,18 +55,15 @@ impl Folder {
             .create(true)
             .open(&file)
             .map_err(|e| cannot(&file, e))?;
-        let bytes = fs::read(&file).map_err(|e| cannot(&file, e))?;
-        let lines = parse(&file, &bytes)?;
+        let lines = parse(&file)?;
         let mut dropped = None;
-        if lines.whole < bytes.len() {
-            records
-                .set_len(lines.whole as u64)
-                .map_err(|e| cannot(&file, e))?;
+        if lines.whole < lines.length {
+            records.set_len(lines.whole).map_err(|e| cannot(&file, e))?;
             dropped = Some(format!(
                 "dropped the last line of {}, cut short by an earlier stop; its case runs again",
                 file.display()
             ));
-        } else if bytes.last().is_some_and(|&b| b != b'\n') {
+        } else if !lines.ended {
             // The kill came between a whole record and its newline: the record counts.
             records.write_all(b"\n").map_err(|e| cannot(&file, e))?;
         }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use ndarray::Array2;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// Components (k x d, one row a component) by machine fingerprint and case id.
@@ -19,7 +20,7 @@ pub type Components = BTreeMap<(String, String), Array2<f32>>;
 pub struct Results {
     /// All records, in the order of the paths and, within a file, of the lines.
     pub records: Vec<Record>,
-    /// The machines beside them; the last one told of each fingerprint.
+    /// The machines beside them: of each fingerprint what was told last, with the peaks of every device ever told.
     pub machines: Vec<Machine>,
     /// The components named by the records.
     pub components: Components,
@@ -41,15 +42,8 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
             path.clone()
         };
         let folder = file.parent().unwrap_or(Path::new(""));
-        let bytes = fs::read(&file).map_err(|e| {
-            Error::input(format!(
-                "cannot read records from {}: {}: give a results folder or a .jsonl file of one",
-                file.display(),
-                plain(&e)
-            ))
-        })?;
-        let lines = parse(&file, &bytes)?;
-        if lines.whole < bytes.len() {
+        let lines = parse(&file)?;
+        if lines.whole < lines.length {
             results.notes.push(format!(
                 "left out the last line of {}: it is cut",
                 file.display()
@@ -60,7 +54,8 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
         }
         results.records.extend(lines.records);
         if let Some(machine) = read_machine(&folder.join(MACHINE))? {
-            machines.insert(machine.fingerprint.clone(), machine);
+            let before = machines.insert(machine.fingerprint.clone(), machine.clone());
+            keep_peaks(&mut machines, before, &machine.fingerprint);
         }
     }
     results.machines = machines.into_values().collect();
@@ -77,32 +72,70 @@ pub fn finished(records: &[Record], program: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// Of a machine told before, the peaks of devices that it is not told to have now: a folder knows those of its own race.
+fn keep_peaks(machines: &mut BTreeMap<String, Machine>, before: Option<Machine>, name: &str) {
+    let (Some(before), Some(now)) = (before, machines.get_mut(name)) else {
+        return;
+    };
+    for peak in before.peaks {
+        if now.peaks.iter().all(|other| other.device != peak.device) {
+            now.peaks.push(peak);
+        }
+    }
+}
+
 /// A file of records, taken apart.
 pub(super) struct Lines {
     /// The records, in file order.
     pub records: Vec<Record>,
     /// Length in bytes of the part that is whole.
-    pub whole: usize,
+    pub whole: u64,
+    /// Length in bytes of the file.
+    pub length: u64,
+    /// Whether its last byte ends a line, or there is none.
+    pub ended: bool,
 }
 
-/// Takes the lines apart. Only the last may be cut; JSON that is no record is never taken for a cut line.
-pub(super) fn parse(file: &Path, bytes: &[u8]) -> Result<Lines> {
-    let mut records = Vec::new();
-    let mut whole = 0;
-    for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
-        let end = whole + line.len();
+/// Takes the lines apart, one at a time: a file may be larger than what its records take. Only the last line may be cut; JSON
+/// that is no record is never taken for a cut line.
+pub(super) fn parse(file: &Path) -> Result<Lines> {
+    let cannot = |e: std::io::Error| {
+        Error::input(format!(
+            "cannot read records from {}: {}: give a results folder or a .jsonl file of one",
+            file.display(),
+            plain(&e)
+        ))
+    };
+    let mut reader = BufReader::with_capacity(1 << 16, fs::File::open(file).map_err(cannot)?);
+    let mut lines = Lines {
+        records: Vec::new(),
+        whole: 0,
+        length: 0,
+        ended: true,
+    };
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(cannot)? == 0 {
+            break;
+        }
+        lines.length += line.len() as u64;
+        lines.ended = line.ends_with(b"\n");
         if line.iter().all(u8::is_ascii_whitespace) {
-            whole = end;
+            lines.whole = lines.length;
             continue;
         }
-        let place = || format!("{}, line {}", file.display(), index + 1);
-        match serde_json::from_slice::<Record>(line) {
-            Ok(record) if record.schema <= SCHEMA => records.push(record),
+        let place = || format!("{}, line {number}", file.display());
+        match serde_json::from_slice::<Record>(&line) {
+            Ok(record) if record.schema <= SCHEMA => lines.records.push(record),
             Ok(record) => return Err(newer(&place(), record.schema)),
-            Err(error) if end == bytes.len() && !error.is_data() => break,
             Err(error) => {
+                let last = reader.fill_buf().map_err(cannot)?.is_empty();
+                if last && !error.is_data() {
+                    break;
+                }
                 // A newer format may lack what this one needs: it is told by its version all the same.
-                if let Ok(Version { schema }) = serde_json::from_slice(line)
+                if let Ok(Version { schema }) = serde_json::from_slice(&line)
                     && schema > SCHEMA
                 {
                     return Err(newer(&place(), schema));
@@ -113,9 +146,9 @@ pub(super) fn parse(file: &Path, bytes: &[u8]) -> Result<Lines> {
                 )));
             }
         }
-        whole = end;
+        lines.whole = lines.length;
     }
-    Ok(Lines { records, whole })
+    Ok(lines)
 }
 
 /// What every version of the format has.
@@ -248,6 +281,27 @@ mod tests {
         let results = read(&[folder.path().to_path_buf()]).unwrap();
         assert_eq!(results.records, fixture::race()[..1]);
         assert_eq!(results.machines, [fixture::machine()]);
+    }
+
+    #[test]
+    fn a_machine_told_twice_keeps_the_peaks_of_every_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        let mut machine = fixture::machine();
+        for (path, device) in paths.iter().zip(["cpu@1", "cpu"]) {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join(RECORDS), line(&fixture::race()[0])).unwrap();
+            machine.peaks = fixture::machine().peaks;
+            machine.peaks.retain(|peak| peak.device == device);
+            fs::write(path.join(MACHINE), serde_json::to_string(&machine).unwrap()).unwrap();
+        }
+        let machines = read(&paths).unwrap().machines;
+        let devices: Vec<&str> = machines[0]
+            .peaks
+            .iter()
+            .map(|p| p.device.as_str())
+            .collect();
+        assert_eq!((machines.len(), devices), (1, vec!["cpu", "cpu@1"]));
     }
 
     #[test]

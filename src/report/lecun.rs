@@ -1,5 +1,5 @@
-//! The rows of LeCun, Bottou, Bengio and Haffner (1998) and of the table that LeCun kept for MNIST, beside which our networks
-//! are set: test errors without preprocessing and without distortions.
+//! Rows of the table that LeCun kept for MNIST (LeCun, Bottou, Bengio and Haffner, 1998, and later entries): test errors
+//! without preprocessing and without distortions, beside which our networks are set.
 
 use crate::record::Record;
 

@@ -5,11 +5,16 @@
 //! anything; the same records always give the same bytes.
 
 pub mod chart;
+pub mod command;
+pub mod cost;
 pub mod group;
 pub mod lecun;
 pub mod page;
+pub mod profile;
 pub mod quantity;
+pub mod roofline;
 pub mod seeds;
+pub mod speedup;
 pub mod table;
 pub mod verdict;
 
@@ -17,23 +22,43 @@ use crate::error::{Error, Result};
 use crate::record::file::safe_name;
 use crate::record::read::Components;
 use crate::record::{Machine, Record, Status, software_label};
-use chart::{Chart, curves, images, times};
+use chart::{Chart, curves, images, spectrum, times};
+use cost::Prices;
 use group::{Group, short_id, short_name};
+use profile::Profile;
+use speedup::Growths;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+/// Bytes of charts in a page. What comes after is left out, and said: a page of everything would take a browser minutes.
+const CHART_BYTES: usize = 4_400_000;
+/// Bytes that a row of a table takes with its command; the charts make room for them.
+const ROW_BYTES: usize = 400;
+/// Bytes of charts that there is always room for.
+const LEAST_CHART_BYTES: usize = 400_000;
 
 /// Everything a page shows, drawn and in order; its sections are functions of this.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// One task on one machine each, with its charts.
     pub races: Vec<Race<'a>>,
+    /// Standings over all tasks, with their charts.
+    pub profiles: Vec<(Profile<'a>, Chart)>,
+    /// Speed-up against size, with its charts.
+    pub growths: Vec<(Growths<'a>, Chart)>,
+    /// What the cases reach of each device's peaks.
+    pub roofs: Vec<Chart>,
     /// Facts of the machines, as far as they are known.
     pub machines: &'a [Machine],
+    /// Dollars an hour.
+    pub prices: Prices,
     /// Versions of the program that measured.
     pub programs: BTreeSet<&'a str>,
     /// Measurements left out because a later one of the same case is there.
     pub older: usize,
+    /// Charts left out because the page is full.
+    pub undrawn: usize,
 }
 
 /// A group of competitors with what is drawn of it.
@@ -41,16 +66,21 @@ pub struct Report<'a> {
 pub struct Race<'a> {
     /// The competitors.
     pub group: Group<'a>,
-    /// Time to target of every case.
-    pub times: Chart,
+    /// Time to target of every case; `None` where the page is full.
+    pub times: Option<Chart>,
+    /// Dollars against time to target, where prices are known.
+    pub dollars: Option<Chart>,
     /// Error against iterations, passes and seconds: three charts a method, operator and device.
     pub curves: Vec<[Chart; 3]>,
+    /// Eigenvalues of the fastest case against the reference's.
+    pub spectrum: Option<Chart>,
     /// Components as images: the answer of `direct` and that of the fastest other case, where they are known.
     pub images: Vec<Chart>,
 }
 
 impl<'a> Report<'a> {
-    /// Groups the records and draws every chart.
+    /// Groups the records and draws the charts: first what is drawn over all tasks, then the times of every task, then the
+    /// rest, until the page is full.
     ///
     /// # Errors
     /// `Error::Failed` when the drawing library gives up.
@@ -58,92 +88,170 @@ impl<'a> Report<'a> {
         records: &'a [Record],
         machines: &'a [Machine],
         components: &Components,
+        prices: &Prices,
     ) -> Result<Self> {
         let (groups, older) = group::groups(records);
-        let mut names = Names::default();
-        let races = groups
-            .into_iter()
-            .map(|group| Race::new(group, components, &mut names))
-            .collect::<Result<_>>()?;
-        let programs = records
-            .iter()
-            .map(|record| record.program.as_str())
-            .collect();
+        let room = CHART_BYTES.saturating_sub(records.len() * ROW_BYTES);
+        let mut pen = Pen {
+            names: BTreeSet::new(),
+            room: room.max(LEAST_CHART_BYTES),
+            undrawn: 0,
+        };
+        let all: Vec<&Group> = groups.iter().collect();
+        let mut profiles = Vec::new();
+        for profile in profile::profiles(&all) {
+            let name = pen.name("", &format!("profile/{}", profile.problem));
+            let chart = pen.draw(|| profile.chart(name))?;
+            profiles.extend(chart.map(|chart| (profile, chart)));
+        }
+        let mut growths = Vec::new();
+        for growth in speedup::growths(&all) {
+            let name = pen.name("", &format!("speedup/{}", growth.title));
+            let chart = pen.draw(|| growth.chart(name))?;
+            growths.extend(chart.map(|chart| (growth, chart)));
+        }
+        let roofs = roofline::charts(&all, machines, |what| pen.name("", what))?;
+        pen.room = pen
+            .room
+            .saturating_sub(roofs.iter().map(|c| c.svg.len()).sum());
+        let mut races = Vec::new();
+        for group in groups {
+            let name = pen.name(&group.id, "times");
+            let times = pen.draw(|| times::chart(name, &group))?;
+            races.push(Race {
+                group,
+                times,
+                dollars: None,
+                curves: Vec::new(),
+                spectrum: None,
+                images: Vec::new(),
+            });
+        }
+        for race in &mut races {
+            race.draw(&mut pen, components, prices)?;
+        }
+        let programs = records.iter().map(|record| record.program.as_str());
         Ok(Self {
             races,
+            profiles,
+            growths,
+            roofs,
             machines,
-            programs,
+            prices: prices.clone(),
+            programs: programs.collect(),
             older,
+            undrawn: pen.undrawn,
         })
     }
 
     /// Every chart, in the order of the page.
     pub fn charts(&self) -> impl Iterator<Item = &Chart> {
-        self.races.iter().flat_map(|race| {
-            std::iter::once(&race.times)
+        let over = self.profiles.iter().map(|(_, chart)| chart);
+        let over = over.chain(self.growths.iter().map(|(_, chart)| chart));
+        let races = self.races.iter().flat_map(|race| {
+            race.times
+                .iter()
+                .chain(&race.dollars)
                 .chain(race.curves.iter().flatten())
+                .chain(&race.spectrum)
                 .chain(&race.images)
-        })
+        });
+        races.chain(over).chain(&self.roofs)
+    }
+
+    /// The groups.
+    pub fn groups(&self) -> Vec<&Group<'a>> {
+        self.races.iter().map(|race| &race.group).collect()
     }
 }
 
 impl<'a> Race<'a> {
-    fn new(group: Group<'a>, components: &Components, names: &mut Names) -> Result<Self> {
-        let times = times::chart(names.take(&group, "times"), &group)?;
-        let mut all = Vec::new();
-        for (id, families) in group.curves() {
-            let title = id.clone() + software_label(families[0].first().device.software);
-            let [by_step, by_pass, by_time] = curves::Against::ALL.map(|against| {
-                let name = names.take(&group, &format!("{id}/{}", against.word()));
-                curves::chart(name, &title, &families, against)
-            });
-            all.push([by_step?, by_pass?, by_time?]);
-        }
+    /// Draws all but the times.
+    fn draw(&mut self, pen: &mut Pen, components: &Components, prices: &Prices) -> Result<()> {
+        let group = &self.group;
         let known = |row: &&&Record| {
             components.contains_key(&(row.machine.clone(), row.case.clone()))
                 && !matches!(row.status, Status::Diverged | Status::Failed)
         };
-        let direct = group
-            .rows
-            .iter()
-            .filter(|row| row.method == "direct")
-            .find(known);
-        let other = group
-            .rows
-            .iter()
-            .filter(|row| row.method != "direct")
-            .find(known);
-        let images = direct
-            .into_iter()
-            .chain(other)
-            .filter_map(|row| {
-                let values = &components[&(row.machine.clone(), row.case.clone())];
-                let image = row.data.as_ref()?.image?;
-                let drawn = image.0 * image.1 == values.ncols();
-                drawn.then(|| {
-                    let name = names.take(&group, &format!("{}/components", short_id(row)));
-                    let title = short_name(row);
-                    images::chart(name, &title, values.view(), image, &row.eigenvalues)
-                })
-            })
-            .collect();
-        Ok(Self {
-            group,
-            times,
-            curves: all,
-            images,
-        })
+        let direct = |row: &&&Record| row.method == "direct";
+        let solver = group.rows.iter().filter(direct).find(known);
+        let other = group.rows.iter().filter(|row| !direct(row)).find(known);
+        for row in solver.into_iter().chain(other) {
+            let values = &components[&(row.machine.clone(), row.case.clone())];
+            let image = row.data.as_ref().and_then(|data| data.image);
+            let Some(image) = image.filter(|image| image.0 * image.1 == values.ncols()) else {
+                continue;
+            };
+            let name = pen.name(&group.id, &format!("{}/components", short_id(row)));
+            let title = short_name(row);
+            let draw = || {
+                let eigenvalues = &row.eigenvalues;
+                Ok(images::chart(
+                    name,
+                    &title,
+                    values.view(),
+                    image,
+                    eigenvalues,
+                ))
+            };
+            self.images.extend(pen.draw(draw)?);
+        }
+        let name = pen.name(&group.id, "dollars");
+        self.dollars = pen.draw_some(|| prices.chart(name, group))?;
+        let shown = group.rows.iter().find(|row| {
+            row.status == Status::Reached
+                && row.eigenvalues.len() > 1
+                && row.reference_eigenvalues.len() > 1
+        });
+        if let Some(row) = shown {
+            let name = pen.name(&group.id, &format!("{}/spectrum", short_id(row)));
+            self.spectrum = pen.draw_some(|| spectrum::chart(name, row))?;
+        }
+        for (id, families) in group.curves() {
+            let title = id.clone() + software_label(families[0].first().device.software);
+            let mut drawn = Vec::new();
+            for against in curves::Against::ALL {
+                let name = pen.name(&group.id, &format!("{id}/{}", against.word()));
+                drawn.extend(pen.draw(|| curves::chart(name, &title, &families, against))?);
+            }
+            self.curves.extend(<[Chart; 3]>::try_from(drawn).ok());
+        }
+        Ok(())
     }
 }
 
-/// File names that are given once.
-#[derive(Default)]
-struct Names(BTreeSet<String>);
+/// Gives names, each once, and draws while there is room.
+struct Pen {
+    names: BTreeSet<String>,
+    room: usize,
+    undrawn: usize,
+}
 
-impl Names {
-    /// The name of a chart of a group; a number is added where another group (machine, target) has the same.
-    fn take(&mut self, group: &Group, what: &str) -> String {
-        let name = safe_name(&format!("{}/{what}", group.id));
+impl Pen {
+    fn draw(&mut self, chart: impl FnOnce() -> Result<Chart>) -> Result<Option<Chart>> {
+        self.draw_some(|| chart().map(Some))
+    }
+
+    fn draw_some(
+        &mut self,
+        chart: impl FnOnce() -> Result<Option<Chart>>,
+    ) -> Result<Option<Chart>> {
+        if self.room == 0 {
+            self.undrawn += 1;
+            return Ok(None);
+        }
+        let chart = chart()?;
+        let size = chart.as_ref().map_or(0, |chart| chart.svg.len());
+        self.room = self.room.saturating_sub(size);
+        Ok(chart)
+    }
+
+    /// The name of a chart; a number is added where another group (machine, target) has the same.
+    fn name(&mut self, group: &str, what: &str) -> String {
+        let name = match group {
+            "" => safe_name(what),
+            group => safe_name(&format!("{group}/{what}")),
+        };
         let free = (1..).map(|n| {
             if n == 1 {
                 name.clone()
@@ -153,9 +261,9 @@ impl Names {
         });
         let name = free
             .into_iter()
-            .find(|name| !self.0.contains(name))
+            .find(|name| !self.names.contains(name))
             .unwrap_or(name);
-        self.0.insert(name.clone());
+        self.names.insert(name.clone());
         name
     }
 }
@@ -170,15 +278,24 @@ pub fn write(
     components: &Components,
     dir: &Path,
 ) -> Result<()> {
-    let report = Report::new(records, machines, components)?;
-    let charts = dir.join("charts");
-    fs::create_dir_all(&charts).map_err(|e| cannot(&charts, &e))?;
-    for chart in report.charts() {
-        let path = charts.join(format!("{}.svg", chart.name));
-        fs::write(&path, &chart.svg).map_err(|e| cannot(&path, &e))?;
-    }
+    let prices = Prices::default();
+    let report = Report::new(records, machines, components, &prices)?;
+    write_charts(&report, &dir.join("charts"))?;
     let path = dir.join("report.html");
     fs::write(&path, page::render(&report)).map_err(|e| cannot(&path, &e))
+}
+
+/// Writes every chart of a report into a folder, `NAME.svg` each.
+///
+/// # Errors
+/// `Error::Input` when a file cannot be written.
+pub fn write_charts(report: &Report, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| cannot(folder, &e))?;
+    for chart in report.charts() {
+        let path = folder.join(format!("{}.svg", chart.name));
+        fs::write(&path, &chart.svg).map_err(|e| cannot(&path, &e))?;
+    }
+    Ok(())
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Error {
@@ -216,8 +333,8 @@ mod tests {
             .collect();
         files.sort();
         // Times; three charts each for deflation and subspace on the covariance and deflation on the samples, with one
-        // thread and all; components of direct and of the fastest.
-        assert_eq!(files.len(), 1 + 3 * 6 + 2, "{files:?}");
+        // thread and all; components of direct and of the fastest, and its spectrum; the profile, and a roof a device.
+        assert_eq!(files.len(), 1 + 3 * 6 + 2 + 1 + 1 + 2, "{files:?}");
         assert!(
             files.contains(&"pca_mnist_k10_times.svg".to_string()),
             "{files:?}"
@@ -242,7 +359,7 @@ mod tests {
             record.device.software = true;
         }
         let known = components(&records);
-        let report = Report::new(&records, &[], &known).unwrap();
+        let report = Report::new(&records, &[], &known, &Prices::default()).unwrap();
         assert!(report.charts().count() > 5);
         for chart in report.charts() {
             assert!(chart.svg.contains("wgpu:0"), "{}", chart.name);
@@ -257,7 +374,8 @@ mod tests {
     fn the_same_records_give_the_same_bytes() {
         let records = fixture::race();
         let (machine, known) = ([fixture::machine()], components(&records));
-        let page = || page::render(&Report::new(&records, &machine, &known).unwrap());
+        let prices = Prices::default();
+        let page = || page::render(&Report::new(&records, &machine, &known, &prices).unwrap());
         assert_eq!(page(), page());
     }
 
@@ -270,7 +388,7 @@ mod tests {
             .for_each(|record| record.machine = "other".into());
         records.extend(other);
         let known = Components::new();
-        let report = Report::new(&records, &[], &known).unwrap();
+        let report = Report::new(&records, &[], &known, &Prices::default()).unwrap();
         let names: Vec<&str> = report.charts().map(|chart| chart.name.as_str()).collect();
         let distinct: BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(names.len(), distinct.len());
@@ -285,7 +403,9 @@ mod tests {
             record.data.as_mut().unwrap().image = None;
         }
         assert!(
-            Report::new(&records, &[], &known).unwrap().races[0]
+            Report::new(&records, &[], &known, &Prices::default())
+                .unwrap()
+                .races[0]
                 .images
                 .is_empty()
         );
@@ -294,7 +414,9 @@ mod tests {
             .iter_mut()
             .for_each(|record| record.status = Status::Failed);
         assert!(
-            Report::new(&records, &[], &known).unwrap().races[0]
+            Report::new(&records, &[], &known, &Prices::default())
+                .unwrap()
+                .races[0]
                 .images
                 .is_empty()
         );

@@ -86,6 +86,14 @@ pub fn tick(value: f64) -> String {
     }
 }
 
+/// Dollars with two digits, `1.2e-4 USD`, or `0.35 USD` from a cent on.
+pub fn dollars(value: f64) -> String {
+    match value {
+        value if value >= 0.01 || value == 0.0 => format!("{value:.2} USD"),
+        value => format!("{value:.1e} USD"),
+    }
+}
+
 /// A ratio of times, `1.00x`, `12.3x`, `142x`.
 pub fn ratio(value: f64) -> String {
     format!("{}x", digits(value))

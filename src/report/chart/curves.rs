@@ -91,7 +91,7 @@ pub fn chart(name: String, title: &str, families: &[Family], against: Against) -
     }];
     levels.extend(rows().find_map(|row| lecun::row_of(row)).map(|row| Level {
         value: row.error,
-        label: format!("LeCun 1998, {}", row.network),
+        label: format!("LeCun's table, {}", row.network),
         color: MUTED,
     }));
 
@@ -343,7 +343,7 @@ mod tests {
             .svg;
         assert_eq!(svg.matches("<polygon").count(), 2);
         assert!(svg.contains("adam, 3 seeds") && svg.contains("sgd, 2 of 3 seeds missed"));
-        assert!(svg.contains("LeCun 1998"));
+        assert!(svg.contains("s table, 300 hidden"));
     }
 
     #[test]

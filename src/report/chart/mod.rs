@@ -9,6 +9,7 @@ pub mod axis;
 pub mod curves;
 pub mod images;
 pub mod plot;
+pub mod spectrum;
 pub mod times;
 
 use crate::error::{Error, Result};
@@ -37,6 +38,9 @@ pub struct Chart {
     pub svg: String,
 }
 
+/// What has no rule, and references: told apart from every rule.
+pub const GREY: RGBColor = RGBColor(0x7D, 0x86, 0x90);
+
 /// The rules' colours: the palette without its yellow and its black.
 const PALETTE: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xB2),
@@ -51,14 +55,14 @@ const PALETTE: [RGBColor; 6] = [
 const DASHES: [&str; 4] = ["", "56 32", "16 24", "64 24 16 24"];
 
 /// The colour of a record's rule, the same in every chart; grey without a rule.
-fn rule_color(record: &Record) -> RGBColor {
+pub(super) fn rule_color(record: &Record) -> RGBColor {
     let rules = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"];
     let name = record
         .optimizer
         .as_ref()
         .map(|optimizer| optimizer.name.as_str());
     let index = rules.iter().position(|rule| Some(*rule) == name);
-    index.map_or(RGBColor(0x8C, 0x95, 0x9F), |index| PALETTE[index])
+    index.map_or(GREY, |index| PALETTE[index])
 }
 
 /// Units of the drawing per pixel: the SVG backend rounds to whole units, and curves need finer ones.

@@ -1,16 +1,34 @@
 //! The page: one HTML file that needs nothing else, light or dark as the reader has it.
 //!
-//! A page is its `SECTIONS` in order, each a function of the [`Report`]; a section with nothing to say is empty. All
-//! text from records goes through [`escape`].
+//! A page is its `SECTIONS` in order, each a function of the [`Report`]; a section with nothing to say is empty. All text from
+//! records goes through [`escape`]; beyond that the page's own policy lets a browser load nothing and run no script but
+//! the one that is written here, by its hash. That script sorts tables and hides lines; the page is whole without it.
+
+mod across;
+mod race;
+mod summary;
 
 use super::chart::Chart;
-use super::group::{Group, short_name, to_target_s, word};
-use super::{Race, Report, seeds, table};
-use crate::record::{Machine, Record, software_label};
+use super::{Report, group};
+use crate::record::{Machine, software_label};
+use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// What a page consists of.
-const SECTIONS: [fn(&Report) -> String; 4] = [heading, races, reading, machines];
+const SECTIONS: [fn(&Report) -> String; 10] = [
+    summary::heading,
+    summary::answers,
+    summary::contents,
+    race::sections,
+    across::profiles,
+    across::growths,
+    across::roofs,
+    across::lecun,
+    across::cost,
+    closing,
+];
+
+const SCRIPT: &str = include_str!("page.js");
 
 /// The page as text.
 pub fn render(report: &Report) -> String {
@@ -18,9 +36,30 @@ pub fn render(report: &Report) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>gradrace report</title>\n<style>\n{}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+         script-src 'sha256-{}'\">\n\
+         <title>gradrace report</title>\n<style>\n{}</style>\n</head>\n<body>\n{body}<script>{SCRIPT}</script>\n\
+         </body>\n</html>\n",
+        base64(&Sha256::digest(SCRIPT.as_bytes())),
         include_str!("page.css")
     )
+}
+
+/// Bytes in base 64, as a policy writes a hash.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(three.get(index).copied().unwrap_or_default());
+        let all = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            text.push(match digit <= three.len() {
+                true => char::from(DIGITS[(all >> (18 - 6 * digit) & 63) as usize]),
+                false => '=',
+            });
+        }
+    }
+    text
 }
 
 /// Text for HTML and SVG, in elements and in attributes.
@@ -41,177 +80,50 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-fn heading(report: &Report) -> String {
-    let cases: usize = report.races.iter().map(|race| race.group.rows.len()).sum();
-    let programs = report
-        .programs
-        .iter()
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
-    let mut text = format!(
-        "<h1>gradrace report</h1>\n<p class=\"muted\">{cases} cases, measured by gradrace {}</p>\n",
-        escape(&programs)
-    );
-    for race in &report.races {
-        if let Some(sentence) = winner(&race.group) {
-            let _ = writeln!(text, "<p>{}</p>", escape(&sentence));
-        }
-    }
-    if report.older > 0 {
-        let _ = writeln!(
-            text,
-            "<p class=\"muted\">{}.</p>",
-            table::superseded(report.older)
-        );
-    }
-    text
+fn figure(chart: &Chart) -> String {
+    format!("<figure>{}</figure>\n", chart.svg)
 }
 
-/// The result in a sentence; nothing when no case reached the target.
-fn winner(group: &Group) -> Option<String> {
-    let first = group
-        .rows
-        .first()
-        .filter(|row| to_target_s(row).is_some())?;
-    let reached = group
-        .rows
-        .iter()
-        .filter(|row| to_target_s(row).is_some())
-        .count();
-    Some(format!(
-        "{}: {} is first to the target, after {}; {reached} of {} cases reach it.",
-        group.title,
-        short_name(first),
-        table::to_target(first),
-        group.rows.len()
-    ))
+/// A list of sentences; nothing for none.
+fn list(sentences: &[String]) -> String {
+    if sentences.is_empty() {
+        return String::new();
+    }
+    let item = |sentence: &String| format!("<li>{}</li>\n", escape(sentence));
+    format!(
+        "<ul>\n{}</ul>\n",
+        sentences.iter().map(item).collect::<String>()
+    )
 }
 
-fn races(report: &Report) -> String {
-    report
-        .races
-        .iter()
-        .map(|race| section(report, race))
-        .collect()
-}
-
-fn section(report: &Report, race: &Race) -> String {
-    let group = &race.group;
-    let mut text = format!("<h2>{}</h2>\n", escape(&group.title));
-    let machines: std::collections::BTreeSet<&str> =
-        report.races.iter().map(|race| race.group.machine).collect();
-    if machines.len() > 1 {
-        let known = report
-            .machines
-            .iter()
-            .find(|m| m.fingerprint == group.machine);
-        let cpu = known
-            .map(|machine| format!(", {}", machine.cpu))
-            .unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "<p class=\"muted\">machine {}{}</p>",
-            escape(group.machine),
-            escape(&cpu)
-        );
-    }
-    text += &over_seeds(group);
-    text += &results(group);
-    let notes = group.notes();
-    if !notes.is_empty() {
-        text += "<ul>\n";
-        for note in &notes {
-            let _ = writeln!(text, "<li>{}</li>", escape(note));
-        }
-        text += "</ul>\n";
-    }
-    text += &figure(&race.times);
-    if !race.curves.is_empty() {
-        text += "<h3>Convergence</h3>\n<div class=\"charts\">\n";
-        text.extend(race.curves.iter().flatten().map(figure));
-        text += "</div>\n";
-    }
-    if !race.images.is_empty() {
-        text += "<h3>Components</h3>\n";
-        text.extend(race.images.iter().map(figure));
-    }
-    text
-}
-
-type Cell = fn(&Group, &Record) -> String;
-
-/// The table's columns after the case's name.
-const COLUMNS: [(&str, Cell); 11] = [
-    ("to target", |_, row| table::to_target(row)),
-    ("slower", table::slower),
-    ("solve [q1, q3]", |_, row| table::solve(row)),
-    ("device", |_, row| table::device(row)),
-    ("iterations", |_, row| table::iterations(row)),
-    ("sine", |_, row| table::sine(row)),
-    ("test error", |_, row| table::test_error(row)),
-    ("best", |_, row| table::best_error(row)),
-    ("residual", |_, row| table::residual(row)),
-    ("rate, of peak", |_, row| table::rate(row)),
-    ("end to end", |_, row| table::end_to_end(row)),
-];
-
-fn results(group: &Group) -> String {
-    let mut text = "<div class=\"scroll\"><table>\n<tr><th class=\"name\">case</th>".to_string();
-    let columns: Vec<(&str, Cell)> = COLUMNS
-        .into_iter()
-        // Only some devices have a clock of their own, and each problem has errors of its own.
-        .filter(|(name, value)| {
-            let always = !["device", "sine", "test error", "best", "residual"].contains(name);
-            always || group.rows.iter().any(|row| !value(group, row).is_empty())
-        })
-        .collect();
-    for (name, _) in &columns {
-        let _ = write!(text, "<th>{name}</th>");
+/// A table that a script may sort; cells are escaped here.
+fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let mut text = "<div class=\"scroll\"><table class=\"sorts words\">\n<tr>".to_string();
+    for head in heads {
+        let _ = write!(text, "<th>{head}</th>");
     }
     text += "</tr>\n";
-    for row in &group.rows {
-        let best = if group.slower(row) == Some(1.0) {
-            " best"
-        } else {
-            ""
-        };
-        let _ = write!(
-            text,
-            "<tr class=\"{}{best}\"><td class=\"name\" title=\"{}\">{}</td>",
-            word(row.status),
-            escape(&row.case),
-            escape(&short_name(row))
-        );
-        for (index, (_, value)) in columns.iter().enumerate() {
-            let class = if index == 0 { " class=\"end\"" } else { "" };
-            let _ = write!(text, "<td{class}>{}</td>", escape(&value(group, row)));
+    for row in rows {
+        text += "<tr>";
+        for cell in row {
+            let _ = write!(text, "<td>{}</td>", escape(cell));
         }
         text += "</tr>\n";
     }
     text + "</table></div>\n"
 }
 
-/// What the seeds of each case have in common, where there are several.
-fn over_seeds(group: &Group) -> String {
-    let Some(rows) = seeds::summary(group) else {
-        return String::new();
-    };
-    let cells = |tag: &str, row: &[String]| -> String {
-        let cell = |text: &String| format!("<{tag}>{}</{tag}>", escape(text));
-        format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>())
-    };
-    let body: String = rows.iter().map(|row| cells("td", row)).collect();
-    let head = cells("th", &seeds::HEADS.map(String::from));
-    format!("<h3>Over seeds</h3>\n<div class=\"scroll\"><table>\n{head}{body}</table></div>\n")
+/// Where the section of a group begins.
+fn anchor(index: usize) -> String {
+    format!("task{}", index + 1)
 }
 
-fn figure(chart: &Chart) -> String {
-    format!("<figure>{}</figure>\n", chart.svg)
+fn closing(report: &Report) -> String {
+    reading(report) + &machines(report)
 }
 
 fn reading(_: &Report) -> String {
-    "<h2>How to read this</h2>\n<ul>\n\
+    "<h2 id=\"reading\">How to read this</h2>\n<ul>\n\
      <li><b>to target</b>: median time of solving until the answer's error was at or under the target, or how the case \
      ended without it. <b>slower</b>: that time against the fastest case of the same task.</li>\n\
      <li><b>solve</b>: median time until the method itself stopped, with the quartiles of the repeats. It begins with the \
@@ -227,15 +139,39 @@ fn reading(_: &Report) -> String {
      <li><b>rate</b>: the fewest bytes or operations that the steps need, per second, as a share of what the same device \
      reached in the same run: by a stream read (GB/s) or a matrix product (GFLOP/s), whichever binds. Data that stays in \
      cache can pass the stream's 100 %, sums of bytes, done in integers, that of the matrix product.</li>\n\
+     <li><b>threads</b>, <b>clock</b>, <b>repeats</b>: the processor's threads that computed, whose clock the times go by, and \
+     how many times each was taken. A <b>#</b> is the row's number in the list of commands below the charts.</li>\n\
+     <li>A colour is an update rule, in every chart; dashes tell lines of one rule apart, and hatched bars are software \
+     adapters. Bands are quartiles over seeds. With scripts allowed, a click on a head sorts a table, and one on a name in \
+     a legend hides its line; a pointer on a dot is told its value.</li>\n\
      <li>In the charts the strong line is the error of all components together, 1 until a deflation has its last one; the \
      faint line is the error of the component being sought. A full dot is where the target was met; an open one, where a \
-     case ended without it.</li>\n\
+     case ended without it: there its limit came, or it stopped by itself.</li>\n\
      <li>A component's sign is free; its picture is turned so that its largest entry is orange.</li>\n</ul>\n"
         .into()
 }
 
 fn machines(report: &Report) -> String {
     let mut text = String::new();
+    let known = |group: &&group::Group| {
+        let machines = report.machines.iter();
+        !machines
+            .map(|m| m.fingerprint.as_str())
+            .any(|m| m == group.machine)
+    };
+    let unknown: std::collections::BTreeSet<&str> = report
+        .groups()
+        .into_iter()
+        .filter(known)
+        .map(|g| g.machine)
+        .collect();
+    for machine in unknown {
+        let _ = writeln!(
+            text,
+            "<h2>Machine {}</h2>\n<p class=\"muted\">Its machine.json was not beside the records.</p>",
+            escape(machine)
+        );
+    }
     for machine in report.machines {
         let _ = writeln!(
             text,
@@ -281,12 +217,13 @@ fn facts(machine: &Machine) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::fixture;
     use crate::record::read::Components;
+    use crate::record::{Record, fixture};
+    use crate::report::Prices;
 
     fn page(records: &[Record]) -> String {
         let (machines, known) = ([fixture::machine()], Components::new());
-        render(&Report::new(records, &machines, &known).unwrap())
+        render(&Report::new(records, &machines, &known, &Prices::default()).unwrap())
     }
 
     #[test]
@@ -294,17 +231,19 @@ mod tests {
         let records = fixture::race();
         let page = page(&records);
         for record in &records {
-            assert!(page.contains(&format!("title=\"{}\"", record.case)));
+            assert!(page.contains(&format!("class=name>{}<", group::short_name(record))));
+            let command = crate::report::command::command(record);
+            assert!(page.contains(&escape(&command)), "{command}");
         }
         assert!(page.contains("OpenBLAS 0.3.29") && page.contains("no CUDA driver"));
-        assert!(page.contains("25 of 30 cases reach it") && page.contains("(software)"));
+        assert!(page.contains("25 of 30") && page.contains("(software)"));
     }
 
     #[test]
     fn the_page_needs_nothing_from_elsewhere() {
         let page = page(&fixture::race()).replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
         for outside in [
-            "http:", "https:", "<script", "<link", "src=", "@import", "url(",
+            "http:", "https:", "<script ", "<link", "src=", "@import", "url(", "fetch", "eval",
         ] {
             assert!(!page.contains(outside), "{outside}");
         }
@@ -325,8 +264,35 @@ mod tests {
         }
         records.last_mut().unwrap().case += "2";
         let page = page(&records);
-        assert!(!page.contains("<b onclick"));
+        assert!(!page.contains("<b onclick") && page.matches("<script").count() == 1);
         assert!(page.contains("&lt;b onclick=&quot;x&quot;&gt;&amp;"));
+    }
+
+    #[test]
+    fn the_policy_has_the_hash_of_the_script_and_allows_nothing_else() {
+        // echo -n abc | openssl dgst -sha256 -binary | base64
+        let digest = base64(&Sha256::digest(b"abc"));
+        assert_eq!(digest, "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+        assert_eq!(
+            [&b""[..], b"f", b"fo", b"foo"].map(base64),
+            ["", "Zg==", "Zm8=", "Zm9v"]
+        );
+        let page = page(&fixture::race());
+        let policy = format!(
+            "script-src 'sha256-{}'",
+            base64(&Sha256::digest(SCRIPT.as_bytes()))
+        );
+        assert!(page.contains("default-src 'none'") && page.contains(&policy));
+        assert!(page.contains(&format!("<script>{SCRIPT}</script>")));
+    }
+
+    #[test]
+    fn a_machine_that_left_no_facts_is_said_to_have_none() {
+        let mut records = fixture::race();
+        records
+            .iter_mut()
+            .for_each(|record| record.machine = "other".into());
+        assert!(page(&records).contains("machine.json was not beside"));
     }
 
     #[test]
@@ -340,7 +306,7 @@ mod tests {
         assert!(!page(&records).contains("<th>device</th>"));
         records[0].time.as_mut().unwrap().device_s = Some(vec![0.0123]);
         let page = page(&records);
-        assert!(page.contains("<th>device</th>") && page.contains("<td>12.3 ms</td>"));
+        assert!(page.contains("<th>device</th>") && page.contains("<td>12.3 ms"));
     }
 
     #[test]

@@ -1,0 +1,257 @@
+//! Dollars to target: the median time to target at the price of the machine. What has no known price has no cost: nothing is
+//! guessed, and nothing is shared out among the GPUs of a machine that is rented as a whole.
+
+use super::chart::axis::Axis;
+use super::chart::plot::{Line, Mark, Plot, Scale};
+use super::chart::{Chart, rule_color};
+use super::group::{Group, short_name, to_target_s};
+use super::quantity;
+use crate::error::{Error, Result};
+use crate::record::{Machine, Record};
+use serde::Deserialize;
+
+/// Competitors in a chart.
+const MOST: usize = 20;
+
+/// The dated table, with what the user says over it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Prices {
+    /// Day of the table.
+    pub date: String,
+    /// What its prices are.
+    pub what: String,
+    machines: Vec<Price>,
+    #[serde(skip)]
+    own: Vec<(String, f64)>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Price {
+    #[serde(rename = "type")]
+    kind: String,
+    gpu: String,
+    usd_per_hour: f64,
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        // A test holds that it parses.
+        serde_json::from_str(include_str!("prices.json")).expect("the table of prices")
+    }
+}
+
+impl Prices {
+    /// The table under prices of the user's own, each `NAME=X`: a device's name or a word of it (`A10G`), or a machine's
+    /// fingerprint.
+    ///
+    /// # Errors
+    /// `Input` for what is no such pair.
+    pub fn with(own: &[String]) -> Result<Self> {
+        let pair = |text: &String| {
+            let (name, price) = text.rsplit_once('=')?;
+            let price: f64 = price.parse().ok()?;
+            let good = !name.trim().is_empty() && price.is_finite() && price >= 0.0;
+            good.then(|| (name.trim().to_string(), price))
+        };
+        let own: Result<Vec<_>> = own
+            .iter()
+            .map(|text| {
+                pair(text).ok_or_else(|| {
+                    Error::input(format!(
+                        "usd-per-hour `{text}`: give NAME=X, a device's name or a machine's fingerprint and dollars an \
+                         hour: A10G=1.006"
+                    ))
+                })
+            })
+            .collect();
+        Ok(Self {
+            own: own?,
+            ..Self::default()
+        })
+    }
+
+    /// Dollars an hour for a record's machine, with where the price is from; `None` when it is not known.
+    pub fn of(&self, record: &Record) -> Option<(f64, String)> {
+        let name = &record.device.name;
+        let own = |(own, _): &&(String, f64)| *own == record.machine || named(name, own);
+        if let Some((own, price)) = self.own.iter().rev().find(own) {
+            return Some((*price, format!("{own}, as given")));
+        }
+        if record.device.kind == "cpu" || record.device.software {
+            return None;
+        }
+        let known = self.machines.iter().find(|price| named(name, &price.gpu))?;
+        Some((known.usd_per_hour, format!("{}, {}", known.kind, self.date)))
+    }
+
+    /// Dollars to target; `None` without a price or without the target.
+    pub fn to_target(&self, record: &Record) -> Option<f64> {
+        Some(to_target_s(record)? / 3600.0 * self.of(record)?.0)
+    }
+
+    /// What every price used is, and which machines have none, in sentences.
+    pub fn sentences(&self, groups: &[&Group], machines: &[Machine]) -> Vec<String> {
+        let rows = || groups.iter().flat_map(|group| &group.rows);
+        let mut known: Vec<String> = rows()
+            .filter_map(|row| {
+                let (price, from) = self.of(row)?;
+                Some(format!("{}: {price} USD an hour ({from})", row.device.name))
+            })
+            .collect();
+        let mut unknown: Vec<String> = rows()
+            .filter(|row| self.of(row).is_none() && to_target_s(row).is_some())
+            .map(|row| {
+                let cpu = machines.iter().find(|m| m.fingerprint == row.machine);
+                let cpu = cpu.map_or(row.device.name.as_str(), |machine| &machine.cpu);
+                let device = match row.device.kind.as_str() {
+                    "cpu" => cpu,
+                    _ => &row.device.name,
+                };
+                format!(
+                    "{device} (machine {}): no price is known; give one with --usd-per-hour '{}=X'",
+                    row.machine, row.machine
+                )
+            })
+            .collect();
+        for list in [&mut known, &mut unknown] {
+            list.sort();
+            list.dedup();
+        }
+        known.extend(unknown);
+        known
+    }
+
+    /// Dollars against seconds of the cases with a price; `None` where fewer than two have one.
+    ///
+    /// # Errors
+    /// `Error::Failed` when the drawing library gives up.
+    pub fn chart(&self, file: String, group: &Group) -> Result<Option<Chart>> {
+        let priced: Vec<(&Record, f64, f64)> = group
+            .rows
+            .iter()
+            .filter_map(|row| Some((*row, to_target_s(row)?, self.to_target(row)?)))
+            .filter(|(_, time, dollars)| *time > 0.0 && *dollars > 0.0)
+            .collect();
+        if priced.len() < 2 {
+            return Ok(None);
+        }
+        let range = |values: &mut dyn Iterator<Item = f64>| {
+            values.fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(v), h.max(v)))
+        };
+        let (soon, late) = range(&mut priced.iter().map(|p| p.1));
+        let (cheap, dear) = range(&mut priced.iter().map(|p| p.2));
+        let line = |(row, time, dollars): &(&Record, f64, f64)| Line {
+            label: short_name(row),
+            color: rule_color(row),
+            points: vec![],
+            faint: vec![],
+            band: vec![],
+            marks: vec![Mark {
+                at: (*time, *dollars),
+                open: false,
+                says: format!(
+                    "{}: {}, {}",
+                    short_name(row),
+                    quantity::seconds(*time),
+                    quantity::dollars(*dollars)
+                ),
+            }],
+        };
+        let plot = Plot {
+            name: file,
+            caption: format!("{}: dollars to target", group.title),
+            x: Scale {
+                axis: Axis::log(soon / 1.2, late * 1.2),
+                name: "time to target, logarithmic".into(),
+                tick: quantity::tick_seconds,
+            },
+            y: Scale {
+                axis: Axis::log(cheap / 1.2, dear * 1.2),
+                name: "USD to target, logarithmic".into(),
+                tick: quantity::power,
+            },
+            lines: priced.iter().take(MOST).map(line).collect(),
+            levels: vec![],
+            more: (priced.len() > MOST)
+                .then(|| format!("{} more in the table", priced.len() - MOST)),
+        };
+        plot.draw().map(Some)
+    }
+}
+
+/// Whether a device's name is this one, or has it among its words: `L4` is no part of `NVIDIA L40S`.
+fn named(name: &str, wanted: &str) -> bool {
+    let same = |word: &str| word.eq_ignore_ascii_case(wanted);
+    same(name)
+        || name
+            .split(|c: char| c.is_whitespace() || c == '-')
+            .any(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture;
+    use crate::report::group::groups;
+
+    fn on(name: &str) -> Record {
+        let mut record = fixture::race().remove(0);
+        record.device.kind = "cuda".into();
+        record.device.name = name.into();
+        record.case = record.case.replace("cpu@1", "cuda:0");
+        record.time.as_mut().unwrap().to_target_s = vec![3600.0];
+        record
+    }
+
+    #[test]
+    fn a_card_of_the_table_costs_its_machine_and_an_unknown_one_costs_nothing_known() {
+        let prices = Prices::default();
+        assert_eq!(prices.to_target(&on("NVIDIA A10G")), Some(1.006));
+        assert_eq!(prices.to_target(&on("NVIDIA L4")), Some(0.8048));
+        assert_eq!(prices.to_target(&on("NVIDIA L40S")), Some(1.861));
+        assert_eq!(prices.to_target(&on("NVIDIA H100 80GB HBM3")), Some(6.88));
+        assert_eq!(prices.to_target(&on("NVIDIA H200")), None);
+        assert_eq!(prices.to_target(&fixture::race()[0]), None);
+    }
+
+    #[test]
+    fn what_the_user_says_holds_over_the_table() {
+        let own = ["A10G=2".to_string(), "4f1c0a9e=0.5".to_string()];
+        let prices = Prices::with(&own[..1]).unwrap();
+        assert_eq!(prices.to_target(&on("NVIDIA A10G")), Some(2.0));
+        let prices = Prices::with(&own).unwrap();
+        assert_eq!(prices.of(&fixture::race()[0]).unwrap().0, 0.5);
+        for wrong in ["A10G", "=1", "A10G=cheap", "A10G=-1", "A10G=nan"] {
+            let error = Prices::with(&[wrong.to_string()]).unwrap_err().to_string();
+            assert!(
+                error.contains("NAME=X") && error.lines().count() == 1,
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_case_that_misses_its_target_has_no_cost() {
+        let mut record = on("NVIDIA A10G");
+        record.status = crate::record::Status::Budget;
+        assert_eq!(Prices::default().to_target(&record), None);
+    }
+
+    #[test]
+    fn dollars_are_drawn_where_two_cases_have_them() {
+        let own = Prices::with(&["4f1c0a9e=3.6".to_string()]).unwrap();
+        let records = fixture::race();
+        let (groups, _) = groups(&records);
+        let chart = own.chart("x".into(), &groups[0]).unwrap().unwrap();
+        assert!(chart.svg.contains("USD to target") && !chart.svg.contains("NaN"));
+        assert!(
+            Prices::default()
+                .chart("x".into(), &groups[0])
+                .unwrap()
+                .is_none()
+        );
+        let words = Prices::default().sentences(&[&groups[0]], &[fixture::machine()]);
+        assert_eq!(words.len(), 1, "{words:?}");
+        assert!(words[0].contains("--usd-per-hour '4f1c0a9e=X'"));
+    }
+}

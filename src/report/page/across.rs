@@ -1,0 +1,174 @@
+//! What is said over all tasks: profiles, speed-up against size, rooflines, LeCun's table, cost.
+
+use super::{figure, list, table};
+use crate::record::statistics::Quartiles;
+use crate::report::group::device;
+use crate::report::seeds::{Family, families};
+use crate::report::{Report, lecun as known, quantity};
+use std::fmt::Write;
+
+/// Performance profiles beside geometric means.
+pub fn profiles(report: &Report) -> String {
+    let mut text = String::new();
+    for (profile, chart) in &report.profiles {
+        if text.is_empty() {
+            text += "<h2 id=\"profiles\">Over all tasks</h2>\n";
+        }
+        let row = |standing: &crate::report::profile::Standing| {
+            let mean = standing.mean().map(quantity::ratio);
+            vec![
+                standing.name.clone(),
+                format!("{} of {}", standing.solved(), profile.tasks),
+                standing.first().to_string(),
+                mean.unwrap_or_default(),
+            ]
+        };
+        let rows: Vec<Vec<String>> = profile.standings.iter().map(row).collect();
+        text += &figure(chart);
+        let heads = ["competitor", "tasks solved", "first", "geometric mean"];
+        text += &table(&heads, &rows);
+        text += "<p class=\"muted\">A task is a group of cases on one device. The mean is of times against the best of \
+                 each task, over the tasks that were solved: read it with their number.</p>\n";
+        if !profile.left_out.is_empty() {
+            let names = profile.left_out.join(", ");
+            let sentence = format!("Not in every task, and so not compared: {names}.");
+            let _ = writeln!(text, "<p class=\"muted\">{}</p>", super::escape(&sentence));
+        }
+    }
+    text
+}
+
+/// Speed-up against size.
+pub fn growths(report: &Report) -> String {
+    let mut text = String::new();
+    for (growth, chart) in &report.growths {
+        if text.is_empty() {
+            text += "<h2 id=\"growths\">Speed-up against size</h2>\n";
+        }
+        text += &figure(chart);
+        text += &list(&growth.sentences());
+    }
+    text
+}
+
+/// Rooflines.
+pub fn roofs(report: &Report) -> String {
+    if report.roofs.is_empty() {
+        return String::new();
+    }
+    let charts: String = report.roofs.iter().map(figure).collect();
+    format!(
+        "<h2 id=\"roofs\">Rooflines</h2>\n<p>Work of each solve, by the kernel table, against the peaks that the same \
+         device reached in the same run. Small data stay in cache, where a dot may stand above the roof of the memory; \
+         sums of bytes run in integers, above that of f32.</p>\n<div class=\"charts\">\n{charts}</div>\n"
+    )
+}
+
+/// Our test errors beside LeCun's.
+pub fn lecun(report: &Report) -> String {
+    let mut rows = Vec::new();
+    for group in report.groups() {
+        for family in families(&group.rows) {
+            let Some(row) = known::row_of(family.first()) else {
+                continue;
+            };
+            rows.push(beside(row, &family));
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let heads = [
+        "network",
+        "test error in LeCun's table",
+        "ours, last epoch [q1, q3]",
+        "seeds",
+        "rule, device",
+        "epochs",
+    ];
+    format!(
+        "<h2 id=\"lecun\">Beside LeCun's table</h2>\n{}<p class=\"muted\">MNIST without preprocessing and without \
+         distortions. His networks were trained with other losses and nonlinearities, and most in 1998: the rows say where a \
+         plain network of that shape stood, not what a rule is worth.</p>\n",
+        table(&heads, &rows)
+    )
+}
+
+fn beside(row: &known::Row, family: &Family) -> Vec<String> {
+    let networks = family.rows.iter().filter_map(|row| row.network.as_ref());
+    let errors: Vec<f64> = networks.filter_map(|n| Some(n.end?.test_error)).collect();
+    let ours = Quartiles::of(&errors).map(|q| {
+        let [q1, q3] = [q.q1, q.q3].map(|error| format!("{:.2}", 100.0 * error));
+        format!("{} [{q1}, {q3}]", quantity::percent(q.median))
+    });
+    let record = family.first();
+    let rule = record.optimizer.as_ref().map(|rule| rule.name.clone());
+    let epochs = record.network.as_ref().map(|n| n.epochs.to_string());
+    vec![
+        row.network.to_string(),
+        quantity::percent(row.error),
+        ours.unwrap_or_default(),
+        family.rows.len().to_string(),
+        format!("{}, {}", rule.unwrap_or_default(), device(record)),
+        epochs.unwrap_or_default(),
+    ]
+}
+
+/// Prices, and what has none.
+pub fn cost(report: &Report) -> String {
+    let sentences = report.prices.sentences(&report.groups(), report.machines);
+    format!(
+        "<h2 id=\"cost\">Dollars to target</h2>\n{}<p class=\"muted\">Prices by name of the GPU are of {} ({}). A machine \
+         with several GPUs is rented as a whole: it has no price here. A case without a price has no cost, not one of \
+         0.</p>\n",
+        list(&sentences),
+        super::escape(&report.prices.date),
+        super::escape(&report.prices.what)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::read::Components;
+    use crate::record::{Record, fixture};
+    use crate::report::Prices;
+    use crate::report::seeds::tests::networks;
+
+    fn with(records: &[Record], look: impl Fn(&Report) -> String) -> String {
+        let (machines, prices) = ([fixture::machine()], Prices::default());
+        let report = Report::new(records, &machines, &Components::new(), &prices).unwrap();
+        look(&report)
+    }
+
+    #[test]
+    fn profiles_stand_beside_their_means_and_name_who_is_left_out() {
+        let text = with(&fixture::race(), profiles);
+        assert!(text.contains("subspace/covariance/nesterov") && text.contains("geometric mean"));
+        assert_eq!(with(&networks(), profiles), "");
+    }
+
+    #[test]
+    fn networks_on_mnist_stand_beside_the_rows_of_lecun() {
+        let text = with(&networks(), lecun);
+        assert!(
+            text.contains("4.70 %") && text.contains("2.30 % [2.20, 2.40]"),
+            "{text}"
+        );
+        assert_eq!(with(&fixture::race(), lecun), "");
+    }
+
+    #[test]
+    fn rooflines_are_there_for_devices_with_peaks() {
+        assert_eq!(with(&fixture::race(), roofs).matches("<svg").count(), 2);
+    }
+
+    #[test]
+    fn what_has_no_price_is_named() {
+        let text = with(&fixture::race(), cost);
+        assert!(
+            text.contains("no price is known") && text.contains("2026"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! One task: who won, the table, the notes, the charts, the commands.
+
+use super::{anchor, escape, figure, list};
+use crate::record::{Record, Status};
+use crate::report::group::{Group, short_name, word};
+use crate::report::{Race, Report, command, quantity, seeds, table};
+use std::fmt::Write;
+
+/// Every task.
+pub fn sections(report: &Report) -> String {
+    let machines: std::collections::BTreeSet<&str> =
+        report.races.iter().map(|race| race.group.machine).collect();
+    let races = report.races.iter().enumerate();
+    races
+        .map(|(index, race)| section(report, index, race, machines.len() > 1))
+        .collect()
+}
+
+fn section(report: &Report, index: usize, race: &Race, several: bool) -> String {
+    let group = &race.group;
+    let (id, title) = (anchor(index), escape(&group.title));
+    let mut text = format!("<h2 id=\"{id}\">{title}</h2>\n");
+    if several {
+        let mut known = report.machines.iter();
+        let known = known.find(|m| m.fingerprint == group.machine);
+        let cpu = known.map(|machine| format!(", {}", machine.cpu));
+        let _ = writeln!(
+            text,
+            "<p class=\"muted\">machine {}{}</p>",
+            escape(group.machine),
+            escape(&cpu.unwrap_or_default())
+        );
+    }
+    text += &over_seeds(group);
+    text += &results(report, group);
+    text += &list(&group.notes());
+    text.extend(race.times.iter().map(figure));
+    text.extend(race.dollars.iter().map(figure));
+    if !race.curves.is_empty() {
+        text += "<h3>Convergence</h3>\n<div class=\"charts\">\n";
+        text.extend(race.curves.iter().flatten().map(figure));
+        text += "</div>\n";
+    }
+    if race.spectrum.is_some() || !race.images.is_empty() {
+        text += "<h3>Components</h3>\n";
+        text.extend(race.spectrum.iter().chain(&race.images).map(figure));
+    }
+    text + &commands(group)
+}
+
+type Cell = fn(&Report, &Group, &Record) -> String;
+
+/// The table's columns after the number and the case's name.
+const COLUMNS: [(&str, Cell); 15] = [
+    ("to target", |_, _, row| table::to_target(row)),
+    ("slower", |_, group, row| table::slower(group, row)),
+    ("solve [q1, q3]", |_, _, row| table::solve(row)),
+    ("device", |_, _, row| table::device(row)),
+    ("iterations", |_, _, row| table::iterations(row)),
+    ("sine", |_, _, row| table::sine(row)),
+    ("test error", |_, _, row| table::test_error(row)),
+    ("best", |_, _, row| table::best_error(row)),
+    ("residual", |_, _, row| table::residual(row)),
+    ("rate, of peak", |_, _, row| table::rate(row)),
+    ("end to end", |_, _, row| table::end_to_end(row)),
+    ("USD", |report, _, row| {
+        let dollars = report.prices.to_target(row);
+        dollars.map(quantity::dollars).unwrap_or_default()
+    }),
+    ("threads", |_, _, row| {
+        let threads = row.device.threads;
+        threads.map(|n| n.to_string()).unwrap_or_default()
+    }),
+    ("clock", |_, _, row| {
+        let time = row.time.as_ref();
+        time.map(|time| time.clock.clone()).unwrap_or_default()
+    }),
+    ("repeats", |_, _, row| {
+        let time = row.time.as_ref();
+        time.map(|time| time.solve_s.len().to_string())
+            .unwrap_or_default()
+    }),
+];
+
+/// Columns that are always there; the others only where a row has a value.
+const ALWAYS: [&str; 5] = [
+    "to target",
+    "slower",
+    "solve [q1, q3]",
+    "rate, of peak",
+    "end to end",
+];
+
+/// End tags that HTML leaves out are left out: ten thousand rows are a page's greater part.
+fn results(report: &Report, group: &Group) -> String {
+    let mut text =
+        "<div class=\"scroll\"><table class=\"sorts\">\n<tr><th>#</th><th class=\"name\">case</th>"
+            .to_string();
+    let columns: Vec<(&str, Vec<String>)> = COLUMNS
+        .into_iter()
+        .map(|(name, value)| {
+            let rows = group.rows.iter();
+            (name, rows.map(|row| value(report, group, row)).collect())
+        })
+        .filter(|(name, cells): &(&str, Vec<String>)| {
+            ALWAYS.contains(name) || cells.iter().any(|cell| !cell.is_empty())
+        })
+        .collect();
+    for (name, _) in &columns {
+        let _ = write!(text, "<th>{name}</th>");
+    }
+    text += "</tr>\n";
+    for (index, row) in group.rows.iter().enumerate() {
+        let class = match (group.slower(row), row.status) {
+            (Some(1.0), _) => " class=best",
+            (_, Status::Reached) => "",
+            (_, status) => &format!(" class={}", word(status)),
+        };
+        let name = escape(&short_name(row));
+        let _ = write!(text, "<tr{class}><td>{}<td class=name>{name}", index + 1);
+        for (_, cells) in &columns {
+            let _ = write!(text, "<td>{}", escape(&cells[index]));
+        }
+        text.push('\n');
+    }
+    text + "</table></div>\n"
+}
+
+/// What the seeds of each case have in common, where there are several.
+fn over_seeds(group: &Group) -> String {
+    let Some(rows) = seeds::summary(group) else {
+        return String::new();
+    };
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
+    format!(
+        "<h3>Over seeds</h3>\n{}",
+        super::table(&seeds::HEADS, &rows)
+    )
+}
+
+/// The command of every row, by the row's number.
+fn commands(group: &Group) -> String {
+    let mut text =
+        "<details><summary>The command that makes each row again</summary>\n<ol>\n".to_string();
+    for row in &group.rows {
+        let _ = writeln!(text, "<li><code>{}</code>", escape(&command::command(row)));
+    }
+    text + "</ol>\n</details>\n"
+}

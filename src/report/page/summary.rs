@@ -1,0 +1,223 @@
+//! What stands on top: which measurements these are, and the answers in short.
+
+use super::{anchor, escape, list, table};
+use crate::record::{Record, Status, statistics::Quartiles};
+use crate::report::group::{Group, device, short_name, to_target_s};
+use crate::report::seeds::families;
+use crate::report::speedup::Span;
+use crate::report::{Report, quantity, table as cells};
+use std::fmt::Write;
+
+/// The title, and what was measured by what.
+pub fn heading(report: &Report) -> String {
+    let cases: usize = report.races.iter().map(|race| race.group.rows.len()).sum();
+    let programs = report.programs.iter().copied().collect::<Vec<_>>();
+    let mut text = format!(
+        "<h1>gradrace report</h1>\n<p class=\"muted\">{cases} cases, measured by gradrace {}</p>\n",
+        escape(&programs.join(", "))
+    );
+    if report.older > 0 {
+        let words = cells::superseded(report.older);
+        let _ = writeln!(text, "<p class=\"muted\">{words}.</p>");
+    }
+    if report.undrawn > 0 {
+        let _ = writeln!(
+            text,
+            "<p class=\"muted\">{} charts are left out, so that the page stays small: make a page of fewer records.</p>",
+            report.undrawn
+        );
+    }
+    text
+}
+
+/// Who won every task and by how much; is the GPU worth it; how near is the limit.
+pub fn answers(report: &Report) -> String {
+    let groups = report.races.iter().map(|race| &race.group);
+    let winners: Vec<Vec<String>> = groups.filter_map(winner).collect();
+    if winners.is_empty() {
+        return String::new();
+    }
+    let heads = [
+        "task",
+        "first to the target",
+        "after [q1, q3]",
+        "next",
+        "behind by [q1, q3]",
+        "reach it",
+    ];
+    let mut text = "<h2 id=\"answers\">Who gets there first</h2>\n".to_string();
+    text += &table(&heads, &winners);
+    text += "<p class=\"muted\">Behind by: the next competitor's time over the first one's; the interval divides the \
+             quartiles crosswise. Where it holds 1, the order is not settled.</p>\n";
+    let devices: Vec<String> = report.races.iter().flat_map(|r| worth(&r.group)).collect();
+    text += "<h2 id=\"worth\">Is the GPU worth it?</h2>\n";
+    text += &list(&devices);
+    if !report
+        .groups()
+        .iter()
+        .any(|group| group.rows.iter().any(|row| is_gpu(row)))
+    {
+        text += "<p>No case here ran on a hardware GPU: software adapters show that the answers are right, not how \
+                 fast a GPU is.</p>\n";
+    }
+    let nearest = nearest(report);
+    if !nearest.is_empty() {
+        text += "<h2 id=\"limit\">How near is the limit?</h2>\n";
+        text += &list(&nearest);
+    }
+    text
+}
+
+/// The row of a task among the winners; nothing when no case reached the target.
+fn winner(group: &Group) -> Option<Vec<String>> {
+    let families = families(&group.rows);
+    let first = families.first().filter(|f| f.middle_s().is_finite())?;
+    let reached = group.rows.iter().filter(|row| to_target_s(row).is_some());
+    let next = families.get(1).filter(|f| f.middle_s().is_finite());
+    let behind = next.and_then(|next| {
+        let (a, b) = (
+            Quartiles::of(&first.times())?,
+            Quartiles::of(&next.times())?,
+        );
+        let ratio = b.median / a.median;
+        let (low, high) = (b.q1 / a.q3, b.q3 / a.q1);
+        Some(format!("{ratio:.2}x [{low:.2}, {high:.2}]"))
+    });
+    Some(vec![
+        group.title.clone(),
+        first.name.clone(),
+        quantity::quartiles(&first.times()),
+        next.map(|next| next.name.clone()).unwrap_or_default(),
+        behind.unwrap_or_default(),
+        format!("{} of {}", reached.count(), group.rows.len()),
+    ])
+}
+
+fn is_gpu(row: &Record) -> bool {
+    row.device.kind != "cpu" && !row.device.software && row.status != Status::Skipped
+}
+
+/// The best of each GPU against the best of the CPU with all threads and with one, by solving and from end to end.
+fn worth(group: &Group) -> Vec<String> {
+    let best = |wanted: &dyn Fn(&Record) -> bool, span: Span| {
+        let rows = group.rows.iter().filter(|row| wanted(row));
+        rows.filter_map(|row| Some((span.time_s(row)?, *row)))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+    };
+    let mut names: Vec<&str> = group
+        .rows
+        .iter()
+        .filter(|row| is_gpu(row))
+        .map(|row| device(row))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut sentences = Vec::new();
+    for name in names {
+        for span in [Span::Solve, Span::EndToEnd] {
+            let Some((here_s, row)) = best(&|row| device(row) == name, span) else {
+                continue;
+            };
+            let against: Vec<String> = ["cpu", "cpu@1"]
+                .into_iter()
+                .filter_map(|cpu| {
+                    let (cpu_s, best) = best(&|row| device(row) == cpu, span)?;
+                    let threads = best.device.threads.unwrap_or(1);
+                    let ratio = quantity::ratio(cpu_s / here_s);
+                    Some(format!(
+                        "{ratio} as fast as the best on {threads} threads of the CPU"
+                    ))
+                })
+                .collect();
+            if !against.is_empty() {
+                sentences.push(format!(
+                    "{}: {} ({}), {}: {}",
+                    group.title,
+                    short_name(row),
+                    row.device.name,
+                    span.word(),
+                    against.join(", ")
+                ));
+            }
+        }
+    }
+    // Without a GPU, what the threads bring.
+    if sentences.is_empty() {
+        let all = best(&|row| device(row) == "cpu", Span::Solve);
+        let one = best(&|row| device(row) == "cpu@1", Span::Solve);
+        if let (Some((all_s, row)), Some((one_s, _))) = (all, one) {
+            sentences.push(format!(
+                "{}: the best with {} threads is {} as fast as the best with one",
+                group.title,
+                row.device.threads.unwrap_or(1),
+                quantity::ratio(one_s / all_s)
+            ));
+        }
+    }
+    sentences
+}
+
+/// On every device the case that comes nearest to the peak that binds it. What passes it is left out: that ran in cache, or
+/// in integers, and says nothing about the limit.
+fn nearest(report: &Report) -> Vec<String> {
+    let groups = report.groups();
+    let rows = || {
+        groups
+            .iter()
+            .flat_map(|group| group.rows.iter().map(move |row| (*group, *row)))
+    };
+    let mut devices: Vec<(&str, &str)> = rows()
+        .map(|(group, row)| (group.machine, device(row)))
+        .collect();
+    devices.sort_unstable();
+    devices.dedup();
+    let sentence = |(machine, name): (&str, &str)| {
+        let share = |row: &Record| row.rate.as_ref()?.share_of_peak.filter(|s| *s <= 1.0);
+        let here = rows().filter(|(group, row)| {
+            let reached = row.status == Status::Reached;
+            group.machine == machine && device(row) == name && reached
+        });
+        let (group, row, _) = here
+            .filter_map(|(group, row)| Some((group, row, share(row)?)))
+            .max_by(|a, b| a.2.total_cmp(&b.2))?;
+        Some(format!(
+            "{name} of machine {machine}: {} of {} works at {} of the peak",
+            short_name(row),
+            group.id,
+            quantity::rate(row.rate.as_ref()?)
+        ))
+    };
+    devices.into_iter().filter_map(sentence).collect()
+}
+
+/// What is where.
+pub fn contents(report: &Report) -> String {
+    let mut text = "<nav><h2>Contents</h2>\n<ul>\n".to_string();
+    let mut item = |id: &str, words: &str| {
+        let _ = writeln!(text, "<li><a href=\"#{id}\">{}</a></li>", escape(words));
+    };
+    for (index, race) in report.races.iter().enumerate() {
+        item(&anchor(index), &race.group.title);
+    }
+    for (there, id, words) in [
+        (!report.profiles.is_empty(), "profiles", "Over all tasks"),
+        (
+            !report.growths.is_empty(),
+            "growths",
+            "Speed-up against size",
+        ),
+        (!report.roofs.is_empty(), "roofs", "Rooflines"),
+        (
+            !super::across::lecun(report).is_empty(),
+            "lecun",
+            "Beside LeCun's table",
+        ),
+        (true, "cost", "Dollars to target"),
+        (true, "reading", "How to read this"),
+    ] {
+        if there {
+            item(id, words);
+        }
+    }
+    text + "</ul></nav>\n"
+}

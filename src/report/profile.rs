@@ -1,0 +1,263 @@
+//! Over all tasks: the performance profile of Dolan and More, and the geometric mean beside it.
+//!
+//! A task is a group of cases on one device; what competes is the method, the operator and the rule. A miss counts as a time
+//! without end. Only who took part in every task is compared, or a share of an easy half would pass for one of the whole.
+
+use super::chart::axis::Axis;
+use super::chart::plot::{Line, Plot, Scale};
+use super::chart::{Chart, rule_color};
+use super::group::{self, Group, device};
+use super::quantity;
+use super::seeds::families;
+use crate::error::Result;
+use crate::record::Record;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A competitor over all tasks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing<'a> {
+    /// Method, operator and rule.
+    pub name: String,
+    /// One of its records.
+    pub record: &'a Record,
+    /// Time against the best of each task, infinite where it missed the target, sorted.
+    pub ratios: Vec<f64>,
+}
+
+impl Standing<'_> {
+    /// How many tasks it solved.
+    pub fn solved(&self) -> usize {
+        let finite = |ratio: &&f64| ratio.is_finite();
+        self.ratios.iter().filter(finite).count()
+    }
+
+    /// In how many tasks it was first.
+    pub fn first(&self) -> usize {
+        self.ratios.iter().filter(|ratio| **ratio == 1.0).count()
+    }
+
+    /// Geometric mean of the ratios of the tasks that it solved.
+    pub fn mean(&self) -> Option<f64> {
+        let logs = self.ratios.iter().filter(|r| r.is_finite()).map(|r| r.ln());
+        let solved = self.solved();
+        (solved > 0).then(|| (logs.sum::<f64>() / solved as f64).exp())
+    }
+}
+
+/// The standings of one problem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile<'a> {
+    /// The problem.
+    pub problem: &'a str,
+    /// Number of tasks.
+    pub tasks: usize,
+    /// Competitors, by tasks solved and then by mean.
+    pub standings: Vec<Standing<'a>>,
+    /// Competitors that did not take part in every task.
+    pub left_out: Vec<String>,
+}
+
+/// The best time of every competitor in a task, by name, with its record; infinite for a miss.
+type Task<'a> = BTreeMap<String, (f64, &'a Record)>;
+
+/// A profile for each problem with at least two tasks that at least two competitors share.
+pub fn profiles<'a>(groups: &[&Group<'a>]) -> Vec<Profile<'a>> {
+    let mut problems: BTreeMap<&str, Vec<Task>> = BTreeMap::new();
+    for group in groups {
+        let mut devices: BTreeMap<&str, Vec<&'a Record>> = BTreeMap::new();
+        for row in &group.rows {
+            devices.entry(device(row)).or_default().push(row);
+        }
+        for rows in devices.into_values() {
+            let problem = rows[0].problem.as_str();
+            let mut task: Task = BTreeMap::new();
+            for family in families(&rows) {
+                // Of one rule at several rates or in several precisions the best stands for it.
+                let entry = (family.middle_s(), family.first());
+                let best = task.entry(name(family.first())).or_insert(entry);
+                if entry.0 < best.0 {
+                    *best = entry;
+                }
+            }
+            let solved = task.values().any(|(time, _)| time.is_finite());
+            if task.len() > 1 && solved {
+                problems.entry(problem).or_default().push(task);
+            }
+        }
+    }
+    let profile = |(problem, tasks)| profile(problem, tasks);
+    problems.into_iter().filter_map(profile).collect()
+}
+
+fn profile<'a>(problem: &'a str, tasks: Vec<Task<'a>>) -> Option<Profile<'a>> {
+    let all: BTreeSet<&String> = tasks.iter().flat_map(|task| task.keys()).collect();
+    let (common, left_out): (Vec<&String>, Vec<&String>) = all
+        .into_iter()
+        .partition(|name| tasks.iter().all(|task| task.contains_key(*name)));
+    if tasks.len() < 2 || common.len() < 2 {
+        return None;
+    }
+    let best = |task: &Task| {
+        let times = common.iter().map(|name| task[*name].0);
+        times.fold(f64::INFINITY, f64::min)
+    };
+    let mut standings: Vec<Standing> = common
+        .iter()
+        .map(|name| {
+            let ratio = |task| -> f64 {
+                let task: &Task = task;
+                let (time, best) = (task[*name].0, best(task));
+                if time.is_finite() {
+                    time / best
+                } else {
+                    f64::INFINITY
+                }
+            };
+            let mut ratios: Vec<f64> = tasks.iter().map(ratio).collect();
+            ratios.sort_by(f64::total_cmp);
+            Standing {
+                name: (*name).clone(),
+                record: tasks[0][*name].1,
+                ratios,
+            }
+        })
+        .collect();
+    standings.sort_by(|a, b| {
+        let mean = |s: &Standing| s.mean().unwrap_or(f64::INFINITY);
+        (b.solved().cmp(&a.solved())).then(mean(a).total_cmp(&mean(b)))
+    });
+    Some(Profile {
+        problem,
+        tasks: tasks.len(),
+        standings,
+        left_out: left_out.into_iter().cloned().collect(),
+    })
+}
+
+/// What competes over tasks: the id without samples, device, size, limits and seed.
+pub fn name(record: &Record) -> String {
+    let limits = ["seed", "limit", "target", "tol", "iter", "epochs"];
+    let is_limit = |part: &str| {
+        let value = |word: &&str| part.strip_prefix(*word)?.parse::<f64>().ok();
+        limits.iter().any(|word| value(word).is_some())
+    };
+    let id = group::short_id(record);
+    let kept = id
+        .split('/')
+        .filter(|part| *part != device(record) && !is_limit(part));
+    kept.collect::<Vec<_>>().join("/")
+}
+
+impl Profile<'_> {
+    /// Share of the tasks solved within a factor of the best.
+    ///
+    /// # Errors
+    /// `Error::Failed` when the drawing library gives up.
+    pub fn chart(&self, file: String) -> Result<Chart> {
+        let ratios = self.standings.iter().flat_map(|s| &s.ratios);
+        let worst = ratios
+            .filter(|r| r.is_finite())
+            .fold(1.0f64, |a, b| a.max(*b));
+        let end = (worst * 1.1).max(2.0);
+        let lines = self.standings.iter().map(|standing| {
+            let share = |solved: usize| solved as f64 / self.tasks as f64;
+            let mut points = vec![(1.0, 0.0)];
+            for (index, ratio) in standing.ratios.iter().enumerate() {
+                if ratio.is_finite() {
+                    points.push((*ratio, share(index)));
+                    points.push((*ratio, share(index + 1)));
+                }
+            }
+            points.push((end, share(standing.solved())));
+            Line {
+                label: standing.name.clone(),
+                color: rule_color(standing.record),
+                points,
+                faint: vec![],
+                band: vec![],
+                marks: vec![],
+            }
+        });
+        Plot {
+            name: file,
+            caption: format!(
+                "{}: share of {} tasks solved within a factor of the best time (Dolan-More)",
+                self.problem, self.tasks
+            ),
+            x: Scale {
+                axis: Axis::log(1.0, end),
+                name: "time against the best of each task, logarithmic".into(),
+                tick: quantity::tick,
+            },
+            y: Scale {
+                axis: Axis::linear(1.04),
+                name: "share of the tasks".into(),
+                tick: quantity::share,
+            },
+            lines: lines.collect(),
+            levels: vec![],
+            more: None,
+        }
+        .draw()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Status, fixture};
+    use crate::report::group::groups;
+
+    #[test]
+    fn who_takes_part_in_every_task_is_ranked_and_a_miss_never_counts_as_a_time() {
+        let records = fixture::race();
+        let (groups, _) = groups(&records);
+        let profiles = profiles(&groups.iter().collect::<Vec<_>>());
+        assert_eq!(profiles.len(), 1);
+        let pca = &profiles[0];
+        // One thread and all; the absent devices have one case each and are no race.
+        assert_eq!((pca.problem, pca.tasks), ("pca", 2));
+        assert_eq!(pca.standings[0].name, "subspace/covariance/nesterov");
+        assert_eq!(pca.standings[0].first(), 2);
+        assert_eq!(pca.standings[0].mean(), Some(1.0));
+        let missed = |name: &str| pca.standings.iter().find(|s| s.name == name).unwrap();
+        assert_eq!(missed("deflation/covariance/adam").solved(), 1);
+        let chart = pca.chart("x".into()).unwrap();
+        assert!(chart.svg.contains("subspace/covariance/nesterov") && !chart.svg.contains("inf"));
+    }
+
+    #[test]
+    fn one_task_is_no_profile_and_who_missed_one_is_left_out() {
+        let mut records = fixture::race();
+        records.retain(|record| record.device.threads == Some(8));
+        let found = |records: &[Record]| {
+            let (groups, _) = groups(records);
+            let groups: Vec<&Group> = groups.iter().collect();
+            profiles(&groups).first().map(|p| p.left_out.clone())
+        };
+        assert_eq!(found(&records), None);
+        let mut records = fixture::race();
+        let at = records
+            .iter()
+            .position(|r| r.case.contains("direct"))
+            .unwrap();
+        records.remove(at);
+        assert_eq!(found(&records).unwrap(), ["direct/f64"]);
+    }
+
+    #[test]
+    fn a_group_that_nobody_solved_is_no_task() {
+        let mut records = fixture::race();
+        records.iter_mut().for_each(|r| r.status = Status::Budget);
+        let (groups, _) = groups(&records);
+        assert!(profiles(&groups.iter().collect::<Vec<_>>()).is_empty());
+    }
+
+    #[test]
+    fn names_lose_what_differs_between_tasks() {
+        let mut record = fixture::race().remove(0);
+        record.case =
+            "pca/mnist/deflation/samples/adam/eta0.5/k10/cpu@1/f32/tol1e-5/limit30/seed2".into();
+        assert_eq!(name(&record), "deflation/samples/adam/eta0.5");
+    }
+}

@@ -1,0 +1,273 @@
+//! `gradrace report` as a user runs it, and its page in a headless Chromium. Where there is no Chromium the tests of the page
+//! in it say so and check nothing, unless `GRADRACE_REQUIRE` has `chromium` in it: then that is a failure.
+
+mod program;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use program::{Place, stderr, stdout, text};
+use serde_json::Value;
+
+/// Record folders of the reference results, one of each kind of race.
+fn reference() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/amd-epyc-2c");
+    ["quick", "optimizers", "lecun", "million"]
+        .map(|name| root.join(name))
+        .to_vec()
+}
+
+fn records(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("records.jsonl")).expect("records");
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+#[test]
+fn the_page_of_all_results_is_whole_and_its_charts_are_files_on_request() {
+    let place = Place::new();
+    let mut report = place.program("report -o page.html --charts charts");
+    report.args(reference()).assert().code(0);
+    let page = std::fs::read_to_string(place.path("page.html")).expect("a page");
+    for words in [
+        "Who gets there first",
+        "Is the GPU worth it?",
+        "How near is the limit?",
+        "Over all tasks",
+        "Rooflines",
+        "Beside LeCun's table",
+        "Dollars to target",
+        "The command that makes each row again",
+        "Machine 83d7ee90",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    let charts = std::fs::read_dir(place.path("charts"))
+        .expect("charts")
+        .count();
+    assert_eq!(page.matches("<svg class=\"chart\"").count(), charts);
+    assert!(
+        charts > 50 && page.len() < 5_000_000,
+        "{charts}, {}",
+        page.len()
+    );
+    assert!(!page.contains("NaN") && !page.contains("undefined"));
+}
+
+#[test]
+fn the_command_of_a_row_gives_the_case_of_its_record() {
+    let place = Place::new();
+    let mut report = place.program("report -o page.html");
+    report.args(reference()).assert().code(0);
+    let page = std::fs::read_to_string(place.path("page.html")).expect("a page");
+    let mut ids: Vec<String> = reference()
+        .iter()
+        .flat_map(|folder| records(folder))
+        .map(|record| text(&record, "case").to_string())
+        .collect();
+    // One of every kind: each start of the program costs time, and ids differ in few ways.
+    let commands: Vec<&str> = page
+        .split("<li><code>gradrace ")
+        .skip(1)
+        .filter_map(|rest| rest.split("</code>").next())
+        .step_by(7)
+        .collect();
+    assert!(commands.len() >= 10);
+    for command in commands {
+        let printed = stdout(&place.run(&format!("{command} --dry-run")).code(0));
+        let id = printed.lines().next().expect("a case");
+        let at = ids.iter().position(|known| known == id);
+        ids.remove(at.unwrap_or_else(|| panic!("{command} gives {id}")));
+    }
+}
+
+#[test]
+fn dollars_are_shown_for_what_has_a_price_and_a_wrong_one_is_refused() {
+    let place = Place::new();
+    let folder = reference().remove(1);
+    let mut report = place.program("report -o page.html --usd-per-hour 83d7ee90=3.6");
+    report.arg(&folder).assert().code(0);
+    let page = std::fs::read_to_string(place.path("page.html")).expect("a page");
+    assert!(page.contains("<th>USD</th>") && page.contains("3.6 USD an hour"));
+    let mut report = place.program("report -o other.html --usd-per-hour cheap");
+    let assert = report.arg(&folder).assert().code(2);
+    assert!(stderr(&assert).contains("NAME=X") && !place.path("other.html").exists());
+}
+
+/// A Chromium with no way to the network, or `None` with a word.
+fn chromium() -> Option<&'static str> {
+    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    let runs = |name: &&&str| {
+        let version = Command::new(name).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    let found = names.iter().find(runs).copied();
+    if found.is_none() {
+        let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
+        let must = required.split(',').any(|name| name.trim() == "chromium");
+        assert!(!must, "GRADRACE_REQUIRE={required}: no Chromium is here");
+        eprintln!("skipped: no Chromium is here to open the page in");
+    }
+    found
+}
+
+fn browse(place: &Place, name: &str, flags: &[&str]) -> Output {
+    let profile = place.path(&format!("profile{}", flags.len()));
+    Command::new(name)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--enable-logging=stderr",
+            "--hide-scrollbars",
+        ])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .args(flags)
+        .arg(format!("file://{}", place.path("page.html").display()))
+        .output()
+        .expect("Chromium runs")
+}
+
+fn no_complaint(output: &Output) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let console: Vec<&str> = errors.lines().filter(|l| l.contains("CONSOLE")).collect();
+    assert!(console.is_empty(), "{console:?}");
+}
+
+/// A results folder in which every word is an attack.
+fn hostile(place: &Place) {
+    let attack = "</title></style><script>document.title='owned'</script>\
+                  <img src=http://127.0.0.1:9/x onerror=alert(1)>'\"&";
+    let mut record = records(&reference()[0]).remove(0);
+    let object = record.as_object_mut().expect("a record");
+    for field in [
+        "reason",
+        "operator",
+        "gradient",
+        "batch",
+        "machine",
+        "program",
+        "precision",
+    ] {
+        object.insert(field.into(), attack.into());
+    }
+    object.insert(
+        "case".into(),
+        format!("pca/{attack}/{attack}/k10/cpu").into(),
+    );
+    for (part, field) in [
+        ("data", "spec"),
+        ("data", "dtype"),
+        ("optimizer", "name"),
+        ("optimizer", "variant"),
+        ("device", "name"),
+        ("device", "kind"),
+        ("time", "clock"),
+        ("time", "stopped"),
+        ("rate", "peak"),
+        ("accuracy", "reference"),
+    ] {
+        record[part][field] = attack.into();
+    }
+    record["artifacts"] = serde_json::json!({});
+    let mut missed = record.clone();
+    missed["status"] = "budget".into();
+    missed["case"] = format!("pca/{attack}/other{attack}/k10/cpu").into();
+    missed["method"] = attack.into();
+    let lines = format!("{record}\n{missed}\n");
+    std::fs::create_dir(place.path("hostile")).expect("a folder");
+    place.write("hostile/records.jsonl", lines.as_bytes());
+    let machine = std::fs::read_to_string(reference()[0].join("machine.json")).expect("facts");
+    let mut machine: Value = serde_json::from_str(&machine).expect("JSON");
+    for field in ["cpu", "os", "blas", "rustc", "fingerprint"] {
+        machine[field] = attack.into();
+    }
+    machine["peaks"][0]["name"] = attack.into();
+    machine["peaks"][0]["driver"] = attack.into();
+    machine["peaks"][0]["device"] = "cpu".into();
+    place.write("hostile/machine.json", machine.to_string().as_bytes());
+}
+
+#[test]
+fn a_record_from_a_stranger_puts_no_markup_into_the_page() {
+    let place = Place::new();
+    hostile(&place);
+    place
+        .run("report hostile -o page.html --charts charts")
+        .code(0);
+    let mut texts = vec![std::fs::read_to_string(place.path("page.html")).expect("a page")];
+    for entry in std::fs::read_dir(place.path("charts"))
+        .expect("charts")
+        .flatten()
+    {
+        texts.push(std::fs::read_to_string(entry.path()).expect("a chart"));
+    }
+    assert!(texts.len() > 3);
+    for text in texts {
+        assert!(!text.contains("<img") && !text.contains("<script>document"));
+    }
+    let Some(name) = chromium() else { return };
+    let output = browse(&place, name, &["--dump-dom"]);
+    no_complaint(&output);
+    let page = String::from_utf8_lossy(&output.stdout);
+    assert!(page.contains("<title>gradrace report</title>"));
+    assert!(page.contains("&lt;script&gt;document.title='owned'"));
+}
+
+#[test]
+fn a_browser_opens_the_page_with_its_script_and_without_and_asks_nobody_for_anything() {
+    let Some(name) = chromium() else { return };
+    let place = Place::new();
+    let mut report = place.program("report -o page.html");
+    report.args(reference()).assert().code(0);
+    let written = std::fs::read_to_string(place.path("page.html")).expect("a page");
+
+    let log = place.path("net.json");
+    let log_flag = format!("--log-net-log={}", log.display());
+    let output = browse(&place, name, &["--dump-dom", &log_flag]);
+    no_complaint(&output);
+    let page = String::from_utf8_lossy(&output.stdout);
+    // The script ran, and added nothing that the page does not show without it.
+    assert!(page.contains("role=\"button\"") && !written.contains("role=\"button\""));
+    for part in ["<svg class=\"chart\"", "<tr", "<figure", "<circle", "<code"] {
+        assert_eq!(
+            page.matches(part).count(),
+            written.matches(part).count(),
+            "{part}"
+        );
+    }
+    let requests = std::fs::read_to_string(&log).expect("a log of requests");
+    let own = ["google.com", "googleapis.com", "gstatic.com"];
+    for url in requests
+        .split("\"url\":\"")
+        .skip(1)
+        .filter_map(|r| r.split('"').next())
+    {
+        let host = url.split("//").nth(1).unwrap_or_default();
+        let host = host.split('/').next().unwrap_or_default();
+        let browsers = own.iter().any(|name| host.ends_with(name));
+        assert!(url.starts_with("file:") || browsers, "{url}");
+    }
+
+    for (width, script) in [("1300", "true"), ("390", "false")] {
+        let picture = place.path(&format!("{width}.png"));
+        let output = browse(
+            &place,
+            name,
+            &[
+                &format!("--screenshot={}", picture.display()),
+                &format!("--window-size={width},1600"),
+                &format!("--blink-settings=scriptEnabled={script}"),
+            ],
+        );
+        no_complaint(&output);
+        let bytes = std::fs::metadata(&picture).expect("a picture").len();
+        assert!(bytes > 40_000, "an empty page has fewer bytes than {bytes}");
+    }
+}
