@@ -55,7 +55,7 @@ impl Part {
     /// As a part of a chain: a pass of one block of a file.
     fn of(pass: &Pass) -> Option<Self> {
         match pass.unit {
-            Unit::File(stem) if pass.grid == [1; 3] => Some(Self {
+            Unit::File(stem) | Unit::Entries(stem, _) if pass.grid == [1; 3] => Some(Self {
                 stem,
                 entry: pass.entry,
                 threads: pass.block,
@@ -186,6 +186,7 @@ fn functions(stem: &str) -> String {
     let (before, entries) = source::split(text);
     let entries = entries
         .iter()
+        .map(|entry| source::unbounded(entry))
         .map(|entry| format!("static __device__ __forceinline__ void{entry}"));
     let text: String = std::iter::once(before.to_string()).chain(entries).collect();
     format!("#line 1 \"kernels/{name}\"\n{text}")
@@ -211,7 +212,7 @@ fn types(part: &Part) -> Vec<String> {
 
 /// A card of the data centre.
 #[cfg(test)]
-const CARD: Tuning = Tuning {
+pub(super) const CARD: Tuning = Tuning {
     multiprocessors: 132,
     shared_bytes: 48 << 10,
     chained: CHAINED,
@@ -271,7 +272,7 @@ mod tests {
     /// What each launch runs.
     fn entries(launches: &[Pass]) -> Vec<String> {
         let names = launches.iter().map(|pass| match &pass.unit {
-            Unit::File(_) => pass.entry.to_string(),
+            Unit::File(_) | Unit::Entries(..) => pass.entry.to_string(),
             Unit::Chain(parts) => {
                 let names: Vec<&str> = parts.iter().map(|part| part.entry).collect();
                 names.join(" ")

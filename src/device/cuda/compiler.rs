@@ -131,10 +131,13 @@ pub(super) fn compile(unit: &str, target: Target) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chain;
+    use std::collections::HashSet;
+
     use super::super::libraries::Library;
     use super::super::source::{self, Unit};
+    use super::super::{chain, geometry};
     use super::*;
+    use crate::kernel::ALL;
 
     /// Whether NVRTC is here; a failure where it must be.
     fn nvrtc() -> bool {
@@ -165,13 +168,29 @@ mod tests {
         }
         let mut targets: Vec<Target> = [75, 80, 86, 89, 90, 100, 120].map(Target::Cubin).into();
         targets.push(Target::Ptx(75));
+        let named = |unit: Unit| [format!("{unit:?}"), unit.text()];
         let files = source::STEMS.iter().map(|stem| Unit::File(stem));
-        let units = files.chain(chain::examples());
-        let units: Vec<[String; 2]> = units.map(|unit| [unit.to_string(), unit.text()]).collect();
+        let whole: Vec<[String; 2]> = files.chain(chain::examples()).map(named).collect();
+        // Some entries of a file are its own text again: one target shows that they stand alone.
+        let rows = ALL.iter().flat_map(|row| {
+            let (sizes, scalars) = row.benchmark;
+            let passes = geometry::passes(&chain::CARD, row.kernel, sizes, scalars);
+            passes.expect("it fits").into_iter().map(|pass| pass.unit)
+        });
+        let some = rows.filter(|unit| matches!(unit, Unit::Entries(..)));
+        let some: Vec<[String; 2]> = some
+            .collect::<HashSet<Unit>>()
+            .into_iter()
+            .map(named)
+            .collect();
         let part = |targets: &[Target]| -> Vec<String> {
-            let all = targets
-                .iter()
-                .flat_map(|&target| units.iter().map(move |unit| (unit, target)));
+            let all = targets.iter().flat_map(|&target| {
+                let units = match target {
+                    Target::Cubin(_) => &whole,
+                    Target::Ptx(_) => &some,
+                };
+                units.iter().map(move |unit| (unit, target))
+            });
             all.filter_map(|([name, text], target)| {
                 let image = compile(text, target);
                 image.err().map(|why| format!("{name}, {target:?}: {why}"))

@@ -161,18 +161,18 @@ impl Library {
         }
     }
 
-    /// The library of a unit: made once, and never closed.
+    /// The library of a unit, of a whole file where a unit is a part of it: made once, and never closed.
     fn unit(unit: &Unit) -> Result<&'static Self> {
         type Made = OnceLock<std::result::Result<Library, String>>;
         static LIBRARIES: Mutex<BTreeMap<String, &'static Made>> = Mutex::new(BTreeMap::new());
+        let (name, unit) = match unit {
+            Unit::File(stem) | Unit::Entries(stem, _) => (*stem, &Unit::File(stem)),
+            Unit::Chain(_) => ("chain", unit),
+        };
         let made = {
             let mut libraries = LIBRARIES.lock().unwrap_or_else(|e| e.into_inner());
             let place = libraries.entry(format!("{unit:?}"));
             *place.or_insert_with(|| Box::leak(Box::default()))
-        };
-        let name = match unit {
-            Unit::File(stem) => stem,
-            Unit::Chain(_) => "chain",
         };
         made.get_or_init(|| Self::of(name, &unit.text()).map_err(|e| e.to_string()))
             .as_ref()

@@ -13,6 +13,8 @@ use super::chain::{self, Part};
 pub(super) enum Unit {
     /// A file of `kernels/`, by its stem.
     File(&'static str),
+    /// Some entries of a file, by its stem.
+    Entries(&'static str, &'static [&'static str]),
     /// Entries that one block runs one after the other.
     Chain(Rc<[Part]>),
 }
@@ -22,6 +24,7 @@ impl Unit {
     pub fn text(&self) -> String {
         match self {
             Unit::File(stem) => unit(stem),
+            Unit::Entries(stem, wanted) => some(stem, wanted),
             Unit::Chain(parts) => chain::text(parts),
         }
     }
@@ -31,7 +34,7 @@ impl Unit {
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unit::File(stem) => write!(f, "kernels/{stem}.cu"),
+            Unit::File(stem) | Unit::Entries(stem, _) => write!(f, "kernels/{stem}.cu"),
             Unit::Chain(parts) => {
                 let entries: Vec<&str> = parts.iter().map(|part| part.entry).collect();
                 write!(f, "the chain of {}", entries.join(", "))
@@ -87,6 +90,21 @@ pub(super) fn unit(stem: &str) -> String {
     files(stem).iter().map(lined).collect()
 }
 
+/// As [`unit`], with these entries alone: the others become functions, which a compiler drops when nothing calls them,
+/// before they cost it time.
+fn some(stem: &str, wanted: &[&str]) -> String {
+    let text = unit(stem);
+    let (before, entries) = split(&text);
+    let entries = entries.iter().map(|entry| {
+        if wanted.contains(&declaration(entry).0) {
+            format!("{ENTRY}{entry}")
+        } else {
+            format!("static __device__ void{}", unbounded(entry))
+        }
+    });
+    std::iter::once(before.to_string()).chain(entries).collect()
+}
+
 /// Every header that entries may need, and that of chains.
 pub(super) fn headers() -> String {
     [PORTABLE, CONTROL, SAMPLES, CHAIN]
@@ -100,23 +118,24 @@ pub(super) fn file(stem: &str) -> File {
     files(stem).pop().expect("the file itself comes last")
 }
 
-/// A text cut before each of its entries: what stands before the first one, and the entries' declarations after `ENTRY`
-/// and their launch bounds, each with what follows up to the next one.
+/// A text cut at its entries: what stands before the first one, and of each what follows `ENTRY`, up to the next one.
 pub(super) fn split(text: &str) -> (&str, Vec<&str>) {
     let mut pieces = text.split(ENTRY);
     let before = pieces.next().unwrap_or_default();
-    let entries = pieces.map(
-        |rest| match rest.trim_start().strip_prefix("__launch_bounds__(") {
-            Some(bounds) => bounds.split_once(')').expect("closed").1,
-            None => rest,
-        },
-    );
-    (before, entries.collect())
+    (before, pieces.collect())
+}
+
+/// An entry that [`split`] found, from its name on: its launch bounds suit a kernel alone.
+pub(super) fn unbounded(entry: &str) -> &str {
+    match entry.trim_start().strip_prefix("__launch_bounds__(") {
+        Some(bounds) => bounds.split_once(')').expect("closed").1,
+        None => entry,
+    }
 }
 
 /// Name and list of parameters of an entry that [`split`] found.
 pub(super) fn declaration(entry: &str) -> (&str, &str) {
-    let (name, rest) = entry.split_once('(').expect("parameters");
+    let (name, rest) = unbounded(entry).split_once('(').expect("parameters");
     (name.trim(), rest.split_once(')').expect("closed").0)
 }
 
@@ -185,6 +204,18 @@ mod tests {
             assert!(found.len() >= expected.len(), "{}: {found:?}", row.name);
             assert_eq!(found[..expected.len()], expected, "{}", row.name);
         }
+    }
+
+    #[test]
+    fn a_unit_of_some_entries_has_no_others_and_the_lines_of_the_file() {
+        let wanted = &["lift_u8", "lift_sum"];
+        let [some, whole] = [
+            Unit::Entries("product", wanted).text(),
+            Unit::File("product").text(),
+        ];
+        assert_eq!(entries(&some), wanted);
+        assert_eq!(some.lines().count(), whole.lines().count());
+        assert_eq!(some.matches("__launch_bounds__").count(), wanted.len());
     }
 
     /// Stems of the files in a folder of the repository with this extension.
