@@ -1,12 +1,13 @@
 //! One step and one epoch of training, per rule and device: logistic regression and the default network (784-300-100-10),
-//! batches of 128 drawn digits. `cargo bench --bench networks -- NAME` picks; throughput is in images.
+//! batches of 128 drawn digits; and an epoch of the latter on samples without zeros, which the CPU's products would skip.
+//! `cargo bench --bench networks -- NAME` picks; throughput is in images.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gradrace::data::split::{Split, split};
-use gradrace::data::{Request, load};
+use gradrace::data::{Elements, Request, Samples, load};
 use gradrace::device::Device;
 use gradrace::device::cpu::Cpu;
 use gradrace::error::Result;
@@ -45,9 +46,21 @@ fn train<D: Device>(device: &mut D, problem: &Problem<D>, plan: &Plan) -> Durati
     watch.elapsed
 }
 
+fn upload<D: Device>(device: &mut D, train: Samples, test: &Samples) -> Problem<D> {
+    Problem::upload(device, &Arc::new(train), &Arc::new(test.clone())).expect("it fits")
+}
+
+fn without_zeros(samples: &Samples) -> Samples {
+    let mut samples = samples.clone();
+    if let Elements::U8(pixels) = &mut samples.elements {
+        pixels.iter_mut().for_each(|x| *x = (*x).max(1));
+    }
+    samples
+}
+
 fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: &Split) {
-    let (samples, test) = (Arc::new(split.train.clone()), Arc::new(split.test.clone()));
-    let problem = Problem::upload(&mut device, &samples, &test).expect("it fits");
+    let problem = upload(&mut device, split.train.clone(), &split.test);
+    let dense = upload(&mut device, without_zeros(&split.train), &split.test);
     let plan = |layers: &[usize], rule, epochs| Plan {
         layers: layers.to_vec(),
         rule,
@@ -74,8 +87,13 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
             });
             group.finish();
         }
-        for rule in [Rule::Sgd, Rule::Adam] {
-            let mut group = criterion.benchmark_group(format!("epoch, {name}, {}", rule.name()));
+        for (rule, problem, of) in [
+            (Rule::Sgd, &problem, ""),
+            (Rule::Adam, &problem, ""),
+            (Rule::Sgd, &dense, ", no zeros"),
+        ] {
+            let mut group =
+                criterion.benchmark_group(format!("epoch, {name}, {}{of}", rule.name()));
             group
                 .sample_size(10)
                 .warm_up_time(Duration::from_millis(200))
@@ -83,7 +101,7 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
                 .throughput(Throughput::Elements((STEPS * BATCH) as u64));
             group.bench_function(label, |bencher| {
                 bencher
-                    .iter_custom(|times| train(&mut device, &problem, &plan(layers, rule, times)));
+                    .iter_custom(|times| train(&mut device, problem, &plan(layers, rule, times)));
             });
             group.finish();
         }

@@ -7,7 +7,7 @@
 // shared memory that was never written (NaN in the first pattern), on the order of threads between two barriers, or on that
 // of blocks.
 //
-// Caught, and told as text with file, line, block and thread: a barrier that some threads of a block do not come to, because
+// Caught, and told as text with file, line, block and thread: a barrier that some of its threads do not come to, because
 // they have returned or wait elsewhere; a shuffle, vote or warp barrier whose mask names a lane that is not there, has
 // returned, or waits elsewhere; a value taken from a lane outside the mask; writes past the end of dynamic shared
 // memory. Not caught: writes past static shared arrays, and wild addresses, which end the process. Guards around global
@@ -160,7 +160,7 @@ struct Thread {
     Context context;
     // Null until the thread runs, and after it has returned.
     char *stack;
-    // Where it waits, and for whom.
+    // Where it waits, and for whom: lanes, or at a barrier the number of threads.
     const char *file;
     int line;
     unsigned mask;
@@ -343,27 +343,27 @@ static bool run_block(unsigned shared) {
                 return false;
             }
         }
-        unsigned returned = 0, waiting = 0, last_returned = 0, last_waiting = 0;
+        unsigned closest = MAX_THREADS;
         for (unsigned i = 0; i < blockDim.x; i++) {
-            if (threads[i].state == State::RETURNED) {
-                returned++, last_returned = i;
-            } else {
-                waiting++, last_waiting = i;
+            if (threads[i].state == State::BARRIER && (closest == MAX_THREADS || threads[i].mask <= threads[closest].mask)) {
+                closest = i;
             }
         }
-        if (waiting == 0) {
+        if (closest == MAX_THREADS) {
             break;
         }
-        const Thread &thread = threads[last_waiting];
-        if (returned > 0) {
-            return fail(thread, thread.file, "waits at a barrier for thread %u, which has returned", last_returned);
-        }
-        for (unsigned i = 0; i < blockDim.x; i++) {
-            if (threads[i].line != thread.line || strcmp(threads[i].file, thread.file) != 0) {
+        // The barrier of the fewest threads comes first: the others may wait behind it.
+        const Thread &thread = threads[closest];
+        for (unsigned i = 0; i < thread.mask; i++) {
+            if (threads[i].state != State::BARRIER || threads[i].mask != thread.mask || threads[i].line != thread.line ||
+                strcmp(threads[i].file, thread.file) != 0) {
                 return fail(thread, thread.file, "waits at a barrier for thread %u, which %s", i, excuse(i));
             }
         }
-        for (unsigned i = 0; i < blockDim.x; i++) {
+        if (closest >= thread.mask) {
+            return fail(thread, thread.file, "waits at a barrier of the first %u threads", thread.mask);
+        }
+        for (unsigned i = 0; i < thread.mask; i++) {
             threads[i].state = State::READY;
         }
     }
@@ -459,7 +459,7 @@ struct Entry {
 
 } // namespace emulation
 
-#define __syncthreads() emulation::wait(emulation::State::BARRIER, __FILE__, __LINE__, 0)
+#define __syncthreads() emulation::wait(emulation::State::BARRIER, __FILE__, __LINE__, blockDim.x)
 #define __syncwarp(mask) (void)emulation::vote(mask, false, __FILE__, __LINE__)
 #define __ballot_sync(mask, value) emulation::vote(mask, value, __FILE__, __LINE__)
 #define __shfl_sync(mask, value, source) emulation::shuffle(mask, value, (source) % emulation::LANES, __FILE__, __LINE__)

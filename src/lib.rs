@@ -36,7 +36,7 @@
 //! | device | kernels | a launch | a recording |
 //! |---|---|---|---|
 //! | [`device::cpu`] | Rust, for each instruction set, chosen when it is opened | a call on a pool of threads | a list of launches |
-//! | [`device::cuda`] | `kernels/*.cu`, compiled by NVRTC when first needed, kept in the cache folder | passes of entries on one stream | a CUDA graph |
+//! | [`device::cuda`] | `kernels/*.cu`, compiled by NVRTC when first needed, kept in the cache folder | passes of entries on one stream | a CUDA graph, passes of one block in a row as one node |
 //! | [`device::wgpu`] | `shaders/*.wgsl`, with pipelines made when first needed | dispatches, gathered until something is read | a list of dispatches, encoded anew |
 //!
 //! CUDA's libraries are no part of the program: they are probed before anything calls them, and each that is missing is told

@@ -344,4 +344,113 @@ mod tests {
             assert!(sine < if batch.is_some() { 0.2 } else { SINE }, "{sine}");
         }
     }
+
+    /// Every method and operator that steps.
+    const STEPPING: [(Method, OperatorKind); 4] = [
+        (Method::Deflation, OperatorKind::Samples),
+        (Method::Deflation, OperatorKind::Covariance),
+        (Method::Subspace, OperatorKind::Samples),
+        (Method::Subspace, OperatorKind::Covariance),
+    ];
+
+    #[test]
+    fn a_step_on_small_samples_is_at_most_three_nodes_of_a_cuda_graph() {
+        let samples = generated("spectrum:n=1000,d=64,seed=3").expect("it needs no file");
+        let statistics = Statistics::of(&samples, 1);
+        for (method, operator) in STEPPING {
+            let mut counts = Vec::new();
+            for rule in Rule::ALL {
+                for batch in [None, Some(100)] {
+                    if batch.is_some() && operator == OperatorKind::Covariance {
+                        continue;
+                    }
+                    // As many multiprocessors as an H200 has: small samples are spread as they would be there.
+                    let mut device = emulated::card(false, 132);
+                    let problem = Problem::upload(&mut device, &samples, &statistics);
+                    let problem = problem.expect("it fits");
+                    let plan = Plan {
+                        batch,
+                        ..plan(method, operator, rule, 10)
+                    };
+                    Solver::prepare(&mut device, &problem, &plan).expect("it prepares");
+                    counts.push(device.captured());
+                }
+            }
+            println!("{method:?}, {operator:?}: {counts:?}");
+            assert!(counts.iter().all(|&nodes| (1..=3).contains(&nodes)));
+        }
+    }
+
+    /// Solves on the emulated kernels, each pass in both orders of threads, with the passes of a step in chains or not.
+    fn chained_or_not(samples: &Arc<Samples>, plan: &Plan, chained: bool) -> (Outcome, usize) {
+        let mut device = emulated::open(true).expect("it is there");
+        if !chained {
+            device.leave_unchained();
+        }
+        let statistics = Statistics::of(samples, 1);
+        let problem = Problem::upload(&mut device, samples, &statistics).expect("it fits");
+        let mut solver = Solver::prepare(&mut device, &problem, plan).expect("it prepares");
+        let nodes = device.captured();
+        let outcome = solver.solve(&mut device, &mut Blind).expect("it solves");
+        (outcome, nodes)
+    }
+
+    /// Asserts that chains change no bit, and returns how many launches a step has with them and without.
+    fn assert_same_bits(samples: &Arc<Samples>, plan: &Plan) -> [usize; 2] {
+        let [(chained, fewer), (unchained, more)] =
+            [true, false].map(|chained| chained_or_not(samples, plan, chained));
+        // Not a number is not itself: as text it is.
+        assert_eq!(format!("{chained:?}"), format!("{unchained:?}"), "{plan:?}");
+        assert!(fewer < more, "{plan:?}");
+        [fewer, more]
+    }
+
+    #[test]
+    fn chains_leave_the_bits_of_their_passes_for_every_rule_and_method() {
+        if emulated::open(false).is_none() {
+            return;
+        }
+        let samples = generated("spectrum:n=60,d=64,decay=0.7,seed=3").expect("it needs no file");
+        for rule in Rule::ALL {
+            for (method, operator) in STEPPING {
+                let plan = Plan {
+                    // A component ends by its criterion, or between two looks by the limit.
+                    tolerance: 0.2,
+                    max_iterations: 20,
+                    ..plan(method, operator, rule, 2)
+                };
+                let [chained, apart] = assert_same_bits(&samples, &plan);
+                println!(
+                    "{rule:?}, {method:?}, {operator:?}: {apart} launches, {chained} in chains"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn chains_leave_the_bits_of_bytes_batches_longer_vectors_and_divergence() {
+        if emulated::open(false).is_none() {
+            return;
+        }
+        let [digits, long] = ["digits:n=40,seed=2", "spectrum:n=31,d=257,decay=0.6,seed=4"]
+            .map(|spec| generated(spec).expect("it needs no file"));
+        let sgd = Plan {
+            max_iterations: 6,
+            ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, 2)
+        };
+        assert_same_bits(&digits, &sgd);
+        assert_same_bits(&long, &sgd);
+        let batch = Plan {
+            batch: Some(10),
+            ..sgd.clone()
+        };
+        assert_same_bits(&digits, &batch);
+        let diverging = Plan {
+            learning_rate: Some(1e38),
+            ..sgd
+        };
+        assert_same_bits(&long, &diverging);
+        let (outcome, _) = chained_or_not(&long, &diverging, true);
+        assert_eq!(outcome.ended, Ended::Diverged);
+    }
 }

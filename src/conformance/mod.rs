@@ -46,10 +46,12 @@ pub fn run<D: Device>(device: &mut D, seed: u64, tell: &mut dyn FnMut(&Check)) {
             ));
         }
     }
-    for case in GEMM {
+    for (case, zeros) in GEMM {
+        let shape = format!("{}x{}x{}", case.m, case.n, case.k);
+        let of = if *zeros > 0.0 { " of zeros" } else { "" };
         tell(&check(
-            format!("gemm {}x{}x{}", case.m, case.n, case.k),
-            compare_gemm(device, case, &mut random),
+            format!("gemm {shape}{of}"),
+            compare_gemm(device, case, *zeros, &mut random),
         ));
     }
     tell(&check("parts".into(), parts(device, &mut random)));
@@ -316,20 +318,28 @@ const fn product(
     }
 }
 
-const GEMM: &[Gemm] = &[
-    product(1, 1, 1, false, false, 0.0),
-    product(31, 33, 257, false, false, 0.0),
-    product(33, 31, 64, true, false, 1.0),
-    product(10, 10, 784, false, true, 0.0),
-    product(65, 17, 33, true, true, 0.25),
-    product(257, 129, 65, false, true, 1.0),
-    product(145, 260, 1028, false, false, 0.25),
-    product(68, 132, 1032, true, false, 0.25),
-    product(37, 140, 64, false, true, 1.0),
-    product(3, 5, 70001, false, true, 0.25),
+/// Products, and the share of A that is 0: a device may skip it.
+const GEMM: &[(Gemm, f64)] = &[
+    (product(1, 1, 1, false, false, 0.0), 0.0),
+    (product(31, 33, 257, false, false, 0.0), 0.0),
+    (product(33, 31, 64, true, false, 1.0), 0.0),
+    (product(10, 10, 784, false, true, 0.0), 0.0),
+    (product(65, 17, 33, true, true, 0.25), 0.0),
+    (product(257, 129, 65, false, true, 1.0), 0.0),
+    (product(145, 260, 1028, false, false, 0.25), 0.0),
+    (product(68, 132, 1032, true, false, 0.25), 0.0),
+    (product(37, 140, 64, false, true, 1.0), 0.0),
+    (product(3, 5, 70001, false, true, 0.25), 0.0),
+    (product(145, 260, 1028, false, false, 0.25), 0.9),
+    (product(68, 132, 1032, true, false, 0.0), 0.9),
 ];
 
-fn compare_gemm<D: Device>(device: &mut D, gemm: &Gemm, random: &mut ChaCha8Rng) -> Result<f64> {
+fn compare_gemm<D: Device>(
+    device: &mut D,
+    gemm: &Gemm,
+    zeros: f64,
+    random: &mut ChaCha8Rng,
+) -> Result<f64> {
     let Gemm {
         m,
         n,
@@ -341,7 +351,10 @@ fn compare_gemm<D: Device>(device: &mut D, gemm: &Gemm, random: &mut ChaCha8Rng)
     } = *gemm;
     let mut matrix =
         |len: usize| -> Vec<f32> { (0..len).map(|_| StandardNormal.sample(random)).collect() };
-    let (a, b, c) = (matrix(m * k), matrix(k * n), matrix(m * n));
+    let (mut a, b, c) = (matrix(m * k), matrix(k * n), matrix(m * n));
+    a.iter_mut()
+        .filter(|_| random.random_bool(zeros))
+        .for_each(|x| *x = 0.0);
     let mut expected = vec![0.0; m * n];
     for i in 0..m {
         for j in 0..n {

@@ -86,6 +86,8 @@ pub struct Info {
     pub name: String,
     /// Driver and libraries with their versions, where they are not part of the program.
     pub driver: Option<String>,
+    /// Place on the PCI bus (`0000:17:00.0`), where it has one and tells it.
+    pub pci: Option<String>,
     /// Whether it is a software emulation of a GPU.
     pub software: bool,
     /// Threads, on a CPU.
@@ -251,7 +253,8 @@ pub trait Device: Sized {
     /// When sizes, scalars or buffers do not fit the row: a caller's bug.
     fn launch(&mut self, launch: &Launch<'_, Self::Buffer>) -> Result<()>;
 
-    /// Matrix product, or a note of it while recording.
+    /// Matrix product, or a note of it while recording. What a device makes of zeros in A is its own affair: it may skip
+    /// them, and an infinity of B in their place with them.
     ///
     /// # Errors
     /// As [`Device::launch`].

@@ -1,8 +1,10 @@
 //! The iterative methods: a step recorded once and replayed until the device stops itself or a limit comes.
 //!
-//! A step is advance, product, (deflate), ascent, rule, retract, the same for `deflation`, where one row moves, and
-//! `subspace`, where all k do. The device evaluates the stop criterion and freezes itself; the host looks every `look_every`
-//! steps, which changes no answer and no count.
+//! A step is product, advance, (deflate), ascent, rule, retract, the same for `deflation`, where one row moves, and
+//! `subspace`, where all k do. The product alone is large: it comes first, so that what is small follows in one piece, which
+//! a device may launch as one. It takes the mini-batch of number BATCH, and advance turns to the next one. The device
+//! evaluates the stop criterion and freezes itself; the host looks every `look_every` steps, which changes no answer and no
+//! count.
 
 use super::operator::Operator;
 use super::rate::Schedule;
@@ -69,8 +71,8 @@ impl<D: Device> Iterative<D> {
         let mut cost = Cost::default();
         let step = device.record(&mut |device| {
             let cost = &mut cost;
-            launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
             operator.apply(device, problem, cost, m, [&control, &v, &g])?;
+            launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
             if m == 1 {
                 let buffers = [&control, &basis, &lambda, &v, &g];
                 launch(device, cost, Kernel::Deflate, &[order, k], &[], &buffers)?;
@@ -208,11 +210,7 @@ impl<D: Device> Iterative<D> {
                 if done % batches == 0 {
                     let order = shuffled(problem.samples.n, plan.seed, done / batches);
                     device.write(rows, 0, Slice::U32(&order))?;
-                    device.write(
-                        &self.control,
-                        control::BATCH,
-                        Slice::F32(&[batches as f32 - 1.0]),
-                    )?;
+                    device.write(&self.control, control::BATCH, Slice::F32(&[0.0]))?;
                 }
                 steps = steps.min(batches - done % batches);
             }

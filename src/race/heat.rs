@@ -3,7 +3,7 @@
 //! The first solve on a device draws the curve (errors off the clock) and warms up; a short one is followed by more
 //! warm-up on the same path. The repeats that count are then interleaved over the devices in a seeded order, so that a
 //! machine that slows down slows all alike. A solve gives the same bits each time: that is checked, and it is why later
-//! repeats need no evaluation. A first solve that takes all the time there is for repeats is the only one, and counts.
+//! repeats need no evaluation. Energy is measured last, in a pass of its own. A first solve that takes all the time there is for repeats is the only one, and counts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,11 +13,12 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::Result;
 use crate::optimizer::Ended;
-use crate::record::CurvePoint;
 use crate::record::statistics::{Stop, Stopped};
+use crate::record::{CurvePoint, Energy};
 
 use super::case::Case;
 use super::clock::{Schedule, timed};
+use super::energy::{Meter, Scale};
 use super::job::Answer;
 use super::lane::{Lane, guarded};
 use super::name::ProblemKind;
@@ -51,6 +52,8 @@ pub struct Entrant<'a> {
     pub case: &'a Case,
     /// The device.
     pub lane: Box<dyn Lane + 'a>,
+    /// What tells the energy that it uses.
+    pub meter: Option<Box<dyn Meter>>,
 }
 
 /// What was measured on one device.
@@ -74,11 +77,15 @@ pub struct Measured {
     pub cold: bool,
     /// What was other in a later repeat.
     pub changed: Option<String>,
+    /// Energy of a solve, where it could be measured.
+    pub energy: Option<Energy>,
 }
 
 /// A device on which the first solve is done.
 struct Runner<'a> {
-    entrant: Entrant<'a>,
+    case: &'a Case,
+    lane: Box<dyn Lane + 'a>,
+    scale: Option<Scale>,
     answer: Answer,
     prepare_s: f64,
     /// The curve as it was drawn.
@@ -123,6 +130,16 @@ pub fn run(entrants: Vec<Entrant<'_>>, setting: &Setting<'_>) -> Option<Vec<Resu
             }
         }
     }
+    for runner in &mut runners {
+        if let Ok(going) = runner
+            && let Err(error) = going.weigh(setting)
+        {
+            *runner = Err(error);
+        }
+        if setting.interrupted.load(Ordering::Relaxed) {
+            return None;
+        }
+    }
     Some(
         runners
             .into_iter()
@@ -134,7 +151,11 @@ pub fn run(entrants: Vec<Entrant<'_>>, setting: &Setting<'_>) -> Option<Vec<Resu
 impl<'a> Runner<'a> {
     /// Prepares the plan, solves once with the curve drawn, and warms up.
     fn start(entrant: Entrant<'a>, setting: &Setting<'_>) -> Result<Self> {
-        let Entrant { case, mut lane } = entrant;
+        let Entrant {
+            case,
+            mut lane,
+            meter,
+        } = entrant;
         let job = case.job()?;
         let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&job)));
         prepared?;
@@ -159,7 +180,9 @@ impl<'a> Runner<'a> {
             .map_or_else(|| Stop::adaptive(REPEAT_S), Stop::exactly);
         let long = drawn.solve_s >= REPEAT_S && setting.repeats.is_none_or(|repeats| repeats == 1);
         let mut runner = Self {
-            entrant: Entrant { case, lane },
+            case,
+            lane,
+            scale: meter.map(Scale::new),
             answer,
             prepare_s,
             repeats: Vec::new(),
@@ -190,8 +213,8 @@ impl<'a> Runner<'a> {
     /// One more solve, timed at the looks of the curve.
     fn solve(&mut self, setting: &Setting<'_>) -> Result<(Answer, Seen)> {
         let task = Task::Time(&self.drawn.looks);
-        let observer = Observer::new(task, self.entrant.case.time_limit_s, setting.interrupted);
-        solve(&mut *self.entrant.lane, observer)
+        let observer = Observer::new(task, self.case.time_limit_s, setting.interrupted);
+        solve(&mut *self.lane, observer)
     }
 
     /// One repeat that counts.
@@ -219,7 +242,26 @@ impl<'a> Runner<'a> {
                 "repeat {repeat} gave other bits than the first solve"
             ));
         }
+        if let Some(scale) = &mut self.scale {
+            scale.look();
+        }
         self.count(seen);
+        Ok(())
+    }
+
+    /// Measures the energy of a solve, unless it lasts too long to be solved once more.
+    fn weigh(&mut self, setting: &Setting<'_>) -> Result<()> {
+        let Some(mut scale) = self.scale.take_if(|_| !self.cold) else {
+            return Ok(());
+        };
+        scale.weigh(
+            || {
+                let (result, wall_s) = timed(|| self.solve(setting));
+                result.map(|_| wall_s)
+            },
+            || !setting.interrupted.load(Ordering::Relaxed),
+        )?;
+        self.scale = Some(scale);
         Ok(())
     }
 
@@ -232,7 +274,7 @@ impl<'a> Runner<'a> {
     }
 
     fn finish(self) -> Measured {
-        let target = self.entrant.case.target();
+        let target = self.case.target();
         let met = self
             .drawn
             .curve
@@ -263,6 +305,7 @@ impl<'a> Runner<'a> {
             stopped: self.stopped.unwrap_or(Stopped::Repeats),
             cold: self.cold,
             changed: self.changed,
+            energy: self.scale.and_then(Scale::finish),
         }
     }
 }

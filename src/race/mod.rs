@@ -13,6 +13,7 @@ pub mod axes;
 pub mod case;
 pub mod clock;
 pub mod device;
+mod energy;
 pub mod heat;
 pub mod job;
 pub mod lane;

@@ -76,6 +76,7 @@ pub(super) fn blank(case: &Case, id: &str, set: &Loaded, origin: &Origin) -> Rec
         time: None,
         work: None,
         rate: None,
+        energy: None,
         accuracy: None,
         network: match &set.material {
             Material::Pca(_) => None,

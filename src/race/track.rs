@@ -25,7 +25,7 @@ use super::job::{Answer, Job};
 use super::lane::{self, Material, Opened, guarded};
 use super::observer::Errors;
 use super::runner::{Loaded, Progress};
-use super::{peaks, row};
+use super::{energy, peaks, row};
 
 /// Components of more numbers than this are not kept beside the record (4 MB).
 const ARTIFACT_NUMBERS: usize = 1_000_000;
@@ -215,6 +215,7 @@ impl Track<'_> {
             let opened = by_name.remove(case.device.to_string().as_str())?;
             Some(Entrant {
                 case,
+                meter: energy::meter(opened.info()),
                 lane: opened.lane(),
             })
         });
@@ -263,6 +264,16 @@ impl Track<'_> {
         if measured.cold && row.reason.is_none() && row.status != Status::Diverged {
             row.reason = Some("timed once, cold: it lasts too long for a warm-up".into());
         }
+        if let Some(energy) = measured.energy.as_ref().filter(|e| e.throttled_repeats > 0)
+            && row.reason.is_none()
+        {
+            row.reason = Some(format!(
+                "throttled ({}) in {} of {} repeats",
+                energy.throttle.join(", "),
+                energy.throttled_repeats,
+                measured.solve_s.len()
+            ));
+        }
         let mut to_target_s = measured.to_target_s;
         if row.status == Status::Reached && to_target_s.is_empty() {
             // No curve (the residual is all there is to check): the answer came with the end.
@@ -282,6 +293,7 @@ impl Track<'_> {
             &measured.stopped.to_string(),
         ));
         row.work = Some(work);
+        row.energy = measured.energy;
         row.curve = measured.curve;
         match &measured.answer {
             Answer::Pca(outcome) => self.keep(row, &outcome.components, set.samples.d),

@@ -178,6 +178,7 @@ fn solved(
             peak: Some("stream".into()),
         }),
         accuracy: Some(accuracy("lapack", last)),
+        energy: None,
         network: None,
         eigenvalues: EIGENVALUES
             .iter()

@@ -86,6 +86,10 @@ pub struct Record {
     pub work: Option<Work>,
     /// Rates; null when the case did not run.
     pub rate: Option<Rate>,
+    /// Energy of a solve; null where the device has no counter that can be read, and for a solve too long for a pass of its
+    /// own.
+    #[serde(default)]
+    pub energy: Option<Energy>,
     /// Accuracy of the final answer of `pca`; null when there is none.
     pub accuracy: Option<Accuracy>,
     /// The network of `mlp` and how well it classifies; null for `pca`.
@@ -214,6 +218,27 @@ pub struct Rate {
     pub share_of_peak: Option<f64>,
     /// `stream` or `gemm`; null when peaks were not measured.
     pub peak: Option<String>,
+}
+
+/// Energy of a solve, measured in a pass of its own after the repeats.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Energy {
+    /// `nvml` (the card) or `rapl` (the processor's packages).
+    pub source: String,
+    /// Joules of one solve.
+    pub joules: f64,
+    /// Mean power over the pass.
+    pub watts: f64,
+    /// Solves of the pass.
+    pub solves: u64,
+    /// Clock at the end of the pass, MHz, where it is told.
+    pub clock_mhz: Option<u32>,
+    /// Temperature at the end of the pass, degrees Celsius, where it is told.
+    pub temperature_c: Option<u32>,
+    /// Repeats after which the clock was found lowered.
+    pub throttled_repeats: u64,
+    /// Why: `power cap`, `thermal`, `hardware slowdown`, `power brake`.
+    pub throttle: Vec<String>,
 }
 
 /// Accuracy of the final answer; every number is dimensionless unless said.

@@ -1,4 +1,5 @@
-//! The CPU device: threads settable, the instruction set chosen at run time, the samples shared with the host.
+//! The CPU device: threads settable, the instruction set chosen at run time, the samples shared with the host. Dense matrix
+//! products are BLAS's, split over the pool; those whose A has zeros enough (images) skip them.
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::ops::Range;
@@ -19,6 +20,7 @@ mod network;
 mod pool;
 mod product;
 mod rules;
+mod sparse;
 mod vector;
 
 use blas::Matrix;
@@ -134,6 +136,8 @@ pub struct Cpu {
     projections: Vec<f32>,
     /// Block vectors of the step kernels, kept between launches.
     work: Vec<f32>,
+    /// Packed operands of products that skip zeros, of every worker.
+    sparse: Vec<Mutex<sparse::Scratch>>,
     recording: Option<Vec<Recorded>>,
 }
 
@@ -180,6 +184,7 @@ impl Cpu {
                 index: 0,
                 name: machine.cpu,
                 driver: None,
+                pci: None,
                 software: false,
                 threads: Some(threads),
                 isa: Some(isa.name()),
@@ -193,6 +198,7 @@ impl Cpu {
             pool,
             projections: Vec::new(),
             work: Vec::new(),
+            sparse: (0..threads).map(|_| Mutex::default()).collect(),
             recording: None,
         })
     }
@@ -467,6 +473,9 @@ impl Cpu {
             a.len() >= m * k && b.len() >= k * n && c.len() >= m * n,
             "gemm: a buffer is too short"
         );
+        if m * n * k >= SMALL_GEMM && sparse::pays(gemm, a) {
+            return sparse::multiply(self, gemm, a, b, c);
+        }
         let c = product::Shared::new(c);
         let (stride_a, stride_b) = (
             if transpose_a { m } else { k },

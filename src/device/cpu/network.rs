@@ -215,7 +215,9 @@ per_isa! {
 #[inline(always)]
 unsafe fn mask_body<V: Vector>(a: &[f32], delta: &mut [f32], sums: &mut [f32]) {
     for ((a, delta), sum) in a.iter().zip(delta).zip(sums) {
-        *delta = if *a > 0.0 { *delta } else { 0.0 };
+        // A choice between delta and 0 is compiled to a masked store, which AMD's processors run in microcode: three times
+        // slower.
+        *delta *= if *a > 0.0 { 1.0 } else { 0.0 };
         *sum += *delta;
     }
 }

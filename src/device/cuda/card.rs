@@ -12,13 +12,14 @@ use cudarc::driver::{DriverError, result, sys};
 use super::super::{Gemm, Unavailable};
 use super::blas::Blas;
 use super::cache::Cache;
+use super::chain::CHAINED;
 use super::compiler::{self, OPTIONS, Target};
 use super::context::{Context, Event, Graph, Memory, Module, Pinned};
 use super::dense::Dense;
 use super::driver::{Driver, Value};
 use super::geometry::{Pass, Tuning};
 use super::libraries::Library;
-use super::source;
+use super::source::Unit;
 use crate::data::{Samples, Statistics};
 use crate::error::{Error, Result};
 
@@ -29,6 +30,8 @@ pub struct Card {
     pub name: String,
     /// The driver and the libraries in use, with their versions.
     pub driver: String,
+    /// Place on the PCI bus.
+    pub pci: Option<String>,
     /// Memory in bytes.
     pub memory_bytes: u64,
     /// Compute capability in tens: 90 is 9.0.
@@ -103,6 +106,12 @@ fn find() -> std::result::Result<Vec<Card>, Unavailable> {
         let architecture = 10 * major.map_err(told)? + minor.map_err(told)?;
         // SAFETY: the device was given by the driver just now.
         let memory = unsafe { result::device::total_mem(device) }.map_err(told)?;
+        let pci = [
+            Attribute::CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID,
+            Attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID,
+            Attribute::CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID,
+        ];
+        let pci = pci.map(attribute);
         let Some(target) = Target::of(architecture, &known) else {
             return Err(Unavailable {
                 why: format!("{name} is older than what NVRTC {nvrtc} compiles for"),
@@ -112,6 +121,12 @@ fn find() -> std::result::Result<Vec<Card>, Unavailable> {
         cards.push(Card {
             name,
             driver: driver.clone(),
+            pci: match pci {
+                [Ok(domain), Ok(bus), Ok(device)] => {
+                    Some(format!("{domain:04x}:{bus:02x}:{device:02x}.0"))
+                }
+                _ => None,
+            },
             memory_bytes: memory as u64,
             architecture,
             nvrtc: nvrtc.clone(),
@@ -156,8 +171,8 @@ struct Clock {
 
 /// A driver over one card, through cudarc.
 pub struct Cudarc {
-    functions: HashMap<(&'static str, &'static str), sys::CUfunction>,
-    modules: HashMap<&'static str, Module>,
+    functions: HashMap<(Unit, &'static str), sys::CUfunction>,
+    modules: HashMap<Unit, Module>,
     clock: Clock,
     staging: Staging,
     blas: Blas,
@@ -185,6 +200,7 @@ impl Cudarc {
                 .attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
             shared_bytes: context
                 .attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK)?,
+            chained: CHAINED,
         };
         let driver = Self {
             functions: HashMap::new(),
@@ -212,22 +228,22 @@ impl Cudarc {
     }
 
     /// The compiled unit, from the cache or made now.
-    fn compiled(&self, stem: &str, unit: &str, target: Target) -> Result<Vec<u8>> {
-        let option = target.option();
+    fn compiled(&self, unit: &Unit, target: Target) -> Result<Vec<u8>> {
+        let (text, option) = (unit.text(), target.option());
         let options = OPTIONS.join(" ");
-        let parts = [unit, &options, &option, &self.nvrtc];
+        let parts = [text.as_str(), &options, &option, &self.nvrtc];
         if let Some(image) = self.cache.read(&parts) {
             return Ok(image);
         }
-        let image = compiler::compile(stem, unit, target)
-            .map_err(|why| self.refused(stem, &format!("does not compile: {why}")))?;
+        let image = compiler::compile(&text, target)
+            .map_err(|why| self.refused(unit, &format!("does not compile: {why}")))?;
         self.cache.write(&parts, &image);
         Ok(image)
     }
 
-    fn refused(&self, stem: &str, why: &str) -> Error {
+    fn refused(&self, unit: &Unit, why: &str) -> Error {
         Error::failed(format!(
-            "{} ({}): kernels/{stem}.cu {why}",
+            "{} ({}): {unit} {why}",
             self.context.card, self.versions
         ))
     }
@@ -309,19 +325,18 @@ impl Driver for Cudarc {
         self.settle()
     }
 
-    fn load(&mut self, stem: &'static str) -> Result<()> {
-        if self.modules.contains_key(stem) {
+    fn load(&mut self, unit: &Unit) -> Result<()> {
+        if self.modules.contains_key(unit) {
             return Ok(());
         }
         self.context.bind()?;
-        let unit = source::unit(stem);
-        let image = self.compiled(stem, &unit, self.target)?;
+        let image = self.compiled(unit, self.target)?;
         let module = match Module::load(&self.context, &image) {
             Ok(module) => module,
             // A driver that refuses a newer NVRTC's machine code may still compile its PTX.
             Err(refused) => match self.target {
                 Target::Cubin(architecture) => {
-                    let image = self.compiled(stem, &unit, Target::Ptx(architecture))?;
+                    let image = self.compiled(unit, Target::Ptx(architecture))?;
                     Module::load(&self.context, &image).ok()
                 }
                 Target::Ptx(_) => None,
@@ -330,27 +345,28 @@ impl Driver for Cudarc {
                 let why = format!(
                     "is refused by the driver: {refused}: install a driver as new as NVRTC, or an older NVRTC"
                 );
-                self.refused(stem, &why)
+                self.refused(unit, &why)
             })?,
         };
-        self.modules.insert(stem, module);
+        self.modules.insert(unit.clone(), module);
         Ok(())
     }
 
     fn find(&mut self, pass: &Pass) -> Result<()> {
-        let key = (pass.stem, pass.entry);
+        let key = (pass.unit.clone(), pass.entry);
         if self.functions.contains_key(&key) {
             return Ok(());
         }
-        self.load(pass.stem)?;
-        let function = self.modules[pass.stem].function(pass.entry)?;
+        self.load(&pass.unit)?;
+        let function = self.modules[&pass.unit].function(pass.entry)?;
         self.functions.insert(key, function);
         Ok(())
     }
 
     fn launch(&mut self, pass: &Pass, values: &[Value<'_, Rc<Memory>>]) -> Result<()> {
-        let Some(&function) = self.functions.get(&(pass.stem, pass.entry)) else {
-            return Err(self.refused(pass.stem, &format!("has not loaded {}", pass.entry)));
+        let key = (pass.unit.clone(), pass.entry);
+        let Some(&function) = self.functions.get(&key) else {
+            return Err(self.refused(&pass.unit, &format!("has not loaded {}", pass.entry)));
         };
         self.work()?;
         // Every argument in a slot of its own, at its beginning: these machines are little-endian.

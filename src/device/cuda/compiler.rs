@@ -93,10 +93,10 @@ impl Program {
 ///
 /// # Errors
 /// What the compiler says.
-pub(super) fn compile(stem: &str, unit: &str, target: Target) -> Result<Vec<u8>, String> {
+pub(super) fn compile(unit: &str, target: Target) -> Result<Vec<u8>, String> {
     let text = CString::new(unit).map_err(|_| "the text holds a zero".to_string())?;
-    let name = CString::new(format!("{stem}.cu")).map_err(|_| "no name".to_string())?;
-    let program = result::create_program(&text, Some(&name)).map_err(|e| e.to_string())?;
+    // Every line of a unit tells the file that it comes from.
+    let program = result::create_program(&text, None).map_err(|e| e.to_string())?;
     let program = Program(program);
     let mut options: Vec<String> = OPTIONS.iter().map(ToString::to_string).collect();
     options.push(target.option());
@@ -131,9 +131,13 @@ pub(super) fn compile(stem: &str, unit: &str, target: Target) -> Result<Vec<u8>,
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::super::libraries::Library;
-    use super::super::source;
+    use super::super::source::{self, Unit};
+    use super::super::{chain, geometry};
     use super::*;
+    use crate::kernel::ALL;
 
     /// Whether NVRTC is here; a failure where it must be.
     fn nvrtc() -> bool {
@@ -164,14 +168,32 @@ mod tests {
         }
         let mut targets: Vec<Target> = [75, 80, 86, 89, 90, 100, 120].map(Target::Cubin).into();
         targets.push(Target::Ptx(75));
+        let named = |unit: Unit| [format!("{unit:?}"), unit.text()];
+        let files = source::STEMS.iter().map(|stem| Unit::File(stem));
+        let whole: Vec<[String; 2]> = files.chain(chain::examples()).map(named).collect();
+        // Some entries of a file are its own text again: one target shows that they stand alone.
+        let rows = ALL.iter().flat_map(|row| {
+            let (sizes, scalars) = row.benchmark;
+            let passes = geometry::passes(&chain::CARD, row.kernel, sizes, scalars);
+            passes.expect("it fits").into_iter().map(|pass| pass.unit)
+        });
+        let some = rows.filter(|unit| matches!(unit, Unit::Entries(..)));
+        let some: Vec<[String; 2]> = some
+            .collect::<HashSet<Unit>>()
+            .into_iter()
+            .map(named)
+            .collect();
         let part = |targets: &[Target]| -> Vec<String> {
             let all = targets.iter().flat_map(|&target| {
-                let stems = source::STEMS.iter();
-                stems.map(move |stem| (stem, target))
+                let units = match target {
+                    Target::Cubin(_) => &whole,
+                    Target::Ptx(_) => &some,
+                };
+                units.iter().map(move |unit| (unit, target))
             });
-            all.filter_map(|(stem, target)| {
-                let image = compile(stem, &source::unit(stem), target);
-                image.err().map(|why| format!("{stem} {target:?}: {why}"))
+            all.filter_map(|([name, text], target)| {
+                let image = compile(text, target);
+                image.err().map(|why| format!("{name}, {target:?}: {why}"))
             })
             .collect()
         };
@@ -189,6 +211,41 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_reads_through_no_cache_that_misses_what_it_wrote_and_shares_as_much_as_is_counted() {
+        if !nvrtc() {
+            return;
+        }
+        let ptx = |unit: &Unit| -> String {
+            let image = compile(&unit.text(), Target::Ptx(75)).expect("it compiles");
+            String::from_utf8_lossy(&image).into_owned()
+        };
+        let past_caches = "ld.global.nc";
+        assert!(ptx(&Unit::File("rules")).contains("ld.global"));
+        assert!(ptx(&Unit::File("stream")).contains(past_caches));
+        for unit in chain::examples() {
+            let ptx = ptx(&unit);
+            assert!(!ptx.contains(past_caches), "{unit}");
+            // `.shared .align 16 .b8 name[1024];`; dynamic memory is `.extern`.
+            let arrays = ptx.lines().map(str::trim_start);
+            let arrays = arrays.filter(|line| line.starts_with(".shared"));
+            let bytes = arrays.map(|line| -> usize {
+                let size = line
+                    .split_once('[')
+                    .and_then(|(_, rest)| rest.split_once(']'));
+                size.expect(line).0.parse().expect(line)
+            });
+            let Unit::Chain(parts) = &unit else {
+                panic!("{unit} is no chain");
+            };
+            let (found, counted) = (bytes.sum::<usize>(), chain::fixed_bytes(parts));
+            assert!(
+                found > 0 && found <= counted,
+                "{unit}: {found} of {counted} bytes"
+            );
+        }
+    }
+
+    #[test]
     fn the_compiler_tells_its_version_what_it_knows_and_where_an_error_is() {
         if !nvrtc() {
             return;
@@ -197,8 +254,7 @@ mod tests {
         assert!(version.contains('.'), "{version}");
         assert!(known.contains(&90), "{known:?}");
         let broken = compile(
-            "broken",
-            "extern \"C\" __global__ void f(",
+            "#line 1 \"broken.cu\"\nextern \"C\" __global__ void f(",
             Target::Cubin(90),
         );
         let why = broken.unwrap_err();

@@ -3,6 +3,7 @@
 
 use super::super::Gemm;
 use super::geometry::Pass;
+use super::source::Unit;
 use crate::data::{Samples, Statistics};
 use crate::error::Result;
 
@@ -38,12 +39,12 @@ pub(super) trait Driver {
     /// Copies from memory; waits for earlier launches.
     fn read(&mut self, from: &Self::Memory, offset: usize, into: &mut [u8]) -> Result<()>;
 
-    /// Compiles and loads a file of `kernels/`, by its stem, where that is still to be done.
-    fn load(&mut self, stem: &'static str) -> Result<()>;
+    /// Compiles and loads a unit, where that is still to be done.
+    fn load(&mut self, unit: &Unit) -> Result<()>;
 
     /// Makes an entry ready to be launched: nothing is loaded while launches are noted down.
     fn find(&mut self, pass: &Pass) -> Result<()> {
-        self.load(pass.stem)
+        self.load(&pass.unit)
     }
 
     /// Launches `pass.entry`, which [`Driver::find`] found, with these arguments, in the order of the entry's parameters.

@@ -1,11 +1,12 @@
 //! The kernels on the host: a driver that runs the text of `kernels/` as a C++ compiler understands it, so that everything
 //! but CUDA itself is tested on machines without a card.
 //!
-//! What CUDA is to the kernels stands in `kernels/emulation.h`. Each file of `kernels/` becomes a library, compiled when it is
-//! first needed and kept by the hash of its text. Memory begins as NaN, and lies between guards that are looked at after every
+//! What CUDA is to the kernels stands in `kernels/emulation.h`. Each file of `kernels/`, and each chain, becomes a library,
+//! compiled when it first runs and kept by the hash of its text. Memory begins as NaN, and lies between guards that are looked at after every
 //! launch. With `twice`, a launch runs in both orders of threads and blocks from two patterns of shared memory, and must leave
 //! the same bits.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +15,11 @@ use std::sync::{Mutex, OnceLock};
 
 use sha2::{Digest, Sha256};
 
+use super::Cuda;
+use super::chain::CHAINED;
 use super::driver::{Driver, Value};
 use super::geometry::{Pass, Tuning};
-use super::{Cuda, source};
+use super::source::{self, Unit};
 use crate::device::Gemm;
 use crate::error::{Error, Result};
 
@@ -103,6 +106,8 @@ impl Library {
             "-Werror",
             // `#pragma unroll` speaks to NVRTC.
             "-Wno-unknown-pragmas",
+            // Bits that do not hang on what else stands in a unit.
+            "-ffp-contract=off",
         ];
         let text = host_text(unit);
         let mut hash = Sha256::new();
@@ -156,14 +161,20 @@ impl Library {
         }
     }
 
-    /// The library of a file of `kernels/`.
-    fn stem(stem: &'static str) -> Result<&'static Self> {
-        static LIBRARIES: [OnceLock<std::result::Result<Library, String>>; source::STEMS.len()] =
-            [const { OnceLock::new() }; source::STEMS.len()];
-        let place = source::STEMS.iter().position(|s| *s == stem);
-        let place = place.unwrap_or_else(|| panic!("kernels/{stem}.cu is not in STEMS"));
-        LIBRARIES[place]
-            .get_or_init(|| Self::of(stem, &source::unit(stem)).map_err(|e| e.to_string()))
+    /// The library of a unit, of a whole file where a unit is a part of it: made once, and never closed.
+    fn unit(unit: &Unit) -> Result<&'static Self> {
+        type Made = OnceLock<std::result::Result<Library, String>>;
+        static LIBRARIES: Mutex<BTreeMap<String, &'static Made>> = Mutex::new(BTreeMap::new());
+        let (name, unit) = match unit {
+            Unit::File(stem) | Unit::Entries(stem, _) => (*stem, &Unit::File(stem)),
+            Unit::Chain(_) => ("chain", unit),
+        };
+        let made = {
+            let mut libraries = LIBRARIES.lock().unwrap_or_else(|e| e.into_inner());
+            let place = libraries.entry(format!("{unit:?}"));
+            *place.or_insert_with(|| Box::leak(Box::default()))
+        };
+        made.get_or_init(|| Self::of(name, &unit.text()).map_err(|e| e.to_string()))
             .as_ref()
             .map_err(Error::failed)
     }
@@ -356,6 +367,8 @@ pub(crate) struct Emulated {
     /// Whether every launch runs both ways.
     twice: bool,
     recording: Option<Vec<Noted>>,
+    /// Launches of the last graph.
+    captured: usize,
 }
 
 impl Emulated {
@@ -372,7 +385,7 @@ impl Emulated {
     fn run(&self, noted: &Noted) -> Result<()> {
         match noted {
             Noted::Launch(pass, values) => {
-                launch(Library::stem(pass.stem)?, pass, values, self.twice)
+                launch(Library::unit(&pass.unit)?, pass, values, self.twice)
             }
             Noted::Gemm(gemm, [a, b, c]) => {
                 multiply(gemm, a, b, c);
@@ -462,8 +475,9 @@ impl Driver for Emulated {
         Ok(())
     }
 
-    fn load(&mut self, stem: &'static str) -> Result<()> {
-        Library::stem(stem).map(|_| ())
+    fn load(&mut self, _: &Unit) -> Result<()> {
+        // A library is made when it first runs: a recording that only counts launches needs none.
+        Ok(())
     }
 
     fn launch(&mut self, pass: &Pass, values: &[Value<'_, Self::Memory>]) -> Result<()> {
@@ -492,7 +506,9 @@ impl Driver for Emulated {
     }
 
     fn end(&mut self) -> Result<Self::Graph> {
-        Ok(self.recording.take().unwrap_or_default())
+        let graph = self.recording.take().unwrap_or_default();
+        self.captured = graph.len();
+        Ok(graph)
     }
 
     fn replay(&mut self, graph: &Self::Graph, times: u64) -> Result<()> {
@@ -508,8 +524,11 @@ impl Driver for Emulated {
     }
 }
 
-/// Opens the emulated device, with few multiprocessors, so that small samples have parts too; `twice` runs every launch
-/// both ways. Where there is no C++ compiler, `None` with a word, or a failure when it is required.
+/// Multiprocessors of the emulated device: few, so that small samples have parts too.
+const FEW: usize = 4;
+
+/// Opens the emulated device; `twice` runs every launch both ways. Where there is no C++ compiler, `None` with a word, or a
+/// failure when it is required.
 pub(crate) fn open(twice: bool) -> Option<Cuda<Emulated>> {
     if !cfg!(target_os = "linux") || compiler().is_none() {
         let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
@@ -521,15 +540,30 @@ pub(crate) fn open(twice: bool) -> Option<Cuda<Emulated>> {
         println!("skipped: {missing}");
         return None;
     }
+    Some(card(twice, FEW))
+}
+
+/// The emulated device with so many multiprocessors, without asking for a compiler: it records, and runs nothing before it
+/// has to.
+pub(crate) fn card(twice: bool, multiprocessors: usize) -> Cuda<Emulated> {
     let tuning = Tuning {
-        multiprocessors: 4,
+        multiprocessors,
         shared_bytes: 48 << 10,
+        chained: CHAINED,
     };
     let driver = Emulated {
         twice,
         recording: None,
+        captured: 0,
     };
-    Some(Cuda::over(driver, 0, "emulated".into(), 1 << 40, tuning))
+    Cuda::over(driver, 0, "emulated".into(), 1 << 40, tuning)
+}
+
+impl Cuda<Emulated> {
+    /// Launches of the last graph: its nodes.
+    pub(crate) fn captured(&self) -> usize {
+        self.driver.captured
+    }
 }
 
 #[cfg(test)]
@@ -548,7 +582,7 @@ mod tests {
         );
         let library = Library::of("faulty", &unit).unwrap_or_else(|e| panic!("{e}"));
         let pass = Pass {
-            stem: "faulty",
+            unit: Unit::File("faulty"),
             entry: "kernel",
             grid: [grid, 1, 1],
             block,
@@ -691,12 +725,49 @@ mod tests {
     }
 
     #[test]
+    fn a_barrier_of_a_part_waits_for_its_threads_alone() {
+        let part = |threads: &str| {
+            format!(
+                "{}\n#line 1 \"faulty.cu\"\n\
+                 namespace part {{\n\
+                 constexpr uint3 blockDim = {{32, 1, 1}};\n\
+                 inline void turn(float *out, float *tile) {{\n\
+                 tile[threadIdx.x] = float(threadIdx.x);\n\
+                 part_barrier();\n\
+                 out[threadIdx.x] = tile[31 - threadIdx.x];\n}}\n}}\n\
+                 extern \"C\" __global__ void kernel(float *out) {{\n\
+                 __shared__ float tile[64];\n\
+                 if ({threads}) part::turn(out, tile);\n\
+                 __syncthreads();\n\
+                 if (threadIdx.x >= 32) out[threadIdx.x] = out[threadIdx.x - 32];\n}}\n",
+                source::CHAIN.1
+            )
+        };
+        let Some(turned) = outcome(&part("threadIdx.x < 32"), 1, 64) else {
+            return;
+        };
+        let expected = |t: usize| (31 - t % 32) as f32;
+        assert_eq!(turned.unwrap(), (0..64).map(expected).collect::<Vec<_>>());
+        for (threads, words) in [
+            (
+                "threadIdx.x < 31",
+                "for thread 31, which waits at faulty.cu:12",
+            ),
+            ("threadIdx.x < 64", "barrier of the first 32 threads"),
+        ] {
+            let missing = outcome(&part(threads), 1, 64).expect("it is there");
+            let message = missing.expect_err("a faulty kernel").to_string();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
     fn arguments_of_another_kind_are_refused() {
         let Some(mut device) = open(false) else {
             return;
         };
         let pass = Pass {
-            stem: "control",
+            unit: Unit::File("control"),
             entry: "advance",
             grid: [1, 1, 1],
             block: 1,

@@ -3,8 +3,13 @@
 //! Pure arithmetic on sizes: nothing here touches a card. Numbers that a kernel's text holds too are compared with it by a
 //! test.
 
+mod product;
+
+use super::source::Unit;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
+
+pub(super) use product::TEAM_THREADS;
 
 /// Most blocks of a grid in each dimension.
 const MAX_GRID: [usize; 3] = [(1 << 31) - 1, 65_535, 65_535];
@@ -12,21 +17,9 @@ const WARP: usize = 32;
 /// Threads of a block, where the entry leaves no choice.
 const THREADS: usize = 256;
 /// Most threads of a block that works on block vectors.
-const MAX_THREADS: usize = 1024;
+pub(super) const MAX_THREADS: usize = 1024;
 /// Longest f32 sum that a pass makes before another adds it up, in terms.
 const CHUNK: usize = 1024;
-/// Samples of so many bytes are summed by one block, without a second pass: launching one would take longer.
-const SMALL_BYTES: usize = 256 << 10;
-
-/// product.cu: threads of a block of teams, and of one that takes several rows of v.
-const TEAM_THREADS: usize = 256;
-const TILE_QUADS: usize = 256;
-/// product.cu: samples of a tile, rows of v of a thread and of a block, quads of a block of `product_sum`.
-const TILE: usize = 8;
-const SHORT: usize = 16;
-const MOST: usize = 32;
-const SUM_QUADS: usize = 8;
-
 /// gram.cu: rows and columns of a tile, slices of a stage, threads.
 const GRAM_TILE: usize = 64;
 const GRAM_DEPTH: usize = 16;
@@ -39,6 +32,8 @@ pub(super) struct Tuning {
     pub multiprocessors: usize,
     /// Shared memory that a block may have without asking, in bytes (48 KiB on every card).
     pub shared_bytes: usize,
+    /// Most passes of a chain; with 1 there are none.
+    pub chained: usize,
 }
 
 /// Memory between passes: one of each kind, grown when a launch needs more.
@@ -70,8 +65,8 @@ pub(super) enum Argument {
 /// One launch of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pass {
-    /// Stem of the file in `kernels/`.
-    pub stem: &'static str,
+    /// What it is compiled in.
+    pub unit: Unit,
     /// Name of the entry.
     pub entry: &'static str,
     /// Blocks.
@@ -94,7 +89,53 @@ struct Draft {
     arguments: Vec<Argument>,
 }
 
-fn checked(tuning: &Tuning, draft: Draft) -> Result<Pass> {
+/// Entries that a row may launch, of a file whose others would take long to compile; `None` for all of its file.
+fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
+    Some(match kernel {
+        Kernel::SamplesProductF32 => &[
+            "samples_product_f32",
+            "samples_products_f32",
+            "project_f32",
+            "project_sum",
+            "product_lift_f32",
+            "product_sum",
+        ],
+        Kernel::SamplesProductU8 => &[
+            "samples_product_u8",
+            "samples_products_u8",
+            "project_u8",
+            "project_sum",
+            "product_lift_u8",
+            "product_sum",
+        ],
+        Kernel::BatchProductF32 => &[
+            "batch_product_f32",
+            "batch_products_f32",
+            "project_f32",
+            "project_sum",
+            "product_lift_f32",
+            "product_sum",
+        ],
+        Kernel::BatchProductU8 => &[
+            "batch_product_u8",
+            "batch_products_u8",
+            "project_u8",
+            "project_sum",
+            "product_lift_u8",
+            "product_sum",
+        ],
+        Kernel::SymmetricProduct => &["symmetric_product"],
+        Kernel::LiftF32 => &["lift_f32", "lift_sum"],
+        Kernel::LiftU8 => &["lift_u8", "lift_sum"],
+        Kernel::CovarianceF32 => &["covariance_f32", "covariance_sum"],
+        Kernel::CovarianceU8 => &["covariance_u8", "covariance_sum"],
+        Kernel::DualF32 => &["dual_f32", "dual_sum"],
+        Kernel::DualU8 => &["dual_u8", "dual_sum"],
+        _ => return None,
+    })
+}
+
+fn checked(tuning: &Tuning, kernel: Kernel, draft: Draft) -> Result<Pass> {
     let Draft {
         stem,
         entry,
@@ -111,7 +152,10 @@ fn checked(tuning: &Tuning, draft: Draft) -> Result<Pass> {
     }
     assert!(shared <= tuning.shared_bytes, "{entry}: {shared} bytes");
     Ok(Pass {
-        stem,
+        unit: match entries(kernel) {
+            Some(entries) => Unit::Entries(stem, entries),
+            None => Unit::File(stem),
+        },
         entry,
         grid: grid.map(|blocks| blocks as u32),
         block: block as u32,
@@ -161,59 +205,18 @@ pub(super) fn passes(
     let arguments = row_arguments(kernel, sizes, scalars);
     let drafts = match kernel {
         Kernel::StreamRead => stream(tuning, sizes[0], arguments),
-        Kernel::SamplesProductF32 | Kernel::SamplesProductU8 => {
-            let bytes = kernel == Kernel::SamplesProductU8;
-            let product = Product {
-                one: kernel.row().name,
-                several: ["samples_products_f32", "samples_products_u8"][usize::from(bytes)],
-                bytes,
-                n: sizes[0],
-                total: sizes[0],
-                first: 0,
-                d: sizes[1],
-                m: sizes[2],
-                rows: None,
-                v: 3,
-                scalars,
-                arguments,
-            };
-            product.drafts(tuning)
-        }
-        Kernel::BatchProductF32 | Kernel::BatchProductU8 => {
-            let bytes = kernel == Kernel::BatchProductU8;
-            let product = Product {
-                one: kernel.row().name,
-                several: ["batch_products_f32", "batch_products_u8"][usize::from(bytes)],
-                bytes,
-                n: sizes[3],
-                total: sizes[0],
-                first: sizes[4],
-                d: sizes[1],
-                m: sizes[2],
-                rows: Some(3),
-                v: 4,
-                scalars,
-                arguments,
-            };
-            product.drafts(tuning)
-        }
-        Kernel::SymmetricProduct => {
-            // Few warps a block, so that the rows of a small C reach every multiprocessor.
-            let warps = 4;
-            vec![Draft {
-                stem: "product",
-                entry: "symmetric_product",
-                grid: [sizes[0].div_ceil(warps), sizes[1].div_ceil(4), 1],
-                block: warps * WARP,
-                shared: 0,
-                arguments,
-            }]
-        }
+        Kernel::SamplesProductF32
+        | Kernel::SamplesProductU8
+        | Kernel::BatchProductF32
+        | Kernel::BatchProductU8 => product::samples(tuning, kernel, sizes, scalars, arguments),
+        Kernel::SymmetricProduct => vec![product::symmetric(sizes, arguments)],
         Kernel::CovarianceF32 | Kernel::CovarianceU8 => {
             covariance(tuning, kernel, sizes, scalars, arguments)
         }
         Kernel::DualF32 | Kernel::DualU8 => dual(tuning, kernel, sizes, scalars, arguments),
-        Kernel::LiftF32 | Kernel::LiftU8 => lift(tuning, kernel, sizes, scalars, arguments),
+        Kernel::LiftF32 | Kernel::LiftU8 => {
+            product::lift(tuning, kernel, sizes, scalars, arguments)
+        }
         Kernel::Deflate | Kernel::ProjectOut | Kernel::Orthonormalise => {
             vec![block(kernel, sizes[0], arguments, None)]
         }
@@ -263,7 +266,7 @@ pub(super) fn passes(
     };
     drafts
         .into_iter()
-        .map(|draft| checked(tuning, draft))
+        .map(|draft| checked(tuning, kernel, draft))
         .collect()
 }
 
@@ -289,277 +292,6 @@ fn stream(tuning: &Tuning, n: usize, mut arguments: Vec<Argument>) -> Vec<Draft>
             vec![partial, Argument::Buffer(1), size(blocks)],
         ),
     ]
-}
-
-/// What the products over samples have in common.
-struct Product<'a> {
-    /// Entries for one and for several rows of v.
-    one: &'static str,
-    several: &'static str,
-    bytes: bool,
-    /// Samples, or rows of a mini-batch.
-    n: usize,
-    /// Samples in the block, and the number of its first where a list chooses.
-    total: usize,
-    first: usize,
-    d: usize,
-    m: usize,
-    /// Places of the arguments that are not always there, or not always in one place; g follows v.
-    rows: Option<usize>,
-    v: usize,
-    /// beta, weight_in, weight_out.
-    scalars: &'a [f32],
-    /// Those of the row.
-    arguments: Vec<Argument>,
-}
-
-/// How `one_row` of product.cu takes a sample: threads of a team, samples in flight a team.
-#[derive(Debug, PartialEq, Eq)]
-struct Team {
-    lanes: usize,
-    rows: usize,
-}
-
-impl Team {
-    /// The team for samples of so many columns; `None` when they are too long for registers.
-    fn of(d: usize, bytes: bool) -> Option<Self> {
-        let quads = quads_of(d);
-        let (lanes, rows) = match (quads, bytes) {
-            (..=16, _) => (8, 4),
-            (..=224, false) => (WARP, 2),
-            (..=224, true) => (WARP, 4),
-            (..=2048, _) => (TEAM_THREADS, 1),
-            _ => return None,
-        };
-        Some(Self { lanes, rows })
-    }
-
-    fn teams(&self) -> usize {
-        TEAM_THREADS / self.lanes
-    }
-
-    /// The sums of the teams, or the crossing of a team that is the block: 4 bytes a warp, twice.
-    fn shared(&self, d: usize) -> usize {
-        match self.teams() {
-            1 => 2 * 4 * TEAM_THREADS / WARP,
-            teams => 16 * teams * quads_of(d),
-        }
-    }
-}
-
-impl Product<'_> {
-    fn drafts(&self, tuning: &Tuning) -> Vec<Draft> {
-        if self.m == 1
-            && let Some(team) = Team::of(self.d, self.bytes)
-        {
-            return self.one_row(tuning, &team);
-        }
-        if self.m > 1 && quads_of(self.d) <= TILE_QUADS {
-            return self.several_rows(tuning);
-        }
-        self.projected(tuning)
-    }
-
-    /// A pass whose blocks take `span` samples each, and the one that adds their parts, where there is more than one.
-    fn summed(&self, mut draft: Draft, span: usize) -> Vec<Draft> {
-        let parts = self.n.div_ceil(span);
-        let partial = Argument::Scratch(Scratch::Partial, 16 * parts * self.m * quads_of(self.d));
-        draft.arguments.extend([partial, size(span)]);
-        let mut drafts = vec![draft];
-        if parts > 1 {
-            let [beta, _, weight_out] = [self.scalars[0], self.scalars[1], self.scalars[2]];
-            drafts.push(Draft {
-                arguments: vec![
-                    Argument::Buffer(0),
-                    partial,
-                    Argument::Buffer(self.v + 1),
-                    size(self.d),
-                    size(self.m),
-                    size(parts),
-                    Argument::F32(beta),
-                    Argument::F32(weight_out),
-                ],
-                ..sum_of_parts("product_sum", self.d, self.m)
-            });
-        }
-        drafts
-    }
-
-    fn one_row(&self, tuning: &Tuning, team: &Team) -> Vec<Draft> {
-        let bytes = self.n * self.d * if self.bytes { 1 } else { 4 };
-        let parts = if bytes <= SMALL_BYTES {
-            1
-        } else {
-            // One block a multiprocessor: registers allow no more.
-            self.n
-                .div_ceil(team.teams() * team.rows)
-                .min(tuning.multiprocessors)
-        };
-        let span = self
-            .n
-            .div_ceil(parts.max(self.n.div_ceil(team.teams() * CHUNK)));
-        let draft = Draft {
-            stem: "product",
-            entry: self.one,
-            grid: [self.n.div_ceil(span), 1, 1],
-            block: TEAM_THREADS,
-            shared: team.shared(self.d),
-            arguments: self.arguments.clone(),
-        };
-        self.summed(draft, span)
-    }
-
-    fn several_rows(&self, tuning: &Tuning) -> Vec<Draft> {
-        let halves = if self.m > SHORT { 2 } else { 1 };
-        let groups = self.m.div_ceil(halves * SHORT);
-        // 512 threads a multiprocessor: registers allow no more.
-        let wanted = (tuning.multiprocessors * 2 / halves).div_ceil(groups);
-        let parts = wanted
-            .min(self.n.div_ceil(TILE))
-            .max(self.n.div_ceil(CHUNK));
-        let span = self.n.div_ceil(parts).next_multiple_of(TILE);
-        let draft = Draft {
-            stem: "product",
-            entry: self.several,
-            grid: [self.n.div_ceil(span), groups, 1],
-            block: TILE_QUADS * halves,
-            shared: 16 * TILE * (quads_of(self.d) + MOST / 4),
-            arguments: self.arguments.clone(),
-        };
-        self.summed(draft, span)
-    }
-
-    /// Longer samples: projections, and what they weigh brought back to columns.
-    fn projected(&self, tuning: &Tuning) -> Vec<Draft> {
-        let Self { n, d, m, .. } = *self;
-        let quads = quads_of(d);
-        let blocks = n.div_ceil(4 * (THREADS / WARP));
-        // Panels of columns: as many as fill the card, each at least four loads a lane, and no sum longer than it may be.
-        let panels = (4 * tuning.multiprocessors)
-            .div_ceil(blocks)
-            .min(quads.div_ceil(4 * WARP))
-            .max(quads.div_ceil(WARP * CHUNK));
-        let span = quads.div_ceil(panels).next_multiple_of(WARP);
-        let panels = quads.div_ceil(span);
-        let projection = Argument::Scratch(Scratch::Projection, 4 * panels * m * n);
-        // Where nothing is listed, any memory will do for the list.
-        let samples = [0, 1, 2, self.rows.unwrap_or(0)].map(Argument::Buffer);
-        let listed = usize::from(self.rows.is_some());
-        let sizes = [n, d, m, self.total, self.first, listed].map(size);
-        let [beta, weight_in, weight_out] =
-            [self.scalars[0], self.scalars[1], self.scalars[2]].map(Argument::F32);
-        let mut arguments = samples.to_vec();
-        arguments.extend([Argument::Buffer(self.v), projection]);
-        arguments.extend(sizes);
-        arguments.extend([weight_in, size(span)]);
-        let mut drafts = vec![Draft {
-            stem: "product",
-            entry: ["project_f32", "project_u8"][usize::from(self.bytes)],
-            grid: [blocks, panels, 1],
-            block: THREADS,
-            shared: 0,
-            arguments,
-        }];
-        if panels > 1 {
-            let blocks = (m * n).div_ceil(THREADS).min(8 * tuning.multiprocessors);
-            drafts.push(Draft {
-                stem: "product",
-                entry: "project_sum",
-                grid: [blocks, 1, 1],
-                block: THREADS,
-                shared: 0,
-                arguments: vec![
-                    Argument::Buffer(0),
-                    projection,
-                    Argument::U64((m * n) as u64),
-                    size(panels),
-                ],
-            });
-        }
-        let mut arguments = samples.to_vec();
-        arguments.extend([projection, Argument::Buffer(self.v + 1)]);
-        arguments.extend(sizes);
-        arguments.extend([beta, weight_out]);
-        let (draft, span) = lifted(
-            tuning,
-            ["product_lift_f32", "product_lift_u8"][usize::from(self.bytes)],
-            [n, d, m],
-            arguments,
-        );
-        drafts.extend(self.summed(draft, span));
-        drafts
-    }
-}
-
-/// The pass that brings projections back to columns, but for its last two arguments, and the samples of a block.
-fn lifted(
-    tuning: &Tuning,
-    entry: &'static str,
-    [n, d, m]: [usize; 3],
-    arguments: Vec<Argument>,
-) -> (Draft, usize) {
-    let rows = match m {
-        1 => 1,
-        2..=4 => 4,
-        _ => SHORT,
-    };
-    let [columns, heights] = [quads_of(d).div_ceil(THREADS), m.div_ceil(rows)];
-    let parts = (4 * tuning.multiprocessors)
-        .div_ceil(columns * heights)
-        .min(n.div_ceil(64))
-        .max(n.div_ceil(CHUNK));
-    let span = n.div_ceil(parts);
-    let draft = Draft {
-        stem: "product",
-        entry,
-        grid: [columns, n.div_ceil(span), heights],
-        block: THREADS,
-        shared: 0,
-        arguments,
-    };
-    (draft, span)
-}
-
-/// A pass that adds parts of m rows of d columns, without its arguments.
-fn sum_of_parts(entry: &'static str, d: usize, m: usize) -> Draft {
-    Draft {
-        stem: "product",
-        entry,
-        grid: [quads_of(d).div_ceil(SUM_QUADS), m, 1],
-        block: THREADS,
-        shared: 0,
-        arguments: Vec::new(),
-    }
-}
-
-fn lift(
-    tuning: &Tuning,
-    kernel: Kernel,
-    sizes: &[usize],
-    scalars: &[f32],
-    arguments: Vec<Argument>,
-) -> Vec<Draft> {
-    let [n, d, m] = [sizes[0], sizes[1], sizes[2]];
-    let (mut draft, span) = lifted(tuning, kernel.row().name, [n, d, m], arguments);
-    let parts = n.div_ceil(span);
-    let partial = Argument::Scratch(Scratch::Partial, 16 * parts * m * quads_of(d));
-    draft.arguments.extend([partial, size(span)]);
-    let mut drafts = vec![draft];
-    if parts > 1 {
-        drafts.push(Draft {
-            arguments: vec![
-                partial,
-                Argument::Buffer(3),
-                size(d),
-                size(m),
-                size(parts),
-                Argument::F32(scalars[0]),
-                Argument::F32(scalars[1]),
-            ],
-            ..sum_of_parts("lift_sum", d, m)
-        });
-    }
-    drafts
 }
 
 /// How the sums of a Gram matrix are shared out: terms a block, parts.
@@ -744,15 +476,17 @@ fn score(b: usize, mut arguments: Vec<Argument>) -> Vec<Draft> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chain::CHAINED;
     use super::super::source;
     use super::*;
     use crate::kernel::ALL;
 
     /// A small card and a large one.
-    fn tunings() -> [Tuning; 3] {
+    pub(super) fn tunings() -> [Tuning; 3] {
         [2, 20, 132].map(|multiprocessors| Tuning {
             multiprocessors,
             shared_bytes: 48 << 10,
+            chained: CHAINED,
         })
     }
 
@@ -789,80 +523,45 @@ mod tests {
     }
 
     #[test]
-    fn teams_hold_every_row_that_they_take_and_their_sums_fit() {
-        for bytes in [false, true] {
-            for d in [1, 31, 64, 65, 512, 513, 784, 785, 896, 897, 3072, 8192] {
-                let team = Team::of(d, bytes).expect("it fits in registers");
-                assert!(team.shared(d) <= 48 << 10, "{d}: {team:?}");
+    fn a_row_launches_the_entries_that_its_unit_holds() {
+        for tuning in tunings() {
+            for row in &ALL {
+                for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
+                    let passes = passes(&tuning, row.kernel, sizes, scalars).expect("it fits");
+                    for pass in passes {
+                        let text = pass.unit.text();
+                        let held = source::entries(&text).contains(&pass.entry);
+                        assert!(held, "{} needs {}", row.name, pass.entry);
+                    }
+                }
             }
-            assert_eq!(Team::of(8193, bytes), None);
         }
     }
 
-    #[test]
-    fn a_small_product_is_one_launch_and_that_of_mnist_two() {
-        let tuning = tunings()[2];
-        let entries = |kernel, sizes: &[usize]| -> Vec<&str> {
-            let passes = passes(&tuning, kernel, sizes, &[0.0, 1.0, 1.0]).expect("it fits");
-            passes.iter().map(|pass| pass.entry).collect()
-        };
-        let small = entries(Kernel::SamplesProductF32, &[1000, 64, 1]);
-        assert_eq!(small, ["samples_product_f32"]);
-        let mnist = entries(Kernel::SamplesProductU8, &[60000, 784, 1]);
-        assert_eq!(mnist, ["samples_product_u8", "product_sum"]);
-        let several = entries(Kernel::SamplesProductU8, &[60000, 784, 10]);
-        assert_eq!(several, ["samples_products_u8", "product_sum"]);
-        let long = entries(Kernel::SamplesProductF32, &[5000, 20_000, 1]);
-        assert_eq!(
-            long,
-            [
-                "project_f32",
-                "project_sum",
-                "product_lift_f32",
-                "product_sum"
-            ]
-        );
+    /// Compares numbers of a geometry with the constants of a file.
+    pub(super) fn assert_constants(stem: &str, known: &[(&str, usize)]) {
+        let text = source::unit(stem);
+        let constants = source::constants(&text);
+        for &(name, value) in known {
+            let found = constants.get(name);
+            assert_eq!(found, Some(&(value as f64)), "{name} in {stem}");
+        }
     }
 
     #[test]
     fn the_numbers_here_are_those_of_the_kernels() {
-        for (stem, known) in [
-            (
-                "product",
-                vec![
-                    ("WARP", WARP),
-                    ("THREADS", THREADS),
-                    ("TEAM_THREADS", TEAM_THREADS),
-                    ("TILE_QUADS", TILE_QUADS),
-                    ("TILE", TILE),
-                    ("SHORT", SHORT),
-                    ("SUM_QUADS", SUM_QUADS),
-                ],
-            ),
-            (
-                "gram",
-                vec![
-                    ("TILE", GRAM_TILE),
-                    ("DEPTH", GRAM_DEPTH),
-                    ("THREADS", GRAM_THREADS),
-                    ("SUM_THREADS", THREADS),
-                    ("CHUNK", CHUNK),
-                ],
-            ),
-            ("block", vec![("MAX_THREADS", MAX_THREADS)]),
-            ("rules", vec![("THREADS", THREADS)]),
-            ("stream", vec![("THREADS", THREADS)]),
-        ] {
-            let text = source::unit(stem);
-            let constants = source::constants(&text);
-            for (name, value) in known {
-                assert_eq!(
-                    constants.get(name),
-                    Some(&(value as f64)),
-                    "{name} in {stem}"
-                );
-            }
-        }
-        assert_eq!(MOST, 2 * SHORT);
+        assert_constants(
+            "gram",
+            &[
+                ("TILE", GRAM_TILE),
+                ("DEPTH", GRAM_DEPTH),
+                ("THREADS", GRAM_THREADS),
+                ("SUM_THREADS", THREADS),
+                ("CHUNK", CHUNK),
+            ],
+        );
+        assert_constants("block", &[("MAX_THREADS", MAX_THREADS)]);
+        assert_constants("rules", &[("THREADS", THREADS)]);
+        assert_constants("stream", &[("THREADS", THREADS)]);
     }
 }

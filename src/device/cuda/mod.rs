@@ -5,13 +5,15 @@
 //! an emulation of the kernels on the host, so that all of this is tested on machines without a card.
 //!
 //! A recording first notes the launches of a step down, so that modules are loaded and the memory between passes is there;
-//! then it captures them into a CUDA graph, which a replay launches again and again. A recording keeps alive what it
-//! points to.
+//! passes of one block that follow one another become one launch (`chain`), which leaves two or three of a step on small
+//! samples. Then it captures them into a CUDA graph, which a replay launches again and again. A recording keeps alive what
+//! it points to.
 
 mod blas;
 mod buffer;
 mod cache;
 mod card;
+mod chain;
 mod compiler;
 mod context;
 mod dense;
@@ -34,8 +36,10 @@ use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
 use buffer::Inner;
+use chain::Launches;
 use driver::{Driver, Value};
 use geometry::{Argument, Pass, Scratch, Tuning};
+use source::Unit;
 
 pub use buffer::Buffer;
 use card::Cudarc;
@@ -102,6 +106,7 @@ pub fn open(index: usize) -> std::result::Result<Cuda, Unavailable> {
     })?;
     let mut device = Cuda::over(driver, index, card.name.clone(), card.memory_bytes, tuning);
     device.info.driver = Some(card.driver.clone());
+    device.info.pci = card.pci.clone();
     Ok(device)
 }
 
@@ -115,6 +120,7 @@ impl<D: Driver> Cuda<D> {
                 index,
                 name,
                 driver: None,
+                pci: None,
                 software: false,
                 threads: None,
                 isa: None,
@@ -208,6 +214,37 @@ impl<D: Driver> Cuda<D> {
             self.driver.launch(pass, &values)?;
         }
         Ok(())
+    }
+
+    /// The launches of a recording in as few as may be; all that they need is there afterwards.
+    fn fused(&mut self, launches: Vec<Ready<D>>) -> Result<Vec<Ready<D>>> {
+        let mut fused = Vec::new();
+        let mut passes = Launches::new();
+        for ready in launches {
+            match ready {
+                Ready::Passes(some, buffers) => passes.push((some, buffers)),
+                gemm @ Ready::Gemm(..) => {
+                    fused.extend(self.chained(std::mem::take(&mut passes))?);
+                    fused.push(gemm);
+                }
+            }
+        }
+        fused.extend(self.chained(passes)?);
+        Ok(fused)
+    }
+
+    fn chained(&mut self, launches: Launches<Buffer<D>>) -> Result<Vec<Ready<D>>> {
+        let launches = chain::fused(&self.tuning, &launches);
+        for pass in launches.iter().flat_map(|(passes, _)| passes.iter()) {
+            // The others were found when they were noted down.
+            if let Unit::Chain(_) = pass.unit {
+                self.driver.find(pass)?;
+            }
+        }
+        let ready = launches.into_iter();
+        Ok(ready
+            .map(|(passes, buffers)| Ready::Passes(passes, buffers))
+            .collect())
     }
 
     /// Captures launches: nothing but launches happens between begin and end, whatever fails.
@@ -350,6 +387,7 @@ impl<D: Driver> Device for Cuda<D> {
         let noted = steps(self);
         let launches = self.recording.take().unwrap_or_default();
         noted?;
+        let launches = self.fused(launches)?;
         Ok(Recording {
             graph: self.capture(&launches)?,
             _launches: launches,
@@ -386,6 +424,11 @@ impl<D: Driver> Cuda<D> {
     /// Makes buffers look smaller than they may be, so that small samples are split.
     pub(crate) fn limit_buffers(&mut self, bytes: u64) {
         self.info.max_buffer_bytes = bytes;
+    }
+
+    /// Leaves every pass of a recording a launch of its own.
+    pub(crate) fn leave_unchained(&mut self) {
+        self.tuning.chained = 1;
     }
 
     /// Buffers made so far.

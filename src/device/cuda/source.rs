@@ -1,6 +1,47 @@
-//! The text of the kernels, embedded: one unit of compilation a file of `kernels/`, its headers put before it.
+//! The text of the kernels, embedded: one unit of compilation a file of `kernels/`, its headers put before it, or a chain of
+//! entries.
 //!
 //! NVRTC has no files: the texts are joined, with `#line` so that a compiler's message names the file that it means.
+
+use std::fmt;
+use std::rc::Rc;
+
+use super::chain::{self, Part};
+
+/// What is compiled at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Unit {
+    /// A file of `kernels/`, by its stem.
+    File(&'static str),
+    /// Some entries of a file, by its stem.
+    Entries(&'static str, &'static [&'static str]),
+    /// Entries that one block runs one after the other.
+    Chain(Rc<[Part]>),
+}
+
+impl Unit {
+    /// What NVRTC compiles, with the headers put in.
+    pub fn text(&self) -> String {
+        match self {
+            Unit::File(stem) => unit(stem),
+            Unit::Entries(stem, wanted) => some(stem, wanted),
+            Unit::Chain(parts) => chain::text(parts),
+        }
+    }
+}
+
+/// As messages call it.
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unit::File(stem) | Unit::Entries(stem, _) => write!(f, "kernels/{stem}.cu"),
+            Unit::Chain(parts) => {
+                let entries: Vec<&str> = parts.iter().map(|part| part.entry).collect();
+                write!(f, "the chain of {}", entries.join(", "))
+            }
+        }
+    }
+}
 
 /// Stems of the files in `kernels/` that hold entries.
 #[cfg(test)]
@@ -17,9 +58,13 @@ macro_rules! file {
 
 type File = (&'static str, &'static str);
 
+/// What an entry's declaration begins with.
+const ENTRY: &str = "extern \"C\" __global__ void";
+
 const PORTABLE: File = file!("portable.h");
 const CONTROL: File = file!("control.h");
 const SAMPLES: File = file!("samples.h");
+pub(super) const CHAIN: File = file!("chain.h");
 
 /// The files of a unit in their order.
 fn files(stem: &str) -> Vec<File> {
@@ -35,28 +80,70 @@ fn files(stem: &str) -> Vec<File> {
     }
 }
 
+/// A text, with where it comes from.
+fn lined((name, text): &File) -> String {
+    format!("#line 1 \"kernels/{name}\"\n{text}")
+}
+
 /// What NVRTC compiles for the stem of a file, with the headers put in.
 pub(super) fn unit(stem: &str) -> String {
-    files(stem)
+    files(stem).iter().map(lined).collect()
+}
+
+/// As [`unit`], with these entries alone: the others become functions, which a compiler drops when nothing calls them,
+/// before they cost it time.
+fn some(stem: &str, wanted: &[&str]) -> String {
+    let text = unit(stem);
+    let (before, entries) = split(&text);
+    let entries = entries.iter().map(|entry| {
+        if wanted.contains(&declaration(entry).0) {
+            format!("{ENTRY}{entry}")
+        } else {
+            format!("static __device__ void{}", unbounded(entry))
+        }
+    });
+    std::iter::once(before.to_string()).chain(entries).collect()
+}
+
+/// Every header that entries may need, and that of chains.
+pub(super) fn headers() -> String {
+    [PORTABLE, CONTROL, SAMPLES, CHAIN]
         .iter()
-        .map(|(name, text)| format!("#line 1 \"kernels/{name}\"\n{text}"))
+        .map(lined)
         .collect()
 }
 
-/// Names of the entries in a text, in order: what follows `extern "C" __global__ void` and its attributes.
+/// A file of `kernels/` without its headers.
+pub(super) fn file(stem: &str) -> File {
+    files(stem).pop().expect("the file itself comes last")
+}
+
+/// A text cut at its entries: what stands before the first one, and of each what follows `ENTRY`, up to the next one.
+pub(super) fn split(text: &str) -> (&str, Vec<&str>) {
+    let mut pieces = text.split(ENTRY);
+    let before = pieces.next().unwrap_or_default();
+    (before, pieces.collect())
+}
+
+/// An entry that [`split`] found, from its name on: its launch bounds suit a kernel alone.
+pub(super) fn unbounded(entry: &str) -> &str {
+    match entry.trim_start().strip_prefix("__launch_bounds__(") {
+        Some(bounds) => bounds.split_once(')').expect("closed").1,
+        None => entry,
+    }
+}
+
+/// Name and list of parameters of an entry that [`split`] found.
+pub(super) fn declaration(entry: &str) -> (&str, &str) {
+    let (name, rest) = unbounded(entry).split_once('(').expect("parameters");
+    (name.trim(), rest.split_once(')').expect("closed").0)
+}
+
+/// Names of the entries in a text, in order.
 #[cfg(test)]
 pub(super) fn entries(text: &str) -> Vec<&str> {
-    text.split("extern \"C\" __global__ void")
-        .skip(1)
-        .map(|rest| {
-            let rest = rest.trim_start();
-            let rest = match rest.strip_prefix("__launch_bounds__(") {
-                Some(bounds) => bounds.split_once(')').expect("closed").1.trim_start(),
-                None => rest,
-            };
-            rest.split_once('(').expect("parameters").0.trim()
-        })
-        .collect()
+    let entries = split(text).1.into_iter();
+    entries.map(|entry| declaration(entry).0).collect()
 }
 
 /// `constexpr unsigned NAME = 3;` and `constexpr float NAME = 0.5f;` of a text.
@@ -92,20 +179,13 @@ mod tests {
 
     /// Parameters of the entries of a text by name: `const float *v` is `v`.
     fn parameters(text: &str) -> HashMap<String, Vec<String>> {
-        let names = entries(text);
-        let lists = text.split("extern \"C\" __global__ void").skip(1);
         let last = |parameter: &str| {
             let mut words = parameter.split([' ', '*', '\n']);
             words.rfind(|w| !w.is_empty()).map(String::from)
         };
-        names
-            .into_iter()
-            .zip(lists)
-            .map(|(name, rest)| {
-                let list = rest.split_once(&format!("{name}(")).expect("its name").1;
-                let list = list.split_once(')').expect("closed").0;
-                (name.to_string(), list.split(',').filter_map(last).collect())
-            })
+        let entries = split(text).1.into_iter().map(declaration);
+        entries
+            .map(|(name, list)| (name.to_string(), list.split(',').filter_map(last).collect()))
             .collect()
     }
 
@@ -124,6 +204,18 @@ mod tests {
             assert!(found.len() >= expected.len(), "{}: {found:?}", row.name);
             assert_eq!(found[..expected.len()], expected, "{}", row.name);
         }
+    }
+
+    #[test]
+    fn a_unit_of_some_entries_has_no_others_and_the_lines_of_the_file() {
+        let wanted = &["lift_u8", "lift_sum"];
+        let [some, whole] = [
+            Unit::Entries("product", wanted).text(),
+            Unit::File("product").text(),
+        ];
+        assert_eq!(entries(&some), wanted);
+        assert_eq!(some.lines().count(), whole.lines().count());
+        assert_eq!(some.matches("__launch_bounds__").count(), wanted.len());
     }
 
     /// Stems of the files in a folder of the repository with this extension.

@@ -17,6 +17,8 @@ pub struct Adapter {
     pub name: String,
     /// Driver and its version, where it tells.
     pub driver: String,
+    /// Place on the PCI bus; empty where it is not told.
+    pub pci: String,
     /// Whether it computes on the processor.
     pub software: bool,
 }
@@ -33,6 +35,7 @@ impl Adapter {
         Self {
             name: format!("{}, {backend}", info.name),
             driver: driver.trim().to_string(),
+            pci: info.device_pci_bus_id.clone(),
             software: is_software(info.device_type, &info.name),
         }
     }
@@ -125,6 +128,7 @@ mod tests {
         Adapter {
             name: "x, Vulkan".into(),
             driver: String::new(),
+            pci: String::new(),
             software,
         }
     }

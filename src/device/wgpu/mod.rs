@@ -166,6 +166,7 @@ impl Wgpu {
                 index,
                 name: found.name.clone(),
                 driver: Some(found.driver.clone()).filter(|driver| !driver.is_empty()),
+                pci: Some(found.pci.clone()).filter(|pci| !pci.is_empty()),
                 software,
                 threads: None,
                 isa: None,

@@ -103,6 +103,7 @@ fn heat(
         .zip(&cases)
         .map(|(&(name, behaviour), case)| Entrant {
             case,
+            meter: None,
             lane: Box::new(Fake {
                 name,
                 behaviour,
@@ -283,4 +284,48 @@ fn ctrl_c_leaves_no_half_measured_row() {
     );
     assert!(results.is_none());
     assert_eq!(log, ["a"]);
+}
+
+/// Two joules a reading.
+struct Counter(f64);
+
+impl Meter for Counter {
+    fn source(&self) -> &'static str {
+        "rapl"
+    }
+    fn joules(&mut self) -> Option<f64> {
+        self.0 += 2.0;
+        Some(self.0)
+    }
+}
+
+#[test]
+fn energy_is_that_of_a_pass_after_the_repeats_and_its_solves_are_no_repeats() {
+    let log = RefCell::new(Vec::new());
+    let case = Case::default().settled();
+    let entrant = Entrant {
+        case: &case,
+        meter: Some(Box::new(Counter(0.0))),
+        lane: Box::new(Fake {
+            name: "a",
+            behaviour: |_, _, _, step| *step = Duration::from_millis(2),
+            calls: 0,
+            log: &log,
+        }),
+    };
+    let interrupted = AtomicBool::new(false);
+    let setting = Setting {
+        evaluate: &|_, _, _| None,
+        interrupted: &interrupted,
+        repeats: Some(3),
+        announce: &|_| {},
+        tell: &|_, _| {},
+    };
+    let mut measured = run(vec![entrant], &setting).unwrap();
+    let measured = measured.remove(0).unwrap();
+    let energy = measured.energy.unwrap();
+    assert_eq!(measured.solve_s.len(), 3);
+    assert!(energy.solves > 1);
+    assert!((energy.joules * energy.solves as f64 - 2.0).abs() < 1e-9);
+    assert!(log.borrow().len() as u64 >= 4 + energy.solves);
 }

@@ -1,0 +1,398 @@
+//! Chains: passes of one block each that follow one another in a recording become one launch, one node of the graph.
+//!
+//! A step on vectors of a few hundred numbers is a handful of such passes, each of which takes about as long as the gap
+//! before the next one. One block runs them in their order with a barrier between, after which it sees what it wrote before.
+//! A pass with fewer threads takes the first ones of the block, so that its sums keep their order and a chain leaves the bits
+//! that its passes would; a pass that returns early, or sets STOP, does so for itself, and the next one looks again.
+//!
+//! The text of a chain is made from the files of `kernels/` and compiled like them. Its sizes and scalars stay arguments: a
+//! chain is compiled once for its entries and their threads. `__restrict__` is taken out, since it promises what one pass
+//! keeps and a chain does not: the compiler would read an input, which an earlier pass writes, through a cache that need not
+//! see that.
+
+use std::rc::Rc;
+
+use super::geometry::{Argument, MAX_THREADS, Pass, TEAM_THREADS, Tuning};
+use super::source::{self, Unit};
+#[cfg(test)]
+use {super::geometry, crate::kernel::Kernel};
+
+/// Most passes of a chain: compiling one takes about as long as its entries would, with no more than a step's.
+pub(super) const CHAINED: usize = 8;
+/// Name of a chain's entry.
+const ENTRY: &str = "chain";
+
+/// An entry of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Part {
+    /// Stem of the file in `kernels/`.
+    pub stem: &'static str,
+    /// Name of the entry.
+    pub entry: &'static str,
+    /// Its threads, the first ones of the block.
+    pub threads: u32,
+}
+
+impl Part {
+    /// The namespace that it stands in.
+    fn namespace(&self) -> String {
+        format!("{}_{}", self.stem, self.threads)
+    }
+
+    /// Most threads that a chain with this part may have, for its registers, and bytes of its static shared memory at most;
+    /// `None` for what no step launches in one block.
+    fn limits(&self) -> Option<(usize, usize)> {
+        match self.stem {
+            "control" => Some((MAX_THREADS, 0)),
+            "rules" => Some((MAX_THREADS, 0)),
+            "block" | "network" => Some((MAX_THREADS, 1024)),
+            // A thread of `one_row` has up to 255 registers.
+            "product" => Some((TEAM_THREADS, 4096)),
+            _ => None,
+        }
+    }
+
+    /// As a part of a chain: a pass of one block of a file.
+    fn of(pass: &Pass) -> Option<Self> {
+        match pass.unit {
+            Unit::File(stem) | Unit::Entries(stem, _) if pass.grid == [1; 3] => Some(Self {
+                stem,
+                entry: pass.entry,
+                threads: pass.block,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Whether these passes may become one launch.
+fn fits(tuning: &Tuning, passes: &[&Pass]) -> bool {
+    let parts: Option<Vec<Part>> = passes.iter().map(|pass| Part::of(pass)).collect();
+    let limits = parts.and_then(|parts| parts.iter().map(Part::limits).collect());
+    let limits: Vec<(usize, usize)> = match limits {
+        Some(limits) if passes.len() <= tuning.chained => limits,
+        _ => return false,
+    };
+    let most = limits.iter().map(|(threads, _)| *threads).min();
+    let fixed: usize = limits.iter().map(|(_, bytes)| bytes).sum();
+    let threads = passes.iter().map(|pass| pass.block as usize).max();
+    let shared = passes.iter().map(|pass| pass.shared as usize).max();
+    threads <= most && shared.is_some_and(|shared| shared + fixed <= tuning.shared_bytes)
+}
+
+/// Bytes of static shared memory that these parts have at most.
+#[cfg(test)]
+pub(super) fn fixed_bytes(parts: &[Part]) -> usize {
+    let limits = parts.iter().filter_map(Part::limits);
+    limits.map(|(_, bytes)| bytes).sum()
+}
+
+/// Passes in order, with the buffers that their arguments count.
+pub(super) type Launches<B> = Vec<(Rc<[Pass]>, Vec<B>)>;
+
+/// The same work in fewer launches: as long a chain as may be, from the first pass on.
+pub(super) fn fused<B: Clone>(tuning: &Tuning, launches: &Launches<B>) -> Launches<B> {
+    let passes = launches
+        .iter()
+        .flat_map(|(passes, buffers)| passes.iter().map(move |pass| (pass, buffers.as_slice())));
+    let mut fused = Launches::new();
+    let mut chain: Vec<(&Pass, &[B])> = Vec::new();
+    for next in passes {
+        let mut longer: Vec<&Pass> = chain.iter().map(|(pass, _)| *pass).collect();
+        longer.push(next.0);
+        if longer.len() > 1 && !fits(tuning, &longer) {
+            fused.push(joined(&std::mem::take(&mut chain)));
+        }
+        chain.push(next);
+    }
+    if !chain.is_empty() {
+        fused.push(joined(&chain));
+    }
+    fused
+}
+
+/// One launch of these passes.
+fn joined<B: Clone>(passes: &[(&Pass, &[B])]) -> (Rc<[Pass]>, Vec<B>) {
+    if let [(pass, buffers)] = passes {
+        return ([(*pass).clone()].into(), buffers.to_vec());
+    }
+    let mut arguments = Vec::new();
+    let mut all = Vec::new();
+    for (pass, buffers) in passes {
+        arguments.extend(pass.arguments.iter().map(|argument| match *argument {
+            Argument::Buffer(place) => Argument::Buffer(all.len() + place),
+            other => other,
+        }));
+        all.extend_from_slice(buffers);
+    }
+    let parts = passes.iter().filter_map(|(pass, _)| Part::of(pass));
+    let most = |of: fn(&Pass) -> u32| passes.iter().map(|(pass, _)| of(pass)).max();
+    let chain = Pass {
+        unit: Unit::Chain(parts.collect()),
+        entry: ENTRY,
+        grid: [1; 3],
+        block: most(|pass| pass.block).unwrap_or_default(),
+        shared: most(|pass| pass.shared).unwrap_or_default(),
+        arguments,
+    };
+    ([chain].into(), all)
+}
+
+/// The text of a chain; see `kernels/chain.h`.
+pub(super) fn text(parts: &[Part]) -> String {
+    let mut text = source::headers();
+    for (place, part) in parts.iter().enumerate() {
+        let namespace = part.namespace();
+        if parts[..place].iter().all(|p| p.namespace() != namespace) {
+            text += &format!(
+                "namespace {namespace} {{\nconstexpr uint3 blockIdx = {{0, 0, 0}}, gridDim = {{1, 1, 1}}, \
+                 blockDim = {{{}, 1, 1}};\n{}}}\n",
+                part.threads,
+                functions(part.stem)
+            );
+        }
+    }
+    let threads = parts.iter().map(|part| part.threads).max();
+    let threads = threads.unwrap_or_default();
+    let mut parameters = Vec::new();
+    let mut calls = Vec::new();
+    for part in parts {
+        let first = parameters.len();
+        parameters.extend(types(part));
+        let names: Vec<String> = (first..parameters.len()).map(|i| format!("p{i}")).collect();
+        let guard = match part.threads < threads {
+            true => format!("if (threadIdx.x < {}) ", part.threads),
+            false => String::new(),
+        };
+        let (namespace, entry) = (part.namespace(), part.entry);
+        calls.push(format!(
+            "    {guard}{namespace}::{entry}({});\n",
+            names.join(", ")
+        ));
+    }
+    let parameters = parameters.iter().enumerate();
+    let parameters: Vec<String> = parameters.map(|(i, kind)| format!("{kind}p{i}")).collect();
+    text += &format!(
+        "#line 1 \"{ENTRY}\"\nextern \"C\" __global__ void __launch_bounds__({threads}) {ENTRY}({}) {{\n{}}}\n",
+        parameters.join(", "),
+        calls.join("    __syncthreads();\n")
+    );
+    text
+}
+
+/// A file with its entries as functions that a chain calls, line by line.
+fn functions(stem: &str) -> String {
+    let (name, text) = source::file(stem);
+    let (before, entries) = source::split(text);
+    let entries = entries
+        .iter()
+        .map(|entry| source::unbounded(entry))
+        .map(|entry| format!("static __device__ __forceinline__ void{entry}"));
+    let text: String = std::iter::once(before.to_string()).chain(entries).collect();
+    format!("#line 1 \"kernels/{name}\"\n{text}")
+        .replace("__restrict__", "")
+        .replace("__syncthreads()", "part_barrier()")
+}
+
+/// Types of an entry's parameters, each with what stands between it and the name.
+fn types(part: &Part) -> Vec<String> {
+    let (_, entries) = source::split(source::file(part.stem).1);
+    let mut declared = entries.into_iter().map(source::declaration);
+    let (_, list) = declared
+        .find(|(name, _)| *name == part.entry)
+        .expect("an entry of its file");
+    list.split(',')
+        .map(|parameter| {
+            let name = parameter.rfind([' ', '*', '\n']).map_or(0, |at| at + 1);
+            let kind = parameter[..name].replace("__restrict__", "");
+            kind.trim_start().to_string()
+        })
+        .collect()
+}
+
+/// A card of the data centre.
+#[cfg(test)]
+pub(super) const CARD: Tuning = Tuning {
+    multiprocessors: 132,
+    shared_bytes: 48 << 10,
+    chained: CHAINED,
+};
+
+/// The launches that these rows become, in as few as may be.
+#[cfg(test)]
+fn launches(rows: &[(Kernel, &[usize])]) -> Vec<Pass> {
+    let apart = rows.iter().map(|(kernel, sizes)| {
+        let scalars = kernel.row().benchmark.1;
+        let passes = geometry::passes(&CARD, *kernel, sizes, scalars);
+        let buffers = vec![(); kernel.row().buffers.len()];
+        (passes.expect("it fits").into(), buffers)
+    });
+    let fused = fused(&CARD, &apart.collect());
+    fused.iter().map(|(passes, _)| passes[0].clone()).collect()
+}
+
+/// Chains to be compiled for every architecture: a whole step, one of longer vectors after a product, one of several rows.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<Unit> {
+    let steps: [&[(Kernel, &[usize])]; 3] = [
+        &[
+            (Kernel::BatchProductU8, &[1000, 64, 1, 128, 0]),
+            (Kernel::Advance, &[7]),
+            (Kernel::Deflate, &[64, 10]),
+            (Kernel::Ascent, &[64, 1]),
+            (Kernel::Adam, &[64]),
+            (Kernel::Retract, &[64, 1]),
+        ],
+        &[
+            (Kernel::Advance, &[1]),
+            (Kernel::Deflate, &[784, 10]),
+            (Kernel::Ascent, &[784, 1]),
+            (Kernel::Momentum, &[784]),
+            (Kernel::Retract, &[784, 1]),
+        ],
+        &[
+            (Kernel::Advance, &[1]),
+            (Kernel::Ascent, &[64, 10]),
+            (Kernel::Rmsprop, &[640]),
+            (Kernel::Retract, &[64, 10]),
+        ],
+    ];
+    let units = steps.iter().map(|step| {
+        let launches = launches(step);
+        assert_eq!(launches.len(), 1, "{step:?}");
+        launches[0].unit.clone()
+    });
+    units.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each launch runs.
+    fn entries(launches: &[Pass]) -> Vec<String> {
+        let names = launches.iter().map(|pass| match &pass.unit {
+            Unit::File(_) | Unit::Entries(..) => pass.entry.to_string(),
+            Unit::Chain(parts) => {
+                let names: Vec<&str> = parts.iter().map(|part| part.entry).collect();
+                names.join(" ")
+            }
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn passes_of_one_block_follow_one_another_in_a_chain_and_others_stand_alone() {
+        let mnist = launches(&[
+            (Kernel::SamplesProductU8, &[60_000, 784, 1]),
+            (Kernel::Advance, &[1]),
+            (Kernel::Deflate, &[784, 10]),
+            (Kernel::Ascent, &[784, 1]),
+            (Kernel::Sgd, &[784]),
+            (Kernel::Retract, &[784, 1]),
+        ]);
+        assert_eq!(
+            entries(&mnist),
+            [
+                "samples_product_u8",
+                "product_sum",
+                "advance deflate ascent sgd retract"
+            ]
+        );
+        assert_eq!((mnist[2].block, mnist[2].grid), (256, [1; 3]));
+        let long = launches(&[
+            (Kernel::Advance, &[1]),
+            (Kernel::Ascent, &[30_000, 1]),
+            (Kernel::Sgd, &[30_000]),
+            (Kernel::Retract, &[30_000, 1]),
+        ]);
+        assert_eq!(entries(&long), ["advance ascent", "sgd", "retract"]);
+        assert_eq!(long[0].block, 1024);
+    }
+
+    #[test]
+    fn a_chain_keeps_within_registers_shared_memory_and_its_length() {
+        // One block of 256 threads that may use every register, and vectors that take more threads.
+        let registers = launches(&[
+            (Kernel::SamplesProductU8, &[4, 4000, 1]),
+            (Kernel::Ascent, &[4000, 1]),
+        ]);
+        assert_eq!(entries(&registers), ["samples_product_u8", "ascent"]);
+        // The sums of eight teams of 784 columns, 25 KiB, beside 4 KiB for each part of this file.
+        let product: (Kernel, &[usize]) = (Kernel::SamplesProductU8, &[100, 784, 1]);
+        let shared = launches(&[product; 8]);
+        assert_eq!(shared.len(), 2, "{:?}", entries(&shared));
+        let advance: (Kernel, &[usize]) = (Kernel::Advance, &[1]);
+        let many = launches(&[advance; CHAINED + 1]);
+        assert_eq!(many.len(), 2, "{:?}", entries(&many));
+        assert!(matches!(&many[1].unit, Unit::File("control")));
+    }
+
+    #[test]
+    fn the_arguments_of_a_chain_are_those_of_its_passes_and_count_its_buffers() {
+        let pass = |first: u32| {
+            let arguments = vec![
+                Argument::Buffer(0),
+                Argument::Buffer(1),
+                Argument::U32(first),
+            ];
+            let pass = Pass {
+                unit: Unit::File("control"),
+                entry: "advance",
+                grid: [1; 3],
+                block: 32 * first,
+                shared: 16 * first,
+                arguments,
+            };
+            [pass].into()
+        };
+        let launches = vec![(pass(2), vec!["a", "b"]), (pass(1), vec!["c", "a"])];
+        let fused = fused(&CARD, &launches);
+        let [(passes, buffers)] = fused.as_slice() else {
+            panic!("{} launches", fused.len());
+        };
+        assert_eq!(buffers, &["a", "b", "c", "a"]);
+        let [
+            Argument::Buffer(a),
+            Argument::Buffer(b),
+            Argument::U32(2),
+            rest @ ..,
+        ] = passes[0].arguments.as_slice()
+        else {
+            panic!("{passes:?}");
+        };
+        assert_eq!((*a, *b), (0, 1));
+        let expected = [Argument::Buffer(2), Argument::Buffer(3), Argument::U32(1)];
+        assert_eq!(rest, expected);
+        assert_eq!((passes[0].block, passes[0].shared), (64, 32));
+    }
+
+    #[test]
+    fn the_text_of_a_chain_calls_its_parts_with_their_threads_and_a_barrier_between() {
+        let unit = &examples()[0];
+        let text = unit.text();
+        assert_eq!(source::entries(&text), [ENTRY]);
+        let calls = text.split_once(" chain(").expect("its entry").1;
+        let order = [
+            "product_256::batch_product_u8(p0, p1, ",
+            "if (threadIdx.x < 1) control_1::advance(",
+            "if (threadIdx.x < 32) block_32::deflate(",
+            "if (threadIdx.x < 32) block_32::ascent(",
+            "    rules_256::adam(",
+            "if (threadIdx.x < 32) block_32::retract(",
+        ];
+        let places: Vec<usize> = order
+            .iter()
+            .map(|call| {
+                calls
+                    .find(call)
+                    .unwrap_or_else(|| panic!("{call} is not in {calls}"))
+            })
+            .collect();
+        assert!(places.is_sorted(), "{calls}");
+        assert_eq!(calls.matches("__syncthreads();").count(), order.len() - 1);
+        assert!(!text.contains("__restrict__"));
+        // A file stands once for each number of threads.
+        assert_eq!(text.matches("#line 1 \"kernels/block.cu\"").count(), 1);
+    }
+}
