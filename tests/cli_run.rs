@@ -147,13 +147,13 @@ fn a_dry_run_lists_the_cases_and_writes_nothing() {
         .run(&format!("run --data digits:n=200 {lists} --dry-run"))
         .code(0);
     let text = stdout(&assert);
-    assert_eq!(text.lines().count(), 7, "{text}");
+    assert_eq!(text.lines().count(), 8, "{text}");
     assert!(
-        text.starts_with("pca/digits:n=200/deflation/samples/sgd/k10/cpu@1/f32\n"),
+        text.starts_with("pca/digits:n=200/deflation/samples/sgd/k10/cpu@1/f32\t157 kB, about "),
         "{text}"
     );
     assert!(
-        text.ends_with("pca/digits:n=200/direct/k10/cpu/f64\n6 cases\n"),
+        text.contains("pca/digits:n=200/direct/k10/cpu/f64\t") && text.ends_with("\n6 cases\n"),
         "{text}"
     );
     let assert = place.run("run --dry-run").code(0);
@@ -166,6 +166,34 @@ fn a_dry_run_lists_the_cases_and_writes_nothing() {
     place.npy("X.npy", &gapped());
     let assert = place.run("run --data X.npy --dry-run").code(0);
     assert!(stdout(&assert).starts_with("pca/X.npy-"));
+}
+
+#[test]
+fn a_suite_skips_what_the_memory_cannot_hold_with_its_size_and_runs_the_rest() {
+    let place = Place::new();
+    let huge = "spectrum:n=1000000,d=1000000";
+    let suite = format!(
+        "shows = 'sizes'\n[[cases]]\ndata = ['spectrum:n=60,d=9', '{huge}', 'spectrum:n=90,d=9']\n\
+         components = 2\nrepeats = 1\n"
+    );
+    place.write("s.toml", suite.as_bytes());
+    let listed = stdout(&place.run("run ./s.toml --dry-run").code(0));
+    assert!(listed.contains("\t4000.0 GB, about "), "{listed}");
+    place.run("run ./s.toml --quiet --out s").code(0);
+    let records = place.records("s");
+    let statuses: Vec<&str> = records
+        .iter()
+        .map(|record| text(record, "status"))
+        .collect();
+    assert_eq!(statuses, ["skipped", "reached", "reached"]);
+    let reason = text(&records[0], "reason");
+    assert!(
+        reason.contains("4000.0 GB") && reason.contains("half of the memory"),
+        "{reason}"
+    );
+    let page = std::fs::read_to_string(place.path("s/report.html")).unwrap();
+    assert!(page.contains("half of the memory"));
+    place.refuses(&format!("run --data {huge} --components 2"), &["memory"]);
 }
 
 #[test]
@@ -241,9 +269,14 @@ fn a_suite_is_narrowed_by_flags() {
     let assert = place
         .run(&format!("run quick {flags} --data digits:n=200 --dry-run"))
         .code(0);
-    let expected = "pca/digits:n=200/subspace/covariance/sgd/k2/cpu@1/f32\n\
-                    pca/digits:n=200/subspace/covariance/adam/k2/cpu@1/f32\n2 cases\n";
-    assert_eq!(stdout(&assert), expected);
+    let text = stdout(&assert);
+    let ids: Vec<&str> = text
+        .lines()
+        .filter_map(|line| Some(line.split_once('\t')?.0))
+        .collect();
+    let expected = ["sgd", "adam"]
+        .map(|rule| format!("pca/digits:n=200/subspace/covariance/{rule}/k2/cpu@1/f32"));
+    assert_eq!(ids, expected);
     let flags = format!("{flags} --data digits:n=200 --repeats 1 --quiet");
     let assert = place.run(&format!("run quick {flags} --out r")).code(0);
     assert!(stdout(&assert).starts_with("quick: Which update rule"));

@@ -11,7 +11,8 @@ use crate::data::Request;
 use crate::error::{Error, Result};
 use crate::race::axes::{Axes, Entry};
 use crate::race::device::present;
-use crate::race::runner::Race;
+use crate::race::runner::{Planned, Race};
+use crate::race::size::{bytes_word, seconds_word};
 use crate::race::suite::{self, Suite};
 use crate::race::words::Words;
 use crate::record::file::RECORDS;
@@ -48,7 +49,7 @@ pub struct Run {
     /// Write the components, k x d, largest eigenvalue first; needs exactly one case
     #[arg(long, value_name = "FILE.npy", conflicts_with = "resume")]
     save_components: Option<PathBuf>,
-    /// Print the ids of the cases and stop
+    /// Print the ids of the cases, with estimates of their memory and time, and stop
     #[arg(long)]
     dry_run: bool,
     /// Leave out cases that the folder has already, measured by this program version
@@ -197,18 +198,15 @@ impl Run {
             test_fraction: self.test_fraction,
             out: out.clone(),
             resume: self.resume,
+            skip_large: self.suite.is_some(),
             save_components: self.save_components,
         };
         if self.dry_run {
-            let (ids, word) = race.ids()?;
+            let (planned, word) = race.plan()?;
             if let Some(word) = word {
                 tell(&format!("note: {word}"));
             }
-            let count = match ids.len() {
-                1 => "1 case\n".to_string(),
-                count => format!("{count} cases\n"),
-            };
-            print(&(ids.into_iter().map(|id| id + "\n").collect::<String>() + &count))?;
+            print(&listing(&planned))?;
             return Ok(End::Good);
         }
         let interrupted = listen()?;
@@ -257,6 +255,26 @@ impl Run {
         let suite = Suite::find(name)?;
         let entries = suite.entries(&flags, &present)?;
         Ok((entries, Some(format!("{name}: {}\n\n", suite.shows))))
+    }
+}
+
+/// The cases of a dry run, with what they may take.
+fn listing(planned: &[Planned]) -> String {
+    let line = |case: &Planned| {
+        let (bytes, seconds) = (bytes_word(case.bytes), seconds_word(case.seconds));
+        format!("{}\t{bytes}, about {seconds}\n", case.id)
+    };
+    let mut text: String = planned.iter().map(line).collect();
+    let most = planned.iter().map(|case| case.bytes).fold(0.0, f64::max);
+    let all: f64 = planned.iter().map(|case| case.seconds).sum();
+    text += &format!(
+        "about {} in all, the largest case {}; estimates\n",
+        seconds_word(all),
+        bytes_word(most)
+    );
+    text + &match planned.len() {
+        1 => "1 case\n".to_string(),
+        count => format!("{count} cases\n"),
     }
 }
 

@@ -36,7 +36,7 @@ pub const EPOCHS: u64 = 20;
 pub const SEED: u64 = 1;
 
 /// Which samples a case is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// None was named: mnist, or digits where it cannot be had.
     Default,

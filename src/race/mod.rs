@@ -23,6 +23,7 @@ pub mod peaks;
 pub mod rates;
 pub mod row;
 pub mod runner;
+pub mod size;
 pub mod suite;
 mod track;
 pub mod tune;

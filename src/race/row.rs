@@ -25,9 +25,12 @@ pub struct Origin {
     pub program: String,
 }
 
-/// The row of a case that has not run: skipped, until more is known.
-pub(super) fn blank(case: &Case, id: &str, set: &Loaded, origin: &Origin) -> Record {
-    let samples = &set.samples;
+/// The row of a case that has not run: skipped, until more is known. `set` is missing where the samples were not loaded.
+pub(super) fn blank(case: &Case, id: &str, set: Option<&Loaded>, origin: &Origin) -> Record {
+    let test_n = match set.map(|set| &set.material) {
+        Some(Material::Mlp(test)) => test.n,
+        _ => 0,
+    };
     let pca = case.problem == ProblemKind::Pca;
     Record {
         schema: SCHEMA,
@@ -35,13 +38,13 @@ pub(super) fn blank(case: &Case, id: &str, set: &Loaded, origin: &Origin) -> Rec
         status: Status::Skipped,
         reason: None,
         problem: case.problem.name().into(),
-        data: Some(DataFacts {
-            spec: samples.spec.clone(),
-            n: samples.n,
-            d: samples.d,
-            dtype: samples.dtype().into(),
-            sha256: samples.sha256.clone(),
-            image: samples.image,
+        data: set.map(|set| DataFacts {
+            spec: set.samples.spec.clone(),
+            n: set.samples.n,
+            d: set.samples.d,
+            dtype: set.samples.dtype().into(),
+            sha256: set.samples.sha256.clone(),
+            image: set.samples.image,
         }),
         method: match pca {
             true => case.method.name().into(),
@@ -78,18 +81,15 @@ pub(super) fn blank(case: &Case, id: &str, set: &Loaded, origin: &Origin) -> Rec
         rate: None,
         energy: None,
         accuracy: None,
-        network: match &set.material {
-            Material::Pca(_) => None,
-            Material::Mlp(test) => Some(Network {
-                layers: case.layers.clone().unwrap_or_default(),
-                parameters: None,
-                weight_decay: case.weight_decay,
-                epochs: case.epochs,
-                test_n: test.n,
-                end: None,
-                best: None,
-            }),
-        },
+        network: (!pca).then(|| Network {
+            layers: case.layers.clone().unwrap_or_default(),
+            parameters: None,
+            weight_decay: case.weight_decay,
+            epochs: case.epochs,
+            test_n,
+            end: None,
+            best: None,
+        }),
         eigenvalues: Vec::new(),
         reference_eigenvalues: Vec::new(),
         artifacts: BTreeMap::new(),

@@ -21,6 +21,7 @@ use super::clock::timed;
 use super::device::DeviceSpec;
 use super::lane::Material;
 use super::name::ProblemKind;
+use super::size::{Size, bytes_word};
 use super::track::Track;
 use super::{device, row};
 
@@ -48,8 +49,21 @@ pub struct Race {
     pub out: PathBuf,
     /// Whether cases that the folder has under this program are left out.
     pub resume: bool,
+    /// Whether cases that this machine cannot hold are skipped rows, as in a suite, and not tried.
+    pub skip_large: bool,
     /// Where the components of the one case go, k x d.
     pub save_components: Option<PathBuf>,
+}
+
+/// A case that has not run, with what it may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Its id.
+    pub id: String,
+    /// Bytes of memory, see [`Size::bytes`].
+    pub bytes: f64,
+    /// Seconds, see [`Size::seconds`].
+    pub seconds: f64,
 }
 
 /// How a race went.
@@ -80,6 +94,21 @@ pub(super) struct Loaded {
     pub cases: Vec<(Entry, String)>,
 }
 
+/// Cases about the same samples, which are loaded now or when their turn comes.
+enum Set {
+    Here(Loaded),
+    Later(Source, Vec<(Entry, String)>),
+}
+
+impl Set {
+    fn cases(&self) -> &[(Entry, String)] {
+        match self {
+            Self::Here(set) => &set.cases,
+            Self::Later(_, cases) => cases,
+        }
+    }
+}
+
 /// Name of the samples in case ids: a file carries eight digits of its SHA-256.
 fn name(samples: &Samples) -> String {
     let clean = |c: char| {
@@ -99,39 +128,82 @@ fn name(samples: &Samples) -> String {
 }
 
 impl Race {
-    /// Ids of the cases, samples loaded only where a file has to be read for its name. With the second value, a word
-    /// about samples that may yet be others.
+    /// The cases with what they may take, samples loaded only where a file has to be read for its name. With the second
+    /// value, a word about samples that may yet be others.
     ///
     /// # Errors
     /// `Input` when a file cannot be read.
-    pub fn ids(&self) -> Result<(Vec<String>, Option<String>)> {
+    pub fn plan(&self) -> Result<(Vec<Planned>, Option<String>)> {
         let mut word = None;
-        let mut names: BTreeMap<String, String> = BTreeMap::new();
-        let mut ids = Vec::new();
+        let mut known: BTreeMap<&Source, (String, Option<Size>)> = BTreeMap::new();
+        let mut planned = Vec::new();
         for entry in &self.entries {
-            let name = match &entry.case.source {
-                Source::Default => {
-                    if data::mnist::find(self.request.data_dir.as_deref()).is_none() {
-                        let text = "mnist is not here: it will be fetched, or digits stand in";
-                        word = Some(text.to_string());
-                    }
-                    "mnist".to_string()
-                }
-                Source::Spec(spec) => match names.get(spec) {
-                    Some(name) => name.clone(),
-                    None => {
-                        let name = match Spec::parse(spec)? {
-                            Spec::Path(_) => name(&self.load(&entry.case.source)?.0),
-                            known => known.to_string(),
-                        };
-                        names.insert(spec.clone(), name.clone());
-                        name
-                    }
-                },
-            };
-            ids.push(entry.case.id(&name));
+            let source = &entry.case.source;
+            if !known.contains_key(source) {
+                known.insert(source, self.look(source, &mut word)?);
+            }
+            let (name, size) = &known[source];
+            planned.push(Planned {
+                id: entry.case.id(name),
+                bytes: size.map_or(0.0, |size| size.bytes(&entry.case)),
+                seconds: size.map_or(0.0, |size| size.seconds(&entry.case, entry.repeats)),
+            });
         }
-        Ok((ids, word))
+        Ok((planned, word))
+    }
+
+    /// Name and size of samples.
+    fn look(&self, source: &Source, word: &mut Option<String>) -> Result<(String, Option<Size>)> {
+        let Source::Spec(text) = source else {
+            if data::mnist::find(self.request.data_dir.as_deref()).is_none() {
+                let text = "mnist is not here: it will be fetched, or digits stand in";
+                *word = Some(text.to_string());
+            }
+            return Ok(("mnist".to_string(), Size::of(&Spec::Mnist)));
+        };
+        let spec = Spec::parse(text)?;
+        if let Spec::Path(_) = spec {
+            let samples = self.load(source)?.0;
+            let size = Size {
+                n: samples.n,
+                d: samples.d,
+                value_bytes: if samples.dtype() == "u8" { 1 } else { 4 },
+            };
+            return Ok((name(&samples), Some(size)));
+        }
+        Ok((spec.to_string(), Size::of(&spec)))
+    }
+
+    /// Takes out the cases that need more than half of this memory, with why: a suite runs on machines of any size. What a
+    /// user asks for by flags is tried.
+    fn take_large(&mut self, memory_bytes: u64) -> Vec<(Entry, String, String)> {
+        let most = memory_bytes as f64 / 2.0;
+        let mut large = Vec::new();
+        if !self.skip_large || memory_bytes == 0 {
+            return large;
+        }
+        self.entries.retain(|entry| {
+            let Source::Spec(text) = &entry.case.source else {
+                return true;
+            };
+            let spec = Spec::parse(text).ok();
+            let Some((spec, size)) = spec.and_then(|spec| Some((spec.clone(), Size::of(&spec)?)))
+            else {
+                return true;
+            };
+            let bytes = size.bytes(&entry.case);
+            if bytes <= most {
+                return true;
+            }
+            let why = format!(
+                "it takes {} and half of the memory is {}: run it on a machine with more",
+                bytes_word(bytes),
+                bytes_word(most)
+            );
+            large.push((entry.clone(), entry.case.id(&spec.to_string()), why));
+            false
+        });
+        large
     }
 
     /// Races. Everything that a user can get wrong is found before the folder is touched.
@@ -139,8 +211,10 @@ impl Race {
     /// # Errors
     /// `Input` for a device that was asked for by name and is not there, for samples that cannot be had, for parameters
     /// that do not fit them, and for a folder that cannot be written.
-    pub fn run(self, interrupted: &AtomicBool, progress: &mut dyn Progress) -> Result<Summary> {
+    pub fn run(mut self, interrupted: &AtomicBool, progress: &mut dyn Progress) -> Result<Summary> {
         self.check_devices()?;
+        let machine = machine();
+        let large = self.take_large(machine.memory_bytes);
         let loaded = self.load_all(interrupted, progress)?;
         let stopped = || interrupted.load(Ordering::Relaxed);
         if stopped() {
@@ -160,11 +234,11 @@ impl Race {
         };
         let ids: BTreeSet<&String> = loaded
             .iter()
-            .flat_map(|l| l.cases.iter().map(|(_, id)| id))
+            .flat_map(|set| set.cases().iter().map(|(_, id)| id))
+            .chain(large.iter().map(|(_, id, _)| id))
             .collect();
         let kept = |record: &Record| done.contains(&record.case) && ids.contains(&record.case);
         let records: Vec<Record> = found.records.into_iter().filter(kept).collect();
-        let machine = machine();
         let mut track = Track {
             origin: row::Origin {
                 machine: machine.fingerprint.clone(),
@@ -180,8 +254,19 @@ impl Race {
             progress: RefCell::new(progress),
         };
         track.folder.write_machine(&track.machine)?;
-        for set in &loaded {
-            track.race(set, &done)?;
+        track.skip(&large)?;
+        for set in loaded {
+            let set = match set {
+                Set::Here(set) => set,
+                Set::Later(source, cases) => {
+                    let progress = track.progress.get_mut();
+                    progress.phase("loading the samples");
+                    // These samples are known by name: only memory can be wanting.
+                    let (samples, _) = self.load(&source)?;
+                    measured(samples, cases)
+                }
+            };
+            track.race(&set, &done)?;
             if stopped() {
                 break;
             }
@@ -228,12 +313,9 @@ impl Race {
         }
     }
 
-    /// Loads every source once and checks its cases against it. All are held until the end of the race.
-    fn load_all(
-        &self,
-        interrupted: &AtomicBool,
-        progress: &mut dyn Progress,
-    ) -> Result<Vec<Loaded>> {
+    /// Loads every source once and checks its cases against it. All are held until the end of the race, but for the spectra of
+    /// a suite: their name says all that can be wrong with a case, and a suite has more of them than memory holds.
+    fn load_all(&self, interrupted: &AtomicBool, progress: &mut dyn Progress) -> Result<Vec<Set>> {
         let mut sources: Vec<(&Source, ProblemKind, Vec<Entry>)> = Vec::new();
         for entry in &self.entries {
             let Case {
@@ -249,6 +331,18 @@ impl Race {
         }
         let mut loaded = Vec::new();
         for (source, problem, entries) in sources {
+            if let Some((spec, size)) = later(source, problem).filter(|_| self.skip_large) {
+                for entry in &entries {
+                    check_shape(&entry.case, (size.n, size.d), &spec)?;
+                }
+                let id = |entry: Entry| {
+                    let id = entry.case.id(&spec);
+                    (entry, id)
+                };
+                let cases = entries.into_iter().map(id).collect();
+                loaded.push(Set::Later(source.clone(), cases));
+                continue;
+            }
             progress.phase(match source {
                 Source::Default => "loading mnist",
                 Source::Spec(_) => "loading the samples",
@@ -257,19 +351,16 @@ impl Race {
             if let Some(word) = word {
                 progress.note(&word);
             }
-            let (samples, material, statistics_s) = match problem {
-                ProblemKind::Pca => {
-                    let (statistics, s) = timed(|| Statistics::of(&samples, device::cores()));
-                    (samples, Material::Pca(statistics), s)
-                }
+            let (samples, test) = match problem {
+                ProblemKind::Pca => (samples, None),
                 ProblemKind::Mlp => {
                     let request = self.request(source);
                     let split = split(samples, &request, self.test_fraction)?;
-                    (split.train, Material::Mlp(Arc::new(split.test)), 0.0)
+                    (split.train, Some(split.test))
                 }
             };
             for entry in &entries {
-                check_shape(&entry.case, &samples)?;
+                check_shape(&entry.case, (samples.n, samples.d), &samples.spec)?;
             }
             let name = name(&samples);
             let id = |entry: Entry| {
@@ -277,12 +368,15 @@ impl Race {
                 (entry, id)
             };
             let cases = entries.into_iter().map(id).collect();
-            loaded.push(Loaded {
-                samples: Arc::new(samples),
-                material,
-                statistics_s,
-                cases,
-            });
+            loaded.push(Set::Here(match test {
+                None => measured(samples, cases),
+                Some(test) => Loaded {
+                    samples: Arc::new(samples),
+                    material: Material::Mlp(Arc::new(test)),
+                    statistics_s: 0.0,
+                    cases,
+                },
+            }));
             if interrupted.load(Ordering::Relaxed) {
                 break;
             }
@@ -291,8 +385,28 @@ impl Race {
     }
 }
 
-fn check_shape(case: &Case, samples: &Samples) -> Result<()> {
-    let Samples { n, d, ref spec, .. } = *samples;
+/// Samples of principal components, with their statistics.
+fn measured(samples: Samples, cases: Vec<(Entry, String)>) -> Loaded {
+    let (statistics, statistics_s) = timed(|| Statistics::of(&samples, device::cores()));
+    Loaded {
+        samples: Arc::new(samples),
+        material: Material::Pca(statistics),
+        statistics_s,
+        cases,
+    }
+}
+
+/// Name and size of samples that need not be there before the race begins.
+fn later(source: &Source, problem: ProblemKind) -> Option<(String, Size)> {
+    let Source::Spec(text) = source else {
+        return None;
+    };
+    let spec = Spec::parse(text).ok()?;
+    let spectrum = matches!(spec, Spec::Spectrum(_)) && problem == ProblemKind::Pca;
+    Some((spec.to_string(), Size::of(&spec).filter(|_| spectrum)?))
+}
+
+fn check_shape(case: &Case, (n, d): (usize, usize), spec: &str) -> Result<()> {
     let (k, most) = (case.components, n.min(d));
     if case.problem == ProblemKind::Pca && k > most {
         return Err(Error::input(format!(

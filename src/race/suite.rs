@@ -13,8 +13,13 @@ use super::name::{Kind, unknown};
 pub const DEFAULT: &str = "quick";
 
 /// The suites that the program brings.
-const EMBEDDED: [(&str, &str); 5] = [
+const EMBEDDED: [(&str, &str); 7] = [
     ("quick", include_str!("../../benches/suites/quick.toml")),
+    (
+        "standard",
+        include_str!("../../benches/suites/standard.toml"),
+    ),
+    ("scale", include_str!("../../benches/suites/scale.toml")),
     ("seed", include_str!("../../benches/suites/seed.toml")),
     (
         "optimizers",
@@ -78,6 +83,10 @@ impl Suite {
                 .map_or("", |span| text.get(..span.start).unwrap_or_default());
             let line = before.matches('\n').count() + 1;
             let what = e.message().replace('\n', " ");
+            let what = match unknown_key(&what) {
+                Some(error) => error.to_string(),
+                None => what,
+            };
             Error::input(format!("suite {name}, line {line}: {what}"))
         })
     }
@@ -127,6 +136,15 @@ impl Suite {
         }
         Ok(devices)
     }
+}
+
+/// The error for a key that no suite has, with the nearest that one has, read off the parser's message: ``unknown field
+/// `x`, expected one of `a`, `b` ``.
+fn unknown_key(message: &str) -> Option<Error> {
+    let mut words = message.strip_prefix("unknown field `")?.split('`');
+    let key = words.next()?;
+    let accepted: Vec<&str> = words.skip(1).step_by(2).collect();
+    Some(unknown("key", key, &accepted))
 }
 
 #[cfg(test)]
@@ -307,6 +325,8 @@ mod tests {
             error.contains("x.toml, line 3") && error.contains("optimiser"),
             "{error}"
         );
+        assert!(error.contains("did you mean optimizer?"), "{error}");
+        assert!(error.contains("accepted: problem, data,"), "{error}");
         let error = Suite::find("quik").unwrap_err().to_string();
         assert!(error.contains("did you mean quick?"), "{error}");
         let error = Suite::find("no/such.toml").unwrap_err().to_string();

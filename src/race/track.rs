@@ -97,6 +97,18 @@ impl Track<'_> {
         Ok(())
     }
 
+    /// Writes the rows of cases that are not tried, each with why.
+    pub fn skip(&mut self, cases: &[(Entry, String, String)]) -> Result<()> {
+        for (entry, id, why) in cases {
+            let mut row = row::blank(&entry.case, id, None, &self.origin);
+            end_badly(&mut row, &Error::unsupported(why.clone()));
+            self.folder.append(&row)?;
+            self.records.push(row);
+            self.done += 1;
+        }
+        Ok(())
+    }
+
     /// Opens the devices of a heat that are not open yet, each measured first, once a race.
     fn open(
         &mut self,
@@ -142,7 +154,7 @@ impl Track<'_> {
     /// The rows of a heat before it is run.
     fn blank(&self, heat: &[&(Entry, String)], set: &Loaded) -> Vec<Record> {
         heat.iter()
-            .map(|(entry, id)| row::blank(&entry.case, id, set, &self.origin))
+            .map(|(entry, id)| row::blank(&entry.case, id, Some(set), &self.origin))
             .collect()
     }
 

@@ -164,6 +164,7 @@ impl<'a> Group<'a> {
             })
             .collect();
         notes.extend(self.different_counts());
+        notes.extend(self.rows.iter().filter_map(|row| throttled(row)));
         notes
     }
 
@@ -196,6 +197,17 @@ impl<'a> Group<'a> {
         };
         self.rows.iter().filter_map(flagged).collect()
     }
+}
+
+/// A word about repeats that ran at a lowered clock.
+fn throttled(row: &Record) -> Option<String> {
+    let energy = row.energy.as_ref().filter(|e| e.throttled_repeats > 0)?;
+    Some(format!(
+        "throttled {}: the clock was lowered after {} repeats ({})",
+        short_name(row),
+        energy.throttled_repeats,
+        energy.throttle.join(", ")
+    ))
 }
 
 /// Median time to the target in seconds; `None` when it was not reached.
@@ -273,7 +285,7 @@ fn order(record: &Record) -> (f64, u8, f64, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::fixture;
+    use crate::record::{Energy, fixture};
 
     #[test]
     fn rows_are_sorted_by_time_to_target_and_then_by_how_they_ended() {
@@ -364,6 +376,26 @@ mod tests {
             flagged[0].contains("deflation/covariance/sgd/cpu@1"),
             "{flagged:?}"
         );
+    }
+
+    #[test]
+    fn repeats_at_a_lowered_clock_are_told() {
+        let mut records = fixture::race();
+        records[0].energy = Some(Energy {
+            source: "nvml".into(),
+            joules: 12.0,
+            watts: 300.0,
+            solves: 5,
+            clock_mhz: None,
+            temperature_c: None,
+            throttled_repeats: 2,
+            throttle: vec!["thermal".into()],
+        });
+        let notes = groups(&records).0[0].notes();
+        let told = |note: &String| {
+            note.starts_with("throttled deflation") && note.ends_with("2 repeats (thermal)")
+        };
+        assert!(notes.iter().any(told), "{notes:?}");
     }
 
     #[test]
