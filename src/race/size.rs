@@ -162,14 +162,14 @@ mod tests {
     #[test]
     fn an_estimate_grows_with_the_samples_and_stops_at_the_limit() {
         let case = Case {
-            time_limit_s: 10.0,
+            time_limit_s: 5.0,
             device: DeviceSpec::cpu(Threads::Count(1)),
             ..Case::default()
         }
         .settled();
         let time = |n: usize| size(&format!("spectrum:n={n},d=64")).seconds(&case, Some(1));
         assert!(time(1000) < time(100_000));
-        assert_eq!(size("mnist").seconds(&case, Some(1)), 10.0 + AROUND_S);
+        assert_eq!(size("mnist").seconds(&case, Some(1)), 5.0 + AROUND_S);
     }
 
     #[test]
