@@ -22,8 +22,8 @@ impl Axis {
         let step = usize::try_from((last - first) / 8 + 1).unwrap_or(1);
         // Over few decades the powers of ten alone are too few.
         let parts: &[f64] = match high - low {
-            range if range < 0.8 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
-            range if range < 2.0 => &[1.0, 2.0, 5.0],
+            range if range < 1.1 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+            range if range < 2.5 => &[1.0, 2.0, 5.0],
             _ => &[1.0],
         };
         let decades = (first..=last).filter(|decade| decade.rem_euclid(step as i32) == 0);

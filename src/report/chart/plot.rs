@@ -114,8 +114,8 @@ impl Plot {
             body += &self.line(size, index, line)?;
         }
         // Dots last, so that no line hides one.
-        for line in &self.lines {
-            body += &self.marks(size, line)?;
+        for (index, line) in self.lines.iter().enumerate() {
+            body += &self.marks(size, index, line);
         }
         Ok(Chart {
             name: self.name,
@@ -199,12 +199,7 @@ impl Plot {
     }
 
     fn line(&self, size: (f64, f64), index: usize, line: &Line) -> Result<String> {
-        let before = &self.lines[..index];
-        let same = before
-            .iter()
-            .filter(|other| other.color == line.color)
-            .count();
-        let dash = DASHES[same % DASHES.len()];
+        let dash = DASHES[self.same(index) % DASHES.len()];
         let path = |points: &[(f64, f64)]| -> Vec<(i32, i32)> {
             simplified(points.iter().map(|p| self.at(size.1, *p)).collect())
         };
@@ -239,45 +234,85 @@ impl Plot {
                 return self.key(area, index, &line.label, stroke(line.color, 2.4));
             }
             let level = px(entry(index));
-            let dot = Circle::new(
-                (px(RIGHT + 25.0), level),
-                px(3.6),
-                stroke(line.color, 2.0).filled(),
-            );
-            area.draw(&dot)?;
             let words = text(12.0, INK, HPos::Left, VPos::Center);
             let place = (px(RIGHT + 40.0), level);
             area.draw(&Text::new(shortened(&line.label, NAME), place, words))?;
             Ok(())
         })?;
+        if line.points.len() < 2 {
+            let place = (px(RIGHT + 25.0), px(entry(index)));
+            body += &dot(self.same(index), place, line.color, false, "");
+        }
         let dash = match dash {
             "" => String::new(),
             dash => format!(" stroke-dasharray=\"{dash}\""),
         };
         let name = crate::report::page::escape(&line.label);
-        Ok(dashed + &format!("<g class=\"k\" data-s=\"{name}\"{dash}>{body}</g>\n"))
+        // Letters alone are hard to hit.
+        let hit = format!(
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" pointer-events=\"all\"/>",
+            px(RIGHT + 12.0),
+            px(entry(index) - ROW / 2.0),
+            px(size.0 - RIGHT - 14.0),
+            px(ROW)
+        );
+        Ok(dashed + &format!("<g class=\"k\" data-s=\"{name}\"{dash}>{hit}{body}</g>\n"))
     }
 
-    fn marks(&self, size: (f64, f64), line: &Line) -> Result<String> {
+    /// How many lines of the same colour come before a line: dashes and the shapes of dots tell them apart.
+    fn same(&self, index: usize) -> usize {
+        let color = self.lines[index].color;
+        let before = self.lines[..index].iter();
+        before.filter(|other| other.color == color).count()
+    }
+
+    fn marks(&self, size: (f64, f64), index: usize, line: &Line) -> String {
         let mut dots = String::new();
         for mark in &line.marks {
-            let (x, y) = self.at(size.1, mark.at);
-            let (fill, width) = match mark.open {
-                true => ("none".to_string(), px(1.6)),
-                false => (hex(line.color), px(0.8)),
-            };
-            dots += &format!(
-                "<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\" fill=\"{fill}\" stroke=\"{}\" stroke-width=\"{width}\"><title>{}</title></circle>",
-                px(3.6),
-                hex(line.color),
-                crate::report::page::escape(&mark.says)
-            );
+            let says = crate::report::page::escape(&mark.says);
+            let place = self.at(size.1, mark.at);
+            dots += &dot(self.same(index), place, line.color, mark.open, &says);
         }
-        Ok(match dots.as_str() {
+        match dots.as_str() {
             "" => dots,
             dots => series(&line.label, &line.label, "", dots),
-        })
+        }
     }
+}
+
+/// A dot: round for the first line of a colour, then square, a rhombus, a triangle.
+fn dot(shape: usize, (x, y): (i32, i32), color: RGBColor, open: bool, says: &str) -> String {
+    let (fill, width) = match open {
+        true => ("none".to_string(), px(1.6)),
+        false => (hex(color), px(0.8)),
+    };
+    let r = px(3.6);
+    let form = match shape % 4 {
+        0 => format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{r}\""),
+        1 => {
+            let (left, top, side) = (x - r, y - r, 2 * r);
+            format!("<path d=\"M{left} {top}h{side}v{side}h-{side}z\"")
+        }
+        2 => {
+            let r = r * 5 / 4;
+            let (left, top) = (x - r, y);
+            format!("<path d=\"M{left} {top}l{r} -{r}l{r} {r}l-{r} {r}z\"")
+        }
+        _ => {
+            let (left, low, side) = (x - r * 9 / 8, y + r, r * 9 / 8);
+            let height = 2 * r;
+            format!("<path d=\"M{left} {low}l{side} -{height}l{side} {height}z\"")
+        }
+    };
+    let title = match says {
+        "" => String::new(),
+        says => format!("<title>{says}</title>"),
+    };
+    let stroke = hex(color);
+    let tag = form.split([' ', '<']).nth(1).unwrap_or("path");
+    format!(
+        "{form} fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"{width}\" stroke-dasharray=\"none\">{title}</{tag}>"
+    )
 }
 
 /// Middle of a row of the legend.

@@ -7,14 +7,12 @@
     const match = /^([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s?(µs|ms|s|k|M|G)(?![A-Za-z]))?/.exec(text);
     return match ? Number(match[1]) * (units[match[2]] ?? 1) : null;
   };
-  const compare = (a, b) => {
-    const [x, y] = [value(a), value(b)];
-    if (x !== null && y !== null) return x - y;
-    // Numbers first, then words, then nothing.
-    if (x !== null) return -1;
-    if (y !== null) return 1;
-    const [s, t] = [a.textContent, b.textContent];
-    return (s === "") - (t === "") || s.localeCompare(t);
+  // Numbers, then words, then nothing; only numbers, or only words, change places with the direction.
+  const compare = (a, b, sign) => {
+    const rank = (cell) => (value(cell) !== null ? 0 : cell.textContent === "" ? 2 : 1);
+    const [i, j] = [rank(a), rank(b)];
+    if (i !== j) return i - j;
+    return sign * (i === 0 ? value(a) - value(b) : a.textContent.localeCompare(b.textContent));
   };
   const act = (element, what, run) => {
     element.tabIndex = 0;
@@ -33,7 +31,7 @@
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const rows = [...table.rows].slice(1);
-      rows.sort((a, b) => (up ? 1 : -1) * compare(a.cells[column], b.cells[column]));
+      rows.sort((a, b) => compare(a.cells[column], b.cells[column], up ? 1 : -1));
       rows.forEach((row) => row.parentNode.appendChild(row));
     }));
   }
