@@ -3,7 +3,7 @@
 use super::{anchor, escape, figure, list};
 use crate::record::{Record, Status};
 use crate::report::group::{Group, short_name, word};
-use crate::report::{Race, Report, command, quantity, seeds, table};
+use crate::report::{Race, Report, command, cost, quantity, seeds, table};
 use std::fmt::Write;
 
 /// Every task.
@@ -51,7 +51,7 @@ fn section(report: &Report, index: usize, race: &Race, several: bool) -> String 
 type Cell = fn(&Report, &Group, &Record) -> String;
 
 /// The table's columns after the number and the case's name.
-const COLUMNS: [(&str, Cell); 15] = [
+const COLUMNS: [(&str, Cell); 16] = [
     ("to target", |_, _, row| table::to_target(row)),
     ("slower", |_, group, row| table::slower(group, row)),
     ("solve [q1, q3]", |_, _, row| table::solve(row)),
@@ -66,6 +66,10 @@ const COLUMNS: [(&str, Cell); 15] = [
     ("USD", |report, _, row| {
         let dollars = report.prices.to_target(row);
         dollars.map(quantity::dollars).unwrap_or_default()
+    }),
+    ("energy", |_, _, row| {
+        let joules = cost::joules_to_target(row);
+        joules.map(quantity::joules).unwrap_or_default()
     }),
     ("threads", |_, _, row| {
         let threads = row.device.threads;
