@@ -1,12 +1,14 @@
 //! Every row of the kernel table and the matrix product on every device found (the CPU with one thread and with all), at
 //! the sizes of MNIST; the product with sixteen columns; one step of each rule on the covariance. Each prints its share of
-//! the peak that binds it, measured on the same device in the same run. `cargo bench -- NAME` picks.
+//! the peak that binds it, measured on the same device in the same run. `cargo bench -- NAME` picks. What was measured is
+//! left in results/local/kernels, for the report's rooflines.
 //!
 //! Many launches are one replay and one wait, as in a solve: a launch and a wait of its own cost a GPU more than most rows
 //! do. Where a buffer would pass the adapter's limit, or a software adapter would take many seconds, the first size is
 //! halved until it fits, and the name says so.
 
 use std::cell::OnceCell;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,9 @@ use gradrace::optimizer::Rule;
 use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, Watch};
 use gradrace::race::device::{self, AnyDevice, DeviceSpec, Threads};
 use gradrace::race::peaks;
-use gradrace::record::{Peak, Work};
+use gradrace::record::file::Folder;
+use gradrace::record::machine::machine;
+use gradrace::record::{KernelRate, Machine, Peak, Work};
 
 /// Operations that a software adapter does in about a second.
 const SOFTWARE_FLOPS: f64 = 1e9;
@@ -43,13 +47,16 @@ fn label(spec: DeviceSpec) -> String {
 }
 
 /// A device, its name in the output, and its peaks once they are needed.
-struct Lane<D> {
+struct Lane<'a, D> {
     device: D,
     label: String,
+    /// The device as in a case id.
+    spec: DeviceSpec,
+    machine: &'a mut Machine,
     peak: OnceCell<Peak>,
 }
 
-impl<D: Device> Lane<D> {
+impl<D: Device> Lane<'_, D> {
     /// Prints what `seconds` for so many bytes and operations is, beside the peak that binds.
     fn tell(&mut self, name: &str, bytes: f64, flops: f64, seconds: &mut [f64]) {
         if seconds.is_empty() {
@@ -63,6 +70,10 @@ impl<D: Device> Lane<D> {
                 "{}: peaks {:.1} GB/s (stream), {:.1} GFLOP/s (gemm)",
                 self.label, peak.stream_gb_per_s, peak.gemm_gflop_per_s
             );
+            self.machine.peaks.push(Peak {
+                device: self.spec.to_string(),
+                ..peak.clone()
+            });
             self.peak.set(peak).expect("it was empty");
         }
         let work = Work {
@@ -78,8 +89,16 @@ impl<D: Device> Lane<D> {
             rate.gb_per_s,
             rate.gflop_per_s,
             100.0 * rate.share_of_peak.unwrap_or(f64::NAN),
-            rate.peak.unwrap_or_default()
+            rate.peak.as_deref().unwrap_or_default()
         );
+        self.machine.kernels.push(KernelRate {
+            kernel: name.into(),
+            device: self.spec.to_string(),
+            seconds: median,
+            bytes,
+            flops,
+            rate,
+        });
     }
 }
 
@@ -121,7 +140,7 @@ fn fitting<D: Device>(device: &D, row: &Row, sizes: &[usize]) -> Vec<usize> {
 
 fn bench_row<D: Device>(
     criterion: &mut Criterion,
-    lane: &mut Lane<D>,
+    lane: &mut Lane<'_, D>,
     name: &str,
     row: &Row,
     wanted: &[usize],
@@ -161,7 +180,18 @@ fn bench_row<D: Device>(
     });
     group.finish();
     drop(ready);
-    lane.tell(name, (row.bytes)(&sizes), (row.flops)(&sizes), &mut seconds);
+    let size = if sizes == wanted {
+        String::new()
+    } else {
+        format!(", {} = {}", row.sizes[0], sizes[0])
+    };
+    let name = format!("{name}{size}");
+    lane.tell(
+        &name,
+        (row.bytes)(&sizes),
+        (row.flops)(&sizes),
+        &mut seconds,
+    );
 }
 
 /// The matrix product: square, and the shapes of a step of the default network (batch 128).
@@ -172,7 +202,7 @@ const PRODUCTS: [(&str, usize, usize, usize, bool, bool); 4] = [
     ("gemm 128x300x100, B transposed", 128, 300, 100, false, true),
 ];
 
-fn products<D: Device>(criterion: &mut Criterion, lane: &mut Lane<D>) {
+fn products<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
     for (name, m, n, k, transpose_a, transpose_b) in PRODUCTS {
         let gemm = Gemm {
             m,
@@ -240,7 +270,7 @@ impl Watch for Stopwatch {
 
 /// One step of deflation on a 784 x 784 covariance under each rule: product, deflation, ascent direction, rule,
 /// retraction.
-fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<D>) {
+fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
     let request = Request {
         spec: "digits:n=1000".into(),
         quiet: true,
@@ -277,10 +307,12 @@ fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<D>) {
     }
 }
 
-fn all<D: Device>(criterion: &mut Criterion, device: D, label: String) {
+fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machine: &mut Machine) {
     let mut lane = Lane {
         device,
-        label,
+        label: label(spec),
+        spec,
+        machine,
         peak: OnceCell::new(),
     };
     for row in &ALL {
@@ -300,12 +332,19 @@ fn all<D: Device>(criterion: &mut Criterion, device: D, label: String) {
 }
 
 fn kernels(criterion: &mut Criterion) {
+    let mut machine = machine();
     for spec in devices() {
         match device::open(spec).expect("it was found") {
-            AnyDevice::Cpu(device) => all(criterion, device, label(spec)),
-            AnyDevice::Cuda(device) => all(criterion, device, label(spec)),
-            AnyDevice::Wgpu(device) => all(criterion, device, label(spec)),
+            AnyDevice::Cpu(device) => all(criterion, device, spec, &mut machine),
+            AnyDevice::Cuda(device) => all(criterion, device, spec, &mut machine),
+            AnyDevice::Wgpu(device) => all(criterion, device, spec, &mut machine),
         }
+    }
+    if !machine.kernels.is_empty() {
+        let folder = Path::new("results/local/kernels");
+        Folder::open(folder)
+            .and_then(|(folder, _)| folder.write_machine(&machine))
+            .expect("results/local can be written");
     }
 }
 

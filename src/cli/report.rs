@@ -91,6 +91,12 @@ impl Report {
 fn newest(parent: &Path) -> Result<PathBuf> {
     let folders = std::fs::read_dir(parent).into_iter().flatten().flatten();
     let last = folders
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(|c: char| c.is_ascii_digit())
+        })
         .map(|entry| entry.path())
         .filter(|path| path.is_dir())
         .max();

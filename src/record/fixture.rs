@@ -39,6 +39,19 @@ pub(crate) fn machine() -> Machine {
                 gemm_gflop_per_s: 980.0,
             },
         ],
+        kernels: vec![KernelRate {
+            kernel: "symmetric_product".into(),
+            device: "cpu".into(),
+            seconds: 4.3e-5,
+            bytes: 2.5e6,
+            flops: 1.2e6,
+            rate: Rate {
+                gb_per_s: 58.1,
+                gflop_per_s: 27.9,
+                share_of_peak: Some(1.87),
+                peak: Some("stream".into()),
+            },
+        }],
     }
 }
 

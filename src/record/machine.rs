@@ -35,6 +35,7 @@ pub fn machine() -> Machine {
         blas: blas(),
         rustc: env!("GRADRACE_RUSTC").to_string(),
         peaks: Vec::new(),
+        kernels: Vec::new(),
     }
 }
 

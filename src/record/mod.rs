@@ -338,6 +338,26 @@ pub struct Machine {
     pub rustc: String,
     /// Peaks measured in this run, one per device.
     pub peaks: Vec<Peak>,
+    /// Kernels that `cargo bench --bench kernels` measured; a race measures none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<KernelRate>,
+}
+
+/// One kernel on one device, measured alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KernelRate {
+    /// Name of the row in the kernel table, or of the product, with its size where that is not the table's.
+    pub kernel: String,
+    /// Device as in a case id: `cpu@1`, `cpu`, `wgpu:0`.
+    pub device: String,
+    /// Seconds of a launch, the median of many.
+    pub seconds: f64,
+    /// Bytes that a launch must move.
+    pub bytes: f64,
+    /// Operations of a launch.
+    pub flops: f64,
+    /// Its rates, beside the peaks measured in the same run.
+    pub rate: Rate,
 }
 
 /// Peaks of one device, measured in the same run.

@@ -4,7 +4,7 @@
 //! is an error that names the file and the line.
 
 use super::file::{MACHINE, RECORDS};
-use super::{Machine, Record, SCHEMA, Status};
+use super::{KernelRate, Machine, Record, SCHEMA, Status};
 use crate::error::{Error, Result};
 use ndarray::Array2;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
         results.records.extend(lines.records);
         if let Some(machine) = read_machine(&folder.join(MACHINE))? {
             let before = machines.insert(machine.fingerprint.clone(), machine.clone());
-            keep_peaks(&mut machines, before, &machine.fingerprint);
+            keep_rates(&mut machines, before, &machine.fingerprint);
         }
     }
     results.machines = machines.into_values().collect();
@@ -72,14 +72,20 @@ pub fn finished(records: &[Record], program: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Of a machine told before, the peaks of devices that it is not told to have now: a folder knows those of its own race.
-fn keep_peaks(machines: &mut BTreeMap<String, Machine>, before: Option<Machine>, name: &str) {
+/// Of a machine told before, the peaks and the kernels that it is not told to have now: a folder knows those of its own race.
+fn keep_rates(machines: &mut BTreeMap<String, Machine>, before: Option<Machine>, name: &str) {
     let (Some(before), Some(now)) = (before, machines.get_mut(name)) else {
         return;
     };
     for peak in before.peaks {
         if now.peaks.iter().all(|other| other.device != peak.device) {
             now.peaks.push(peak);
+        }
+    }
+    let key = |rate: &KernelRate| (rate.kernel.clone(), rate.device.clone());
+    for rate in before.kernels {
+        if now.kernels.iter().all(|other| key(other) != key(&rate)) {
+            now.kernels.push(rate);
         }
     }
 }

@@ -179,6 +179,11 @@ impl Prices {
     }
 }
 
+/// Joules to target, at the mean power of a solve; `None` where they were not measured or the target was missed.
+pub fn joules_to_target(record: &Record) -> Option<f64> {
+    Some(record.energy.as_ref()?.watts * to_target_s(record)?)
+}
+
 /// Whether a device's name is this one, or has it among its words: `L4` is no part of `NVIDIA L40S`.
 fn named(name: &str, wanted: &str) -> bool {
     let same = |word: &str| word.eq_ignore_ascii_case(wanted);
@@ -235,6 +240,24 @@ mod tests {
         let mut record = on("NVIDIA A10G");
         record.status = crate::record::Status::Budget;
         assert_eq!(Prices::default().to_target(&record), None);
+    }
+
+    #[test]
+    fn joules_to_target_are_the_mean_power_for_that_time() {
+        let mut record = fixture::race().remove(0);
+        assert_eq!(joules_to_target(&record), None);
+        let target_s = to_target_s(&record).unwrap();
+        record.energy = Some(crate::record::Energy {
+            source: "nvml".into(),
+            joules: 9.0,
+            watts: 300.0,
+            solves: 7,
+            clock_mhz: None,
+            temperature_c: None,
+            throttled_repeats: 0,
+            throttle: vec![],
+        });
+        assert_eq!(joules_to_target(&record), Some(300.0 * target_s));
     }
 
     #[test]

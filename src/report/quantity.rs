@@ -94,6 +94,15 @@ pub fn dollars(value: f64) -> String {
     }
 }
 
+/// Joules with three digits: `21.3 mJ`, `1.52 kJ`.
+pub fn joules(value: f64) -> String {
+    match value {
+        value if value >= 1e3 => format!("{} kJ", digits(value / 1e3)),
+        value if value < 1.0 => format!("{} mJ", digits(value * 1e3)),
+        value => format!("{} J", digits(value)),
+    }
+}
+
 /// A ratio of times, `1.00x`, `12.3x`, `142x`.
 pub fn ratio(value: f64) -> String {
     format!("{}x", digits(value))
@@ -169,6 +178,14 @@ mod tests {
         assert_eq!(
             [1.0, 0.05, 1e-3, 5e-4].map(round),
             ["1", "0.05", "1e-3", "5e-4"]
+        );
+    }
+
+    #[test]
+    fn joules_take_three_digits() {
+        assert_eq!(
+            [0.0213, 12.34, 1520.0].map(joules),
+            ["21.3 mJ", "12.3 J", "1.52 kJ"]
         );
     }
 

@@ -1,4 +1,5 @@
-//! The roofline of a device: what its measured peaks allow at each intensity, and what every case reached of it.
+//! The roofline of a device: what its measured peaks allow at each intensity, and what every case and every kernel that was
+//! measured alone reached of it.
 
 use super::chart::axis::Axis;
 use super::chart::plot::{Line, Mark, Plot, Scale};
@@ -6,7 +7,7 @@ use super::chart::{Chart, GREY, rule_color};
 use super::group::{Group, device, short_name};
 use super::{profile, quantity};
 use crate::error::Result;
-use crate::record::{Machine, Peak, Record, Status, software_label, statistics};
+use crate::record::{KernelRate, Machine, Peak, Record, Status, software_label, statistics};
 use std::collections::BTreeMap;
 
 /// Competitors in a chart.
@@ -49,9 +50,15 @@ pub fn charts(
                 let kind = format!("{} {}", row.problem, profile::name(row));
                 kinds.entry(kind).or_default().push((group, row, at));
             }
-            if !kinds.is_empty() {
+            let kernels = machine.kernels.iter();
+            let kernels: Vec<&KernelRate> = kernels
+                .filter(|rate| {
+                    rate.device == peak.device && rate.flops * rate.rate.gflop_per_s > 0.0
+                })
+                .collect();
+            if !kinds.is_empty() || !kernels.is_empty() {
                 let file = name(&format!("roofline/{}/{}", machine.fingerprint, peak.device));
-                charts.push(chart(file, machine, peak, kinds)?);
+                charts.push(chart(file, machine, peak, kinds, &kernels)?);
             }
         }
     }
@@ -63,8 +70,13 @@ fn chart(
     machine: &Machine,
     peak: &Peak,
     kinds: BTreeMap<String, Vec<Dot>>,
+    kernels: &[&KernelRate],
 ) -> Result<Chart> {
-    let places = || kinds.values().flatten().map(|(.., at)| *at);
+    let alone = |rate: &&KernelRate| (rate.flops / rate.bytes, rate.rate.gflop_per_s);
+    let places = || {
+        let cases = kinds.values().flatten().map(|(.., at)| *at);
+        cases.chain(kernels.iter().map(alone))
+    };
     let ridge = peak.gemm_gflop_per_s / peak.stream_gb_per_s;
     let (low, high) = places().fold((ridge, ridge), |(low, high), (x, _)| {
         (low.min(x), high.max(x))
@@ -84,6 +96,27 @@ fn chart(
         band: vec![],
         marks: vec![],
     }];
+    if !kernels.is_empty() {
+        let mark = |rate: &&KernelRate| Mark {
+            at: alone(rate),
+            open: false,
+            says: format!(
+                "{} alone: {:.1} GFLOP/s, {:.1} GB/s, {:.0} % of the roof",
+                rate.kernel,
+                rate.rate.gflop_per_s,
+                rate.rate.gb_per_s,
+                100.0 * rate.rate.gflop_per_s / roof(alone(rate).0)
+            ),
+        };
+        lines.push(Line {
+            label: "kernels alone".into(),
+            color: GREY,
+            points: vec![],
+            faint: vec![],
+            band: vec![],
+            marks: kernels.iter().map(mark).collect(),
+        });
+    }
     let count = kinds.len();
     for (label, cases) in kinds.into_iter().take(MOST) {
         let mark = |(group, row, at): &Dot| Mark {
@@ -114,7 +147,7 @@ fn chart(
     Plot {
         name: file,
         caption: format!(
-            "{}{} of machine {}: what the cases reach of its peaks",
+            "{}{} of machine {}: what cases and kernels reach of its peaks",
             peak.device,
             software_label(peak.software),
             machine.fingerprint
@@ -152,6 +185,12 @@ mod tests {
         // 14 cases with one thread, one of which left the numbers.
         assert_eq!(charts[0].svg.matches(" of the roof</title>").count(), 13);
         assert!(charts[0].svg.contains("peaks: 15.5 GB/s, 140 GFLOP/s"));
+        assert!(!charts[0].svg.contains("kernels alone"));
+        assert!(
+            charts[1]
+                .svg
+                .contains("symmetric_product alone: 27.9 GFLOP/s")
+        );
         assert!(charts[1].caption.starts_with("cpu of machine"));
     }
 
@@ -161,8 +200,12 @@ mod tests {
         records.iter_mut().for_each(|record| record.work = None);
         let (groups, _) = groups(&records);
         let all: Vec<&Group> = groups.iter().collect();
+        let machine = Machine {
+            kernels: vec![],
+            ..fixture::machine()
+        };
         assert!(
-            charts(&all, &[fixture::machine()], |name| name.into())
+            charts(&all, &[machine], |name| name.into())
                 .unwrap()
                 .is_empty()
         );

@@ -2,8 +2,9 @@
 //!
 //! A step on vectors of a few hundred numbers is a handful of such passes, each of which takes about as long as the gap
 //! before the next one. One block runs them in their order with a barrier between, after which it sees what it wrote before.
-//! A pass with fewer threads takes the first ones of the block, so that its sums keep their order and a chain leaves the bits
-//! that its passes would; a pass that returns early, or sets STOP, does so for itself, and the next one looks again.
+//! A pass with fewer threads takes the first ones of the block, so that its sums keep their order: a chain leaves the bits
+//! that its passes would, as far as a compiler fuses the same products with the same sums in both. A pass that returns early,
+//! or sets STOP, does so for itself, and the next one looks again.
 //!
 //! The text of a chain is made from the files of `kernels/` and compiled like them. Its sizes and scalars stay arguments: a
 //! chain is compiled once for its entries and their threads. `__restrict__` is taken out, since it promises what one pass
@@ -17,7 +18,7 @@ use super::source::{self, Unit};
 #[cfg(test)]
 use {super::geometry, crate::kernel::Kernel};
 
-/// Most passes of a chain: compiling one takes about as long as its entries would, with no more than a step's.
+/// Most passes of a chain: a step of PCA has six, and a longer chain takes longer to compile and serves less often.
 pub(super) const CHAINED: usize = 8;
 /// Name of a chain's entry.
 const ENTRY: &str = "chain";

@@ -139,8 +139,8 @@ fn reading(_: &Report) -> String {
      <li><b>rate</b>: the fewest bytes or operations that the steps need, per second, as a share of what the same device \
      reached in the same run: by a stream read (GB/s) or a matrix product (GFLOP/s), whichever binds. Data that stays in \
      cache can pass the stream's 100 %, sums of bytes, done in integers, that of the matrix product.</li>\n\
-     <li><b>J a solve</b>: energy of one solve, by the counters of the card or of the processor's packages, in a pass of its \
-     own.</li>\n\
+     <li><b>energy</b>: joules to the target at the mean power of a pass of solves, of the card (NVML) or of the \
+     processor's packages (RAPL), idle share included; empty where no counter can be read.</li>\n\
      <li><b>threads</b>, <b>clock</b>, <b>repeats</b>: the processor's threads that computed, whose clock the times go by, and \
      how many times each was taken. A <b>#</b> is the row's number in the list of commands below the charts.</li>\n\
      <li>A colour is an update rule, in every chart; dashes tell lines of one rule apart, and hatched bars are software \

@@ -3,7 +3,7 @@
 use super::{anchor, escape, figure, list};
 use crate::record::{Record, Status};
 use crate::report::group::{Group, short_name, word};
-use crate::report::{Race, Report, command, quantity, seeds, table};
+use crate::report::{Race, Report, command, cost, quantity, seeds, table};
 use std::fmt::Write;
 
 /// Every task.
@@ -67,9 +67,9 @@ const COLUMNS: [(&str, Cell); 16] = [
         let dollars = report.prices.to_target(row);
         dollars.map(quantity::dollars).unwrap_or_default()
     }),
-    ("J a solve", |_, _, row| {
-        let energy = row.energy.as_ref();
-        energy.map(|e| quantity::tick(e.joules)).unwrap_or_default()
+    ("energy", |_, _, row| {
+        let joules = cost::joules_to_target(row);
+        joules.map(quantity::joules).unwrap_or_default()
     }),
     ("threads", |_, _, row| {
         let threads = row.device.threads;
