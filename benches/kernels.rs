@@ -17,9 +17,9 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use gradrace::conformance::{self, methods};
 use gradrace::data::{Request, Statistics, load};
 use gradrace::device::cpu::Cpu;
-use gradrace::device::{Device, Element, Gemm, Launch, Slice};
+use gradrace::device::{Device, Element, Gemm, Launch, Slice, SliceMut};
 use gradrace::error::Result;
-use gradrace::kernel::{ALL, Kernel, Row};
+use gradrace::kernel::{ALL, Kernel, Row, control};
 use gradrace::optimizer::Rule;
 use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, Watch};
 use gradrace::race::device::{self, AnyDevice, DeviceSpec, Threads};
@@ -159,6 +159,12 @@ fn bench_row<D: Device>(
         let device = &mut lane.device;
         let (_, recording) = ready.get_or_insert_with(|| {
             let buffers = conformance::buffers(device, row, &sizes, 1).expect("the buffers fit");
+            if row.kernel.freezes() {
+                // Launched again and again a gradient vanishes, which would pass for convergence, and freeze the row.
+                device
+                    .write(&buffers[0], control::FLOOR, Slice::F32(&[-1.0]))
+                    .expect("it is written");
+            }
             let borrowed: Vec<_> = buffers.iter().collect();
             let recording = device
                 .record(&mut |device| {
@@ -179,7 +185,13 @@ fn bench_row<D: Device>(
         });
     });
     group.finish();
-    drop(ready);
+    if let Some((buffers, _)) = ready.take().filter(|_| row.kernel.freezes()) {
+        let mut stop = [0.0f32];
+        lane.device
+            .read(&buffers[0], control::STOP, SliceMut::F32(&mut stop))
+            .expect("it is read");
+        assert_eq!(stop, [0.0], "{name} froze: its time is that of nothing");
+    }
     let size = if sizes == wanted {
         String::new()
     } else {
