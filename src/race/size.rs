@@ -2,7 +2,7 @@
 //! suite what this machine cannot hold.
 //!
 //! Both are estimates. Memory counts the samples, the smaller Gram matrix where one is formed, and what LAPACK needs of it.
-//! Time takes steps as they are on MNIST and [`RATE`] operations a second; it is right to a factor of a few, and stops at
+//! Time takes steps as they are on MNIST and `RATE` operations a second; it is right to a factor of a few, and stops at
 //! the case's own limit.
 
 use crate::data::Spec;

@@ -273,7 +273,7 @@ fn interval(side: &Side) -> String {
     }
 }
 
-/// Heads of the columns of [`rows`].
+/// Heads of the columns of `rows`.
 pub const HEADS: [&str; 6] = [
     "verdict",
     "case",
