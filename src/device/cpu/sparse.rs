@@ -16,7 +16,7 @@ use super::{Cpu, Isa};
 use crate::device::Gemm;
 
 /// Rows of C of a tile: more rows share fewer zeros, fewer rows do less per element of B.
-pub const ROWS: usize = 4;
+const ROWS: usize = 4;
 /// Vectors of a tile: eight sums, just enough to hide the latency of a multiply-add, and few enough to stay in sixteen registers.
 const VECTORS: usize = 2;
 /// Rows and terms that are packed at once: what a block keeps of them stays in the second cache while all columns pass over it.
