@@ -25,7 +25,7 @@ use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, 
 use gradrace::race::device::{self, AnyDevice, DeviceSpec, Threads};
 use gradrace::race::peaks;
 use gradrace::record::file::Folder;
-use gradrace::record::machine::machine;
+use gradrace::record::machine::rented_machine;
 use gradrace::record::{KernelRate, Machine, Peak, Work};
 
 /// Operations that a software adapter does in about a second.
@@ -344,7 +344,7 @@ fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machin
 }
 
 fn kernels(criterion: &mut Criterion) {
-    let mut machine = machine();
+    let mut machine = rented_machine();
     for spec in devices() {
         match device::open(spec).expect("it was found") {
             AnyDevice::Cpu(device) => all(criterion, device, spec, &mut machine),

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::record::read::read;
 use crate::report;
 use crate::report::cost::Prices;
+use crate::report::png::Painter;
 
 use super::output::{End, print, tell};
 
@@ -26,7 +27,8 @@ enum Format {
 /// Make one self-contained page from any number of results folders and record files.
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Results folders and records.jsonl files, of any number of machines; by default the newest in results/local
+    /// Results folders and records.jsonl files, of any number of machines, and Criterion's folder (target/criterion); by
+    /// default the newest in results/local
     #[arg(value_name = "DIR|FILE")]
     paths: Vec<PathBuf>,
     /// The page
@@ -35,8 +37,11 @@ pub struct Report {
     /// The charts too, as SVG files in this folder
     #[arg(long, value_name = "DIR")]
     charts: Option<PathBuf>,
-    /// Dollars an hour of a device (by its name, or a word of it) or a machine (by its fingerprint), over the table of
-    /// prices; may be repeated
+    /// The charts as PNG files beside the SVG ones
+    #[arg(long, requires = "charts")]
+    png: bool,
+    /// Dollars an hour of a device (by its name, or a word of it) or a machine (by its fingerprint, or the type it is
+    /// rented as), over the table of prices; may be repeated
     #[arg(long, value_name = "NAME=X")]
     usd_per_hour: Vec<String>,
     /// The page, or the table in Markdown to standard output
@@ -67,12 +72,8 @@ impl Report {
             print(&report::table::markdown(&results.records))?;
             return Ok(End::Good);
         }
-        let page = report::Report::new(
-            &results.records,
-            &results.machines,
-            &results.components,
-            &prices,
-        )?;
+        let painter = self.png.then(Painter::new).transpose()?;
+        let page = report::Report::new(&results, &prices)?;
         std::fs::write(&self.output, report::page::render(&page)).map_err(|e| {
             let place = self.output.display();
             Error::input(format!(
@@ -80,7 +81,7 @@ impl Report {
             ))
         })?;
         if let Some(folder) = &self.charts {
-            report::write_charts(&page, folder)?;
+            report::write_charts(&page, folder, painter.as_ref())?;
         }
         print(&format!("{}\n", self.output.display()))?;
         Ok(End::Good)

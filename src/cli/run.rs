@@ -218,12 +218,7 @@ impl Run {
         let written = out.join(RECORDS).is_file();
         if written {
             let results = read(std::slice::from_ref(&out))?;
-            report::write(
-                &results.records,
-                &results.machines,
-                &results.components,
-                &out,
-            )?;
+            report::write(&results, &out)?;
         }
         match self.format {
             Format::Table if summary.records.is_empty() => {}

@@ -99,12 +99,14 @@ pub struct Outcome {
 mod accuracy;
 mod iterative;
 mod operator;
+mod plane;
 mod problem;
 mod rate;
 mod reference;
 mod solver;
 
 pub use accuracy::Assessment;
+pub use plane::plane;
 pub use problem::Problem;
 pub use rate::Schedule;
 pub use reference::Reference;

@@ -10,8 +10,8 @@ use crate::data::split::split;
 use crate::data::{self, Request, Samples, Spec, Statistics};
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
-use crate::record::file::Folder;
-use crate::record::machine::{machine, program_version};
+use crate::record::file::{Folder, PROJECTIONS};
+use crate::record::machine::{program_version, rented_machine};
 use crate::record::read::{finished, read};
 use crate::record::{Machine, Record, Status};
 
@@ -213,7 +213,7 @@ impl Race {
     /// that do not fit them, and for a folder that cannot be written.
     pub fn run(mut self, interrupted: &AtomicBool, progress: &mut dyn Progress) -> Result<Summary> {
         self.check_devices()?;
-        let machine = machine();
+        let machine = rented_machine();
         let large = self.take_large(machine.memory_bytes);
         let loaded = self.load_all(interrupted, progress)?;
         let stopped = || interrupted.load(Ordering::Relaxed);
@@ -239,7 +239,12 @@ impl Race {
             .collect();
         let kept = |record: &Record| done.contains(&record.case) && ids.contains(&record.case);
         let records: Vec<Record> = found.records.into_iter().filter(kept).collect();
+        let placed = records
+            .iter()
+            .filter(|record| record.artifacts.contains_key(PROJECTIONS));
+        let placed = placed.filter_map(|record| Some(record.data.as_ref()?.sha256.clone()));
         let mut track = Track {
+            placed: RefCell::new(placed.collect()),
             origin: row::Origin {
                 machine: machine.fingerprint.clone(),
                 program,

@@ -12,8 +12,8 @@ use crate::device::Unavailable;
 use crate::error::{Error, Result};
 use crate::mlp;
 use crate::optimizer::Ended;
-use crate::pca::{Assessment, Method, Reference, Schedule};
-use crate::record::file::Folder;
+use crate::pca::{Assessment, Method, Reference, Schedule, plane};
+use crate::record::file::{COMPONENTS, Folder, PROJECTIONS};
 use crate::record::statistics::median;
 use crate::record::{CurvePoint, Machine, Record, Score, Status, software_label};
 
@@ -42,6 +42,8 @@ pub(super) struct Track<'a> {
     pub save_components: Option<&'a Path>,
     pub interrupted: &'a AtomicBool,
     pub progress: RefCell<&'a mut dyn Progress>,
+    /// SHA-256 of the samples whose places in a plane are kept: once a race, all right answers having the same.
+    pub placed: RefCell<BTreeSet<String>>,
 }
 
 /// Devices by name: open with the samples on them, or why not.
@@ -308,19 +310,29 @@ impl Track<'_> {
         row.energy = measured.energy;
         row.curve = measured.curve;
         match &measured.answer {
-            Answer::Pca(outcome) => self.keep(row, &outcome.components, set.samples.d),
+            Answer::Pca(outcome) => self.keep(row, &outcome.components, set),
             Answer::Mlp(_) => Ok(()),
         }
     }
 
-    /// Writes the components (k x d) beside the record when they are small, and where the user wants them.
-    fn keep(&self, row: &mut Record, components: &[f32], d: usize) -> Result<()> {
+    /// Writes the components (k x d) beside the record when they are small, and where the user wants them; and of the first
+    /// right answer about these samples, where they have labels, what they look like in its plane.
+    fn keep(&self, row: &mut Record, components: &[f32], set: &Loaded) -> Result<()> {
+        let d = set.samples.d;
         let Ok(view) = ArrayView2::from_shape((components.len() / d, d), components) else {
             return Ok(());
         };
         if !view.is_empty() && view.len() <= ARTIFACT_NUMBERS {
-            let name = self.folder.write_components(&row.case, view)?;
-            row.artifacts.insert("components".into(), name);
+            self.folder.keep(row, COMPONENTS, view)?;
+        }
+        let samples = &set.samples;
+        if let Material::Pca(statistics) = &set.material
+            && row.status == Status::Reached
+            && !self.placed.borrow().contains(&samples.sha256)
+            && let Some(plane) = plane(samples, statistics, components)
+        {
+            self.folder.keep(row, PROJECTIONS, plane.view())?;
+            self.placed.borrow_mut().insert(samples.sha256.clone());
         }
         if let Some(path) = self.save_components {
             ndarray_npy::write_npy(path, &view).map_err(|e| {

@@ -18,6 +18,10 @@ pub const RECORDS: &str = "records.jsonl";
 pub const MACHINE: &str = "machine.json";
 /// Folder of the artifacts, as it stands in a record.
 pub const ARTIFACTS: &str = "artifacts";
+/// Artifact: components, k x d, one row a component, largest eigenvalue first.
+pub const COMPONENTS: &str = "components";
+/// Artifact: samples on the first two components, one row a sample: two coordinates in the data's units, and the label.
+pub const PROJECTIONS: &str = "projections";
 
 /// A results folder, open for appending.
 #[derive(Debug)]
@@ -109,18 +113,23 @@ impl Folder {
         fs::write(self.path.join(MACHINE), text).map_err(|e| self.cannot(MACHINE, &e.to_string()))
     }
 
-    /// Writes components (k x d, one row a component, largest eigenvalue first) as `.npy` and gives the name for
-    /// [`Record::artifacts`], relative to the folder.
+    /// Writes an artifact ([`COMPONENTS`], [`PROJECTIONS`]) as `.npy` beside the records and names it, relative to the
+    /// folder, in its record.
     ///
     /// # Errors
     /// `Error::Input` when it cannot be written.
-    pub fn write_components(&self, case: &str, components: ArrayView2<f32>) -> Result<String> {
-        let name = format!("{ARTIFACTS}/{}.npy", safe_name(case));
+    pub fn keep(&self, record: &mut Record, kind: &str, values: ArrayView2<f32>) -> Result<()> {
+        let part = match kind {
+            COMPONENTS => String::new(),
+            kind => format!(".{kind}"),
+        };
+        let name = format!("{ARTIFACTS}/{}{part}.npy", safe_name(&record.case));
         fs::create_dir_all(self.path.join(ARTIFACTS))
             .map_err(|e| self.cannot(ARTIFACTS, &e.to_string()))?;
-        ndarray_npy::write_npy(self.path.join(&name), &components)
+        ndarray_npy::write_npy(self.path.join(&name), &values)
             .map_err(|e| self.cannot(&name, &e.to_string()))?;
-        Ok(name)
+        record.artifacts.insert(kind.into(), name);
+        Ok(())
     }
 
     fn cannot(&self, name: &str, why: &str) -> Error {
@@ -335,17 +344,17 @@ mod tests {
         let (mut results, _) = Folder::open(folder.path()).unwrap();
         let mut record = fixture::race().remove(0);
         let components = fixture::components();
-        let name = results
-            .write_components(&record.case, components.view())
+        let plane = components.slice(ndarray::s![..4, ..3]);
+        results
+            .keep(&mut record, COMPONENTS, components.view())
             .unwrap();
-        record.artifacts.insert("components".into(), name);
+        results.keep(&mut record, PROJECTIONS, plane).unwrap();
         results.append(&record).unwrap();
         results.write_machine(&fixture::machine()).unwrap();
         let read = read(&[folder.path().to_path_buf()]).unwrap();
-        assert_eq!(
-            read.components[&(record.machine.clone(), record.case.clone())],
-            components
-        );
+        let key = (record.machine.clone(), record.case.clone());
+        assert_eq!(read.artifacts.components[&key], components);
+        assert_eq!(read.artifacts.projections[&key], plane);
         assert_eq!(read.machines, [fixture::machine()]);
         assert!(read.notes.is_empty());
     }

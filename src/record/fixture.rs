@@ -21,6 +21,7 @@ pub(crate) fn machine() -> Machine {
         os: "Linux 6.12.0 x86_64".into(),
         blas: "OpenBLAS 0.3.29 DYNAMIC_ARCH Haswell MAX_THREADS=64".into(),
         rustc: "rustc 1.89.0 (29483883e 2025-08-04)".into(),
+        instance: None,
         peaks: vec![
             Peak {
                 device: "cpu@1".into(),
@@ -52,6 +53,15 @@ pub(crate) fn machine() -> Machine {
                 peak: Some("stream".into()),
             },
         }],
+    }
+}
+
+/// These records as read from a folder, with the machine.
+pub(crate) fn results(records: Vec<Record>) -> read::Results {
+    read::Results {
+        records,
+        machines: vec![machine()],
+        ..read::Results::default()
     }
 }
 

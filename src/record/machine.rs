@@ -1,7 +1,8 @@
 //! Facts of the machine, without host, user or path; and which program this is.
 
 use super::file::short_hash;
-use super::{Machine, SCHEMA};
+use super::instance::instance;
+use super::{Instance, Machine, SCHEMA};
 use ndarray_linalg as _; // brings in the BLAS that `blas` asks
 
 /// The program's version and commit, `0.1.0+abc1234`: `-dirty` when its sources differ from the commit, `unknown` when it
@@ -10,7 +11,27 @@ pub fn program_version() -> String {
     format!("{}+{}", env!("CARGO_PKG_VERSION"), env!("GRADRACE_COMMIT"))
 }
 
-/// Looks at the machine. Peaks are empty: whoever measures them adds them.
+/// Looks at the machine, and asks what it is rented as: types of one provider differ in their GPUs and prices where these
+/// facts agree, so that the type is part of the fingerprint. Peaks are empty: whoever measures them adds them.
+pub fn rented_machine() -> Machine {
+    rented(machine(), instance())
+}
+
+fn rented(machine: Machine, instance: Option<Instance>) -> Machine {
+    let fingerprint = match &instance {
+        Some(Instance { provider, kind, .. }) => {
+            short_hash(&format!("{}|{provider}|{kind}", machine.fingerprint))
+        }
+        None => machine.fingerprint,
+    };
+    Machine {
+        fingerprint,
+        instance,
+        ..machine
+    }
+}
+
+/// Looks at the machine. Peaks are empty, and nobody is asked what it is rented as.
 pub fn machine() -> Machine {
     let cpu = cpu();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -34,6 +55,7 @@ pub fn machine() -> Machine {
         os: os(),
         blas: blas(),
         rustc: env!("GRADRACE_RUSTC").to_string(),
+        instance: None,
         peaks: Vec::new(),
         kernels: Vec::new(),
     }
@@ -164,6 +186,30 @@ mod tests {
         assert!(facts.rustc.starts_with("rustc 1."), "{}", facts.rustc);
         assert_eq!(facts.fingerprint.len(), 8);
         assert_eq!(facts, machine());
+    }
+
+    #[test]
+    fn machines_rented_as_other_types_are_other_machines() {
+        let instance = |kind: &str, spot| Instance {
+            provider: "aws".into(),
+            kind: kind.into(),
+            region: None,
+            spot: Some(spot),
+            image: None,
+        };
+        let of = |instance| rented(machine(), instance).fingerprint;
+        assert_eq!(of(None), machine().fingerprint);
+        let types = [
+            None,
+            Some(instance("g6.xlarge", false)),
+            Some(instance("m6a.xlarge", false)),
+        ];
+        let names: std::collections::BTreeSet<String> = types.into_iter().map(of).collect();
+        assert_eq!(names.len(), 3);
+        assert_eq!(
+            of(Some(instance("g6.xlarge", true))),
+            of(Some(instance("g6.xlarge", false)))
+        );
     }
 
     #[cfg(not(target_os = "macos"))]

@@ -4,9 +4,11 @@
 //! are 1e9 per second, eigenvalues are those of the covariance with divisor n - 1, in the units of the data (pixels / 255
 //! for images). No path, host name or user name ever enters a record. This module knows no device and draws nothing.
 
+pub mod criterion;
 pub mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod instance;
 pub mod machine;
 pub mod read;
 pub mod schema;
@@ -99,7 +101,7 @@ pub struct Record {
     pub eigenvalues: Vec<f64>,
     /// The reference's eigenvalues; empty when the reference is the residual alone.
     pub reference_eigenvalues: Vec<f64>,
-    /// Files beside the record, relative to its folder, by name (`components`).
+    /// Files beside the record, relative to its folder, by name (`components`, `projections`).
     pub artifacts: std::collections::BTreeMap<String, String>,
     /// Convergence, points spaced geometrically; times are those of the first repeat.
     pub curve: Vec<CurvePoint>,
@@ -336,11 +338,30 @@ pub struct Machine {
     pub blas: String,
     /// Compiler that built the program.
     pub rustc: String,
+    /// What it is rented as, where its provider tells; null elsewhere.
+    #[serde(default)]
+    pub instance: Option<Instance>,
     /// Peaks measured in this run, one per device.
     pub peaks: Vec<Peak>,
     /// Kernels that `cargo bench --bench kernels` measured; a race measures none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernels: Vec<KernelRate>,
+}
+
+/// A machine that is rented, as its provider tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Instance {
+    /// Whose it is: `aws`.
+    pub provider: String,
+    /// Type: `g5.xlarge`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Region: `us-east-1`.
+    pub region: Option<String>,
+    /// Whether it is a spot instance, which costs less than the table says.
+    pub spot: Option<bool>,
+    /// Image it was started from: `ami-...`.
+    pub image: Option<String>,
 }
 
 /// One kernel on one device, measured alone.

@@ -3,7 +3,8 @@
 //! Only the last line of a file may be cut (a kill in mid-write); broken JSON anywhere else, and JSON that is no record,
 //! is an error that names the file and the line.
 
-use super::file::{MACHINE, RECORDS};
+use super::criterion::{Benchmark, benchmarks};
+use super::file::{COMPONENTS, MACHINE, PROJECTIONS, RECORDS};
 use super::{KernelRate, Machine, Record, SCHEMA, Status};
 use crate::error::{Error, Result};
 use ndarray::Array2;
@@ -12,8 +13,17 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-/// Components (k x d, one row a component) by machine fingerprint and case id.
-pub type Components = BTreeMap<(String, String), Array2<f32>>;
+/// Arrays by machine fingerprint and case id.
+pub type Arrays = BTreeMap<(String, String), Array2<f32>>;
+
+/// The arrays that records name.
+#[derive(Debug, Default)]
+pub struct Artifacts {
+    /// k x d, one row a component.
+    pub components: Arrays,
+    /// One row a sample: its coordinates on the first two components, and its label.
+    pub projections: Arrays,
+}
 
 /// What [`read`] found in any number of folders and files.
 #[derive(Debug, Default)]
@@ -22,13 +32,16 @@ pub struct Results {
     pub records: Vec<Record>,
     /// The machines beside them: of each fingerprint what was told last, with the peaks of every device ever told.
     pub machines: Vec<Machine>,
-    /// The components named by the records.
-    pub components: Components,
+    /// The arrays named by the records.
+    pub artifacts: Artifacts,
+    /// What `cargo bench` measured, where a path was Criterion's folder.
+    pub benchmarks: Vec<Benchmark>,
     /// What is worth a word: a cut last line, an artifact that is gone.
     pub notes: Vec<String>,
 }
 
-/// Reads any number of results folders and record files; a file's machine facts and artifacts are looked for beside it.
+/// Reads any number of results folders and record files, and Criterion's folders (`target/criterion`); a file's machine
+/// facts and artifacts are looked for beside it.
 ///
 /// # Errors
 /// `Error::Input` naming the file, and the line where one is at fault.
@@ -41,6 +54,13 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
         } else {
             path.clone()
         };
+        if path.is_dir() && !file.exists() {
+            let found = benchmarks(path)?;
+            if !found.is_empty() {
+                results.benchmarks.extend(found);
+                continue;
+            }
+        }
         let folder = file.parent().unwrap_or(Path::new(""));
         let lines = parse(&file)?;
         if lines.whole < lines.length {
@@ -50,7 +70,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
             ));
         }
         for record in &lines.records {
-            read_components(folder, record, &mut results);
+            read_artifacts(folder, record, &mut results);
         }
         results.records.extend(lines.records);
         if let Some(machine) = read_machine(&folder.join(MACHINE))? {
@@ -187,29 +207,33 @@ fn read_machine(file: &Path) -> Result<Option<Machine>> {
     })
 }
 
-/// Adds the components that a record names; a file that is gone or is no k x d array of f32 costs a note only. Names
-/// that lead out of the folder are refused: records come from strangers too.
-fn read_components(folder: &Path, record: &Record, results: &mut Results) {
-    let Some(name) = record.artifacts.get("components") else {
-        return;
-    };
-    let inside = Path::new(name)
-        .components()
-        .all(|c| matches!(c, std::path::Component::Normal(_)));
-    let array = if inside {
-        ndarray_npy::read_npy(folder.join(name)).map_err(|e| e.to_string())
-    } else {
-        Err("it lies outside the results folder".into())
-    };
-    match array {
-        Ok(array) => {
-            results
-                .components
-                .insert((record.machine.clone(), record.case.clone()), array);
+/// Adds the arrays that a record names; a file that is gone or is no matrix of f32 costs a note only. Names that lead out
+/// of the folder are refused: records come from strangers too.
+fn read_artifacts(folder: &Path, record: &Record, results: &mut Results) {
+    let kinds = [
+        (COMPONENTS, &mut results.artifacts.components),
+        (PROJECTIONS, &mut results.artifacts.projections),
+    ];
+    for (kind, arrays) in kinds {
+        let Some(name) = record.artifacts.get(kind) else {
+            continue;
+        };
+        let inside = Path::new(name)
+            .components()
+            .all(|c| matches!(c, std::path::Component::Normal(_)));
+        let array = if inside {
+            ndarray_npy::read_npy(folder.join(name)).map_err(|e| e.to_string())
+        } else {
+            Err("it lies outside the results folder".into())
+        };
+        match array {
+            Ok(array) => {
+                arrays.insert((record.machine.clone(), record.case.clone()), array);
+            }
+            Err(why) => results
+                .notes
+                .push(format!("no {kind} of {}: {name}: {why}", record.case)),
         }
-        Err(why) => results
-            .notes
-            .push(format!("no components of {}: {name}: {why}", record.case)),
     }
 }
 
@@ -349,7 +373,11 @@ mod tests {
             fs::write(folder.path().join(RECORDS), line(&record)).unwrap();
             let read = read(&[folder.path().to_path_buf()]).unwrap();
             assert_eq!(
-                (read.records.len(), read.components.len(), read.notes.len()),
+                (
+                    read.records.len(),
+                    read.artifacts.components.len(),
+                    read.notes.len()
+                ),
                 (1, 0, 1)
             );
         }

@@ -1,5 +1,6 @@
-//! Dollars to target: the median time to target at the price of the machine. What has no known price has no cost: nothing is
-//! guessed, and nothing is shared out among the GPUs of a machine that is rented as a whole.
+//! Dollars to target: the median time to target at the price of the machine, on demand. What has no known price has no cost:
+//! nothing is guessed, and nothing is shared out among the GPUs of a machine that is rented as a whole. A machine that told
+//! its type has the price of that type, whichever of its devices computed; of others the card names the type.
 
 use super::chart::axis::Axis;
 use super::chart::plot::{Line, Mark, Plot, Scale};
@@ -7,8 +8,9 @@ use super::chart::{Chart, rule_color};
 use super::group::{Group, short_name, to_target_s};
 use super::quantity;
 use crate::error::{Error, Result};
-use crate::record::{Machine, Record};
+use crate::record::{Instance, Machine, Record};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Competitors in a chart.
 const MOST: usize = 20;
@@ -20,17 +22,24 @@ pub struct Prices {
     pub date: String,
     /// What its prices are.
     pub what: String,
+    /// Region whose prices they are.
+    pub region: String,
     machines: Vec<Price>,
     #[serde(skip)]
     own: Vec<(String, f64)>,
+    /// What the machines are rented as, by fingerprint.
+    #[serde(skip)]
+    rented: BTreeMap<String, Instance>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Price {
     #[serde(rename = "type")]
     kind: String,
-    gpu: String,
-    usd_per_hour: f64,
+    gpu: Option<String>,
+    gpus: u32,
+    /// Null where no on-demand price is known.
+    usd_per_hour: Option<f64>,
 }
 
 impl Default for Prices {
@@ -41,8 +50,8 @@ impl Default for Prices {
 }
 
 impl Prices {
-    /// The table under prices of the user's own, each `NAME=X`: a device's name or a word of it (`A10G`), or a machine's
-    /// fingerprint.
+    /// The table under prices of the user's own, each `NAME=X`: a device's name or a word of it (`A10G`), a machine's
+    /// fingerprint, or the type it is rented as.
     ///
     /// # Errors
     /// `Input` for what is no such pair.
@@ -70,18 +79,43 @@ impl Prices {
         })
     }
 
+    /// The same for machines that may have told what they are rented as.
+    #[must_use]
+    pub fn on(mut self, machines: &[Machine]) -> Self {
+        let rented = machines
+            .iter()
+            .filter_map(|machine| Some((machine.fingerprint.clone(), machine.instance.clone()?)));
+        self.rented.extend(rented);
+        self
+    }
+
     /// Dollars an hour for a record's machine, with where the price is from; `None` when it is not known.
     pub fn of(&self, record: &Record) -> Option<(f64, String)> {
         let name = &record.device.name;
-        let own = |(own, _): &&(String, f64)| *own == record.machine || named(name, own);
+        let rented = self.rented.get(&record.machine);
+        let own = |(own, _): &&(String, f64)| {
+            *own == record.machine || named(name, own) || rented.is_some_and(|at| at.kind == *own)
+        };
         if let Some((own, price)) = self.own.iter().rev().find(own) {
             return Some((*price, format!("{own}, as given")));
         }
-        if record.device.kind == "cpu" || record.device.software {
-            return None;
-        }
-        let known = self.machines.iter().find(|price| named(name, &price.gpu))?;
-        Some((known.usd_per_hour, format!("{}, {}", known.kind, self.date)))
+        let mut machines = self.machines.iter();
+        let known = match rented {
+            // Another region has other prices.
+            Some(rented) if rented.region.as_ref().is_some_and(|at| *at != self.region) => None,
+            Some(rented) => machines.find(|price| price.kind == rented.kind),
+            None if record.device.kind == "cpu" || record.device.software => None,
+            None => machines.find(|price| {
+                let gpu = price.gpu.as_ref();
+                price.gpus == 1 && gpu.is_some_and(|gpu| named(name, gpu))
+            }),
+        }?;
+        let spot = match rented.and_then(|rented| rented.spot) {
+            Some(true) => "; it was a spot instance, which costs less",
+            _ => "",
+        };
+        let from = format!("{} on demand, {}{spot}", known.kind, self.date);
+        Some((known.usd_per_hour?, from))
     }
 
     /// Dollars to target; `None` without a price or without the target.
@@ -92,24 +126,33 @@ impl Prices {
     /// What every price used is, and which machines have none, in sentences.
     pub fn sentences(&self, groups: &[&Group], machines: &[Machine]) -> Vec<String> {
         let rows = || groups.iter().flat_map(|group| &group.rows);
+        let device = |row: &Record| {
+            let machine = machines.iter().find(|m| m.fingerprint == row.machine);
+            match (row.device.kind.as_str(), machine) {
+                ("cpu", Some(machine)) => machine.cpu.clone(),
+                _ => row.device.name.clone(),
+            }
+        };
         let mut known: Vec<String> = rows()
             .filter_map(|row| {
                 let (price, from) = self.of(row)?;
-                Some(format!("{}: {price} USD an hour ({from})", row.device.name))
+                Some(format!("{}: {price} USD an hour ({from})", device(row)))
             })
             .collect();
         let mut unknown: Vec<String> = rows()
             .filter(|row| self.of(row).is_none() && to_target_s(row).is_some())
             .map(|row| {
-                let cpu = machines.iter().find(|m| m.fingerprint == row.machine);
-                let cpu = cpu.map_or(row.device.name.as_str(), |machine| &machine.cpu);
-                let device = match row.device.kind.as_str() {
-                    "cpu" => cpu,
-                    _ => &row.device.name,
+                let (rented, key) = match self.rented.get(&row.machine) {
+                    Some(Instance { kind, region, .. }) => {
+                        let region = region.iter().map(|region| format!(" in {region}"));
+                        (format!(", {kind}{}", region.collect::<String>()), kind)
+                    }
+                    None => (String::new(), &row.machine),
                 };
                 format!(
-                    "{device} (machine {}): no price is known; give one with --usd-per-hour '{}=X'",
-                    row.machine, row.machine
+                    "{} (machine {}{rented}): no price is known; give one with --usd-per-hour '{key}=X'",
+                    device(row),
+                    row.machine
                 )
             })
             .collect();
@@ -141,11 +184,6 @@ impl Prices {
         let (soon, late) = range(&mut priced.iter().map(|p| p.1));
         let (cheap, dear) = range(&mut priced.iter().map(|p| p.2));
         let line = |(row, time, dollars): &(&Record, f64, f64)| Line {
-            label: short_name(row),
-            color: rule_color(row),
-            points: vec![],
-            faint: vec![],
-            band: vec![],
             marks: vec![Mark {
                 at: (*time, *dollars),
                 open: false,
@@ -156,6 +194,7 @@ impl Prices {
                     quantity::dollars(*dollars)
                 ),
             }],
+            ..Line::new(short_name(row), rule_color(row))
         };
         let plot = Plot {
             name: file,
@@ -217,6 +256,51 @@ mod tests {
         assert_eq!(prices.to_target(&on("NVIDIA H100 80GB HBM3")), Some(6.88));
         assert_eq!(prices.to_target(&on("NVIDIA H200")), None);
         assert_eq!(prices.to_target(&fixture::race()[0]), None);
+    }
+
+    #[test]
+    fn a_machine_that_tells_its_type_costs_that_whichever_device_computes() {
+        let rented = |kind: &str, region: &str, spot| {
+            let instance = Instance {
+                provider: "aws".into(),
+                kind: kind.into(),
+                region: Some(region.into()),
+                spot: Some(spot),
+                image: None,
+            };
+            let machine = Machine {
+                instance: Some(instance),
+                ..fixture::machine()
+            };
+            Prices::default().on(&[machine])
+        };
+        let cpu = &fixture::race()[0];
+        fn price(prices: &Prices, record: &Record) -> Option<f64> {
+            prices.of(record).map(|(price, _)| price)
+        }
+        let here = rented("g5.xlarge", "us-east-1", false);
+        assert_eq!(price(&here, cpu), Some(1.006));
+        assert_eq!(price(&here, &on("NVIDIA A10G")), Some(1.006));
+        // The whole machine is rented, also where its card alone would name a smaller one.
+        let large = rented("p5.48xlarge", "us-east-1", false);
+        assert_eq!(price(&large, &on("NVIDIA H100")), Some(55.04));
+        let spot = rented("g5.xlarge", "us-east-1", true);
+        assert!(spot.of(cpu).unwrap().1.contains("spot instance"));
+        // Nothing is known of another region's prices, nor of a type that is not in the table.
+        for unknown in [
+            rented("g5.xlarge", "eu-west-1", false),
+            rented("x9.large", "us-east-1", false),
+        ] {
+            assert_eq!(price(&unknown, &on("NVIDIA A10G")), None);
+            assert_eq!(price(&unknown, cpu), None);
+        }
+        let own = Prices::with(&["x9.large=3".to_string()]).unwrap();
+        let instance = rented("x9.large", "us-east-1", false).rented;
+        let own = Prices {
+            rented: instance,
+            ..own
+        };
+        assert_eq!(price(&own, cpu), Some(3.0));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod cost;
 pub mod group;
 pub mod lecun;
 pub mod page;
+pub mod png;
 pub mod profile;
 pub mod quantity;
 pub mod roofline;
@@ -19,10 +20,11 @@ pub mod table;
 pub mod verdict;
 
 use crate::error::{Error, Result};
+use crate::record::criterion::Benchmark;
 use crate::record::file::safe_name;
-use crate::record::read::Components;
+use crate::record::read::{Artifacts, Results};
 use crate::record::{Machine, Record, Status, software_label};
-use chart::{Chart, curves, images, spectrum, times};
+use chart::{Chart, curves, images, plane, spectrum, times};
 use cost::Prices;
 use group::{Group, short_id, short_name};
 use profile::Profile;
@@ -49,6 +51,8 @@ pub struct Report<'a> {
     pub growths: Vec<(Growths<'a>, Chart)>,
     /// What the cases reach of each device's peaks.
     pub roofs: Vec<Chart>,
+    /// What `cargo bench` measured.
+    pub benchmarks: &'a [Benchmark],
     /// Facts of the machines, as far as they are known.
     pub machines: &'a [Machine],
     /// Dollars an hour.
@@ -74,6 +78,8 @@ pub struct Race<'a> {
     pub curves: Vec<[Chart; 3]>,
     /// Eigenvalues of the fastest case against the reference's.
     pub spectrum: Option<Chart>,
+    /// Samples in the plane of the first two components, where a case was asked to keep them.
+    pub plane: Option<Chart>,
     /// Components as images: the answer of `direct` and that of the fastest other case, where they are known.
     pub images: Vec<Chart>,
 }
@@ -84,13 +90,16 @@ impl<'a> Report<'a> {
     ///
     /// # Errors
     /// `Error::Failed` when the drawing library gives up.
-    pub fn new(
-        records: &'a [Record],
-        machines: &'a [Machine],
-        components: &Components,
-        prices: &Prices,
-    ) -> Result<Self> {
+    pub fn new(results: &'a Results, prices: &Prices) -> Result<Self> {
+        let Results {
+            records,
+            machines,
+            artifacts,
+            benchmarks,
+            ..
+        } = results;
         let (groups, older) = group::groups(records);
+        let prices = prices.clone().on(machines);
         let room = CHART_BYTES.saturating_sub(records.len() * ROW_BYTES);
         let mut pen = Pen {
             names: BTreeSet::new(),
@@ -124,11 +133,12 @@ impl<'a> Report<'a> {
                 dollars: None,
                 curves: Vec::new(),
                 spectrum: None,
+                plane: None,
                 images: Vec::new(),
             });
         }
         for race in &mut races {
-            race.draw(&mut pen, components, prices)?;
+            race.draw(&mut pen, artifacts, &prices)?;
         }
         let programs = records.iter().map(|record| record.program.as_str());
         Ok(Self {
@@ -136,8 +146,9 @@ impl<'a> Report<'a> {
             profiles,
             growths,
             roofs,
+            benchmarks,
             machines,
-            prices: prices.clone(),
+            prices,
             programs: programs.collect(),
             older,
             undrawn: pen.undrawn,
@@ -154,6 +165,7 @@ impl<'a> Report<'a> {
                 .chain(&race.dollars)
                 .chain(race.curves.iter().flatten())
                 .chain(&race.spectrum)
+                .chain(&race.plane)
                 .chain(&race.images)
         });
         races.chain(over).chain(&self.roofs)
@@ -167,17 +179,18 @@ impl<'a> Report<'a> {
 
 impl<'a> Race<'a> {
     /// Draws all but the times.
-    fn draw(&mut self, pen: &mut Pen, components: &Components, prices: &Prices) -> Result<()> {
+    fn draw(&mut self, pen: &mut Pen, artifacts: &Artifacts, prices: &Prices) -> Result<()> {
         let group = &self.group;
+        let key = |row: &Record| (row.machine.clone(), row.case.clone());
         let known = |row: &&&Record| {
-            components.contains_key(&(row.machine.clone(), row.case.clone()))
+            artifacts.components.contains_key(&key(row))
                 && !matches!(row.status, Status::Diverged | Status::Failed)
         };
         let direct = |row: &&&Record| row.method == "direct";
         let solver = group.rows.iter().filter(direct).find(known);
         let other = group.rows.iter().filter(|row| !direct(row)).find(known);
         for row in solver.into_iter().chain(other) {
-            let values = &components[&(row.machine.clone(), row.case.clone())];
+            let values = &artifacts.components[&key(row)];
             let image = row.data.as_ref().and_then(|data| data.image);
             let Some(image) = image.filter(|image| image.0 * image.1 == values.ncols()) else {
                 continue;
@@ -195,6 +208,14 @@ impl<'a> Race<'a> {
                 ))
             };
             self.images.extend(pen.draw(draw)?);
+        }
+        let placed = group.rows.iter().find_map(|row| {
+            let samples = artifacts.projections.get(&key(row))?;
+            (row.status == Status::Reached).then_some((row, samples))
+        });
+        if let Some((row, samples)) = placed {
+            let name = pen.name(&group.id, &format!("{}/plane", short_id(row)));
+            self.plane = pen.draw_some(|| plane::chart(name, row, samples.view()))?;
         }
         let name = pen.name(&group.id, "dollars");
         self.dollars = pen.draw_some(|| prices.chart(name, group))?;
@@ -272,28 +293,26 @@ impl Pen {
 ///
 /// # Errors
 /// `Error::Input` when a file cannot be written; `Error::Failed` when a chart cannot be drawn.
-pub fn write(
-    records: &[Record],
-    machines: &[Machine],
-    components: &Components,
-    dir: &Path,
-) -> Result<()> {
-    let prices = Prices::default();
-    let report = Report::new(records, machines, components, &prices)?;
-    write_charts(&report, &dir.join("charts"))?;
+pub fn write(results: &Results, dir: &Path) -> Result<()> {
+    let report = Report::new(results, &Prices::default())?;
+    write_charts(&report, &dir.join("charts"), None)?;
     let path = dir.join("report.html");
     fs::write(&path, page::render(&report)).map_err(|e| cannot(&path, &e))
 }
 
-/// Writes every chart of a report into a folder, `NAME.svg` each.
+/// Writes every chart of a report into a folder, `NAME.svg` each, and with a painter `NAME.png` beside it.
 ///
 /// # Errors
-/// `Error::Input` when a file cannot be written.
-pub fn write_charts(report: &Report, folder: &Path) -> Result<()> {
+/// `Error::Input` when a file cannot be written; what [`png::Painter::paint`] says.
+pub fn write_charts(report: &Report, folder: &Path, painter: Option<&png::Painter>) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| cannot(folder, &e))?;
     for chart in report.charts() {
         let path = folder.join(format!("{}.svg", chart.name));
         fs::write(&path, &chart.svg).map_err(|e| cannot(&path, &e))?;
+        if let Some(painter) = painter {
+            let path = folder.join(format!("{}.png", chart.name));
+            fs::write(&path, painter.paint(chart)?).map_err(|e| cannot(&path, &e))?;
+        }
     }
     Ok(())
 }
@@ -310,23 +329,25 @@ mod tests {
     use super::*;
     use crate::record::fixture;
 
-    fn components(records: &[Record]) -> Components {
+    /// Results with components for every answer.
+    fn results(records: Vec<Record>) -> Results {
         let all = records.iter().filter(|record| record.accuracy.is_some());
-        all.map(|r| ((r.machine.clone(), r.case.clone()), fixture::components()))
-            .collect()
+        let components = all
+            .map(|r| ((r.machine.clone(), r.case.clone()), fixture::components()))
+            .collect();
+        Results {
+            artifacts: Artifacts {
+                components,
+                ..Artifacts::default()
+            },
+            ..fixture::results(records)
+        }
     }
 
     #[test]
     fn a_race_leaves_a_page_and_a_file_for_every_chart() {
         let folder = tempfile::tempdir().unwrap();
-        let records = fixture::race();
-        write(
-            &records,
-            &[fixture::machine()],
-            &components(&records),
-            folder.path(),
-        )
-        .unwrap();
+        write(&results(fixture::race()), folder.path()).unwrap();
         let mut files: Vec<String> = fs::read_dir(folder.path().join("charts"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -358,8 +379,8 @@ mod tests {
             record.device.kind = "wgpu".into();
             record.device.software = true;
         }
-        let known = components(&records);
-        let report = Report::new(&records, &[], &known, &Prices::default()).unwrap();
+        let results = results(records);
+        let report = Report::new(&results, &Prices::default()).unwrap();
         assert!(report.charts().count() > 5);
         for chart in report.charts() {
             assert!(chart.svg.contains("wgpu:0"), "{}", chart.name);
@@ -372,10 +393,8 @@ mod tests {
 
     #[test]
     fn the_same_records_give_the_same_bytes() {
-        let records = fixture::race();
-        let (machine, known) = ([fixture::machine()], components(&records));
-        let prices = Prices::default();
-        let page = || page::render(&Report::new(&records, &machine, &known, &prices).unwrap());
+        let results = results(fixture::race());
+        let page = || page::render(&Report::new(&results, &Prices::default()).unwrap());
         assert_eq!(page(), page());
     }
 
@@ -387,8 +406,8 @@ mod tests {
             .iter_mut()
             .for_each(|record| record.machine = "other".into());
         records.extend(other);
-        let known = Components::new();
-        let report = Report::new(&records, &[], &known, &Prices::default()).unwrap();
+        let results = fixture::results(records);
+        let report = Report::new(&results, &Prices::default()).unwrap();
         let names: Vec<&str> = report.charts().map(|chart| chart.name.as_str()).collect();
         let distinct: BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(names.len(), distinct.len());
@@ -397,29 +416,18 @@ mod tests {
 
     #[test]
     fn components_that_are_no_images_or_wrong_answers_are_not_drawn() {
-        let mut records = fixture::race();
-        let known = components(&records);
-        for record in &mut records {
-            record.data.as_mut().unwrap().image = None;
-        }
-        assert!(
-            Report::new(&records, &[], &known, &Prices::default())
-                .unwrap()
-                .races[0]
-                .images
-                .is_empty()
+        let images = |change: fn(&mut Record)| {
+            let mut results = results(fixture::race());
+            results.records.iter_mut().for_each(change);
+            let report = Report::new(&results, &Prices::default()).unwrap();
+            report.races[0].images.len()
+        };
+        assert!(images(|_| ()) > 0);
+        assert_eq!(
+            images(|record| record.data.as_mut().unwrap().image = None),
+            0
         );
-        let mut records = fixture::race();
-        records
-            .iter_mut()
-            .for_each(|record| record.status = Status::Failed);
-        assert!(
-            Report::new(&records, &[], &known, &Prices::default())
-                .unwrap()
-                .races[0]
-                .images
-                .is_empty()
-        );
+        assert_eq!(images(|record| record.status = Status::Failed), 0);
     }
 
     #[test]
@@ -427,9 +435,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let message = write(&[], &[], &Components::new(), &file)
-            .unwrap_err()
-            .to_string();
+        let message = write(&Results::default(), &file).unwrap_err().to_string();
         assert!(
             message.contains("charts") && !message.contains('\n'),
             "{message}"

@@ -170,12 +170,8 @@ impl Profile<'_> {
             }
             points.push((end, share(standing.solved())));
             Line {
-                label: standing.name.clone(),
-                color: rule_color(standing.record),
                 points,
-                faint: vec![],
-                band: vec![],
-                marks: vec![],
+                ..Line::new(&standing.name, rule_color(standing.record))
             }
         });
         Plot {

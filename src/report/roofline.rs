@@ -85,16 +85,13 @@ fn chart(
     let roof = |x: f64| (x * peak.stream_gb_per_s).min(peak.gemm_gflop_per_s);
     let rates = places().map(|at| at.1).chain([roof(low), roof(high)]);
     let (least, most) = rates.fold((f64::INFINITY, 0.0f64), |(l, h), y| (l.min(y), h.max(y)));
+    let peaks = format!(
+        "peaks: {:.1} GB/s, {:.0} GFLOP/s",
+        peak.stream_gb_per_s, peak.gemm_gflop_per_s
+    );
     let mut lines = vec![Line {
-        label: format!(
-            "peaks: {:.1} GB/s, {:.0} GFLOP/s",
-            peak.stream_gb_per_s, peak.gemm_gflop_per_s
-        ),
-        color: GREY,
         points: [low, ridge, high].map(|x| (x, roof(x))).to_vec(),
-        faint: vec![],
-        band: vec![],
-        marks: vec![],
+        ..Line::new(peaks, GREY)
     }];
     if !kernels.is_empty() {
         let mark = |rate: &&KernelRate| Mark {
@@ -109,12 +106,8 @@ fn chart(
             ),
         };
         lines.push(Line {
-            label: "kernels alone".into(),
-            color: GREY,
-            points: vec![],
-            faint: vec![],
-            band: vec![],
             marks: kernels.iter().map(mark).collect(),
+            ..Line::new("kernels alone", GREY)
         });
     }
     let count = kinds.len();
@@ -131,17 +124,10 @@ fn chart(
                 100.0 * at.1 / roof(at.0)
             ),
         };
+        let some = cases.iter().step_by(cases.len().div_ceil(DOTS));
         lines.push(Line {
-            color: rule_color(cases[0].1),
-            marks: cases
-                .iter()
-                .step_by(cases.len().div_ceil(DOTS))
-                .map(mark)
-                .collect(),
-            label,
-            points: vec![],
-            faint: vec![],
-            band: vec![],
+            marks: some.map(mark).collect(),
+            ..Line::new(label, rule_color(cases[0].1))
         });
     }
     Plot {

@@ -204,12 +204,9 @@ impl Growths<'_> {
                 says: format!("{label}: begins to win at {}", quantity::count(size)),
             }));
             Line {
-                label,
-                color: rule_color(line.record),
                 points: line.points.clone(),
-                faint: vec![],
-                band: vec![],
                 marks,
+                ..Line::new(label, rule_color(line.record))
             }
         });
         Plot {

@@ -41,18 +41,24 @@ impl Axis {
 
     /// A linear axis from 0 to `high` > 0.
     pub fn linear(high: f64) -> Self {
-        let rough = high / 5.0;
+        Self::between(0.0, high)
+    }
+
+    /// A linear axis over low < high.
+    pub fn between(low: f64, high: f64) -> Self {
+        let rough = (high - low) / 6.0;
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|part| part * power);
         let step = step
             .into_iter()
             .find(|step| *step >= rough)
             .unwrap_or(rough);
-        let count = (high / step + 1e-9).floor() as usize;
-        let ticks = (0..=count).map(|i| i as f64 * step).collect();
+        let first = (low / step - 1e-9).ceil() as i64;
+        let last = (high / step + 1e-9).floor() as i64;
+        let ticks = (first..=last).map(|i| i as f64 * step).collect();
         Self {
             log: false,
-            low: 0.0,
+            low,
             high,
             ticks,
         }
@@ -107,6 +113,7 @@ mod tests {
     fn linear_ticks_are_round() {
         assert_eq!(Axis::linear(970.0).ticks, [0.0, 200.0, 400.0, 600.0, 800.0]);
         assert_eq!(Axis::linear(1000.0).ticks.len(), 6);
+        assert_eq!(Axis::between(-3.1, 4.9).ticks, [-2.0, 0.0, 2.0, 4.0]);
     }
 
     #[test]

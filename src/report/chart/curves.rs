@@ -162,14 +162,7 @@ fn line(family: &Family, label: String, against: Against, first: f64, target: f6
         let points = row.curve.iter();
         points.map(|p| (against.value(p), error(p))).collect()
     };
-    let mut line = Line {
-        label,
-        color: rule_color(record),
-        points: Vec::new(),
-        faint: Vec::new(),
-        band: Vec::new(),
-        marks: Vec::new(),
-    };
+    let mut line = Line::new(label, rule_color(record));
     if let [row] = family.rows.as_slice() {
         line.points = curve(row, |p| p.error);
         let parts = |p: &CurvePoint| p.component_error != p.error;

@@ -1,4 +1,4 @@
-//! Charts as SVG: [`curves`] of the error, [`times`] to the target, [`images`] of components; [`plot`] is the frame that the
+//! Charts as SVG: [`curves`] of the error, [`times`] to the target, [`images`] of components, samples in their [`plane`]; [`plot`] is the frame that the
 //! charts of lines and dots share.
 //!
 //! Colours are those of Okabe and Ito, told apart by every kind of colour vision: a rule has one in every chart, and dashes
@@ -8,6 +8,7 @@
 pub mod axis;
 pub mod curves;
 pub mod images;
+pub mod plane;
 pub mod plot;
 pub mod spectrum;
 pub mod times;

@@ -47,14 +47,6 @@ pub fn chart(name: String, record: &Record) -> Result<Option<Chart>> {
     let high = both().map(|p| p.1).fold(0.0, f64::max);
     let count = both().map(|p| p.0).fold(0.0, f64::max);
     let source = record.accuracy.as_ref().map(|a| a.reference.clone());
-    let line = |label: String, color| Line {
-        label,
-        color,
-        points: vec![],
-        faint: vec![],
-        band: vec![],
-        marks: vec![],
-    };
     let plot = Plot {
         name,
         caption: format!(
@@ -74,11 +66,11 @@ pub fn chart(name: String, record: &Record) -> Result<Option<Chart>> {
         lines: vec![
             Line {
                 points: reference.clone(),
-                ..line(format!("reference: {}", source.unwrap_or_default()), GREY)
+                ..Line::new(format!("reference: {}", source.unwrap_or_default()), GREY)
             },
             Line {
                 marks: found.iter().map(mark).collect(),
-                ..line("found".into(), rule_color(record))
+                ..Line::new("found", rule_color(record))
             },
         ],
         levels: vec![],

@@ -118,27 +118,66 @@ fn beside(row: &known::Row, family: &Family) -> Vec<String> {
 pub fn cost(report: &Report) -> String {
     let sentences = report.prices.sentences(&report.groups(), report.machines);
     format!(
-        "<h2 id=\"cost\">Dollars to target</h2>\n{}<p class=\"muted\">Prices by name of the GPU are of {} ({}). A machine \
-         with several GPUs is rented as a whole: it has no price here. A case without a price has no cost, not one of \
-         0.</p>\n",
+        "<h2 id=\"cost\">Dollars to target</h2>\n{}<p class=\"muted\">The table of prices is of {} ({}, {}). A machine that \
+         told what it is rented as has the price of that type, as a whole; of others, the GPU names the type with one of \
+         its kind. A case without a price has no cost, not one of 0.</p>\n",
         list(&sentences),
         super::escape(&report.prices.date),
-        super::escape(&report.prices.what)
+        super::escape(&report.prices.what),
+        super::escape(&report.prices.region)
+    )
+}
+
+/// What `cargo bench` measured, where its folder was given.
+pub fn benchmarks(report: &Report) -> String {
+    if report.benchmarks.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<String>> = report
+        .benchmarks
+        .iter()
+        .map(|of| {
+            let rate =
+                |amount: f64, unit| format!("{} {unit}", quantity::count(amount / of.seconds));
+            let bytes = of
+                .bytes
+                .map(|bytes| format!("{:.1} GB/s", bytes / of.seconds / 1e9));
+            let elements = of.elements.map(|elements| rate(elements, "a second"));
+            let (low, high) = of.interval_s;
+            vec![
+                of.group.clone(),
+                of.device.clone(),
+                quantity::seconds(of.seconds),
+                format!("[{}, {}]", quantity::seconds(low), quantity::seconds(high)),
+                bytes.or(elements).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let heads = [
+        "benchmark",
+        "device",
+        "median",
+        "its interval",
+        "throughput",
+    ];
+    format!(
+        "<h2 id=\"benchmarks\">Measured alone by cargo bench</h2>\n<p class=\"muted\">Criterion's medians of each benchmark's \
+         last run, with their 95 % intervals. Criterion keeps no facts of the machine: they are those of the machine \
+         whose target/criterion was given.</p>\n{}",
+        super::table(&heads, &rows)
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::read::Components;
     use crate::record::{Record, fixture};
     use crate::report::Prices;
     use crate::report::seeds::tests::networks;
 
     fn with(records: &[Record], look: impl Fn(&Report) -> String) -> String {
-        let (machines, prices) = ([fixture::machine()], Prices::default());
-        let report = Report::new(records, &machines, &Components::new(), &prices).unwrap();
-        look(&report)
+        let results = fixture::results(records.to_vec());
+        look(&Report::new(&results, &Prices::default()).unwrap())
     }
 
     #[test]

@@ -10,12 +10,12 @@ mod summary;
 
 use super::chart::Chart;
 use super::{Report, group};
-use crate::record::{Machine, software_label};
+use crate::record::{Instance, Machine, software_label};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// What a page consists of.
-const SECTIONS: [fn(&Report) -> String; 10] = [
+const SECTIONS: [fn(&Report) -> String; 11] = [
     summary::heading,
     summary::answers,
     summary::contents,
@@ -23,6 +23,7 @@ const SECTIONS: [fn(&Report) -> String; 10] = [
     across::profiles,
     across::growths,
     across::roofs,
+    across::benchmarks,
     across::lecun,
     across::cost,
     closing,
@@ -200,6 +201,7 @@ fn facts(machine: &Machine) -> Vec<String> {
         machine.blas.clone(),
         machine.rustc.clone(),
     ];
+    facts.extend(machine.instance.as_ref().map(rented));
     facts.extend(machine.peaks.iter().map(|peak| {
         let driver = match &peak.driver {
             Some(driver) => format!(", {}, {driver}", peak.name),
@@ -216,16 +218,33 @@ fn facts(machine: &Machine) -> Vec<String> {
     facts
 }
 
+/// What a machine is rented as, in words.
+fn rented(instance: &Instance) -> String {
+    let spot = match instance.spot {
+        Some(true) => Some("spot"),
+        Some(false) => Some("on demand"),
+        None => None,
+    };
+    let image = instance
+        .image
+        .as_ref()
+        .map(|image| format!("image {image}"));
+    let kind = format!("rented: {} {}", instance.provider, instance.kind);
+    let region = instance.region.clone();
+    let facts = [Some(kind), region, spot.map(String::from), image];
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    facts.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::read::Components;
     use crate::record::{Record, fixture};
     use crate::report::Prices;
 
     fn page(records: &[Record]) -> String {
-        let (machines, known) = ([fixture::machine()], Components::new());
-        render(&Report::new(records, &machines, &known, &Prices::default()).unwrap())
+        let results = fixture::results(records.to_vec());
+        render(&Report::new(&results, &Prices::default()).unwrap())
     }
 
     #[test]

@@ -41,9 +41,10 @@ fn section(report: &Report, index: usize, race: &Race, several: bool) -> String 
         text.extend(race.curves.iter().flatten().map(figure));
         text += "</div>\n";
     }
-    if race.spectrum.is_some() || !race.images.is_empty() {
+    let components = || race.spectrum.iter().chain(&race.plane).chain(&race.images);
+    if components().next().is_some() {
         text += "<h3>Components</h3>\n";
-        text.extend(race.spectrum.iter().chain(&race.images).map(figure));
+        text.extend(components().map(figure));
     }
     text + &commands(group)
 }

@@ -1,0 +1,174 @@
+//! What a rented machine is, as its provider tells it: EC2's instance metadata, version 2 (a token first).
+//!
+//! Only a machine whose firmware says Amazon EC2 is asked, so that nobody else waits; and all of it has
+//! [`LIMIT`] together. A machine that does not answer is one without these facts: they are never a reason to fail.
+
+use super::Instance;
+use std::time::{Duration, Instant};
+
+/// Time that all questions have together.
+const LIMIT: Duration = Duration::from_millis(200);
+/// Where a machine on EC2 is told about itself.
+const ENDPOINT: &str = "http://169.254.169.254";
+/// Another place to ask, whatever the firmware says; the AWS tools read the same variable.
+pub const ENDPOINT_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+/// `true` forbids asking, as to the AWS tools.
+const DISABLED_VARIABLE: &str = "AWS_EC2_METADATA_DISABLED";
+/// Longest answer that is looked at.
+const LONGEST: u64 = 256;
+
+/// The instance that this is; `None` elsewhere, and where it does not tell.
+pub fn instance() -> Option<Instance> {
+    let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    if variable(DISABLED_VARIABLE).is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    let endpoint = match variable(ENDPOINT_VARIABLE) {
+        Some(endpoint) => endpoint,
+        None if on_ec2() => ENDPOINT.to_string(),
+        None => return None,
+    };
+    ask(endpoint.trim_end_matches('/'))
+}
+
+fn on_ec2() -> bool {
+    let vendor = std::fs::read_to_string("/sys/class/dmi/id/sys_vendor");
+    vendor.is_ok_and(|vendor| vendor.trim() == "Amazon EC2")
+}
+
+fn ask(endpoint: &str) -> Option<Instance> {
+    let start = Instant::now();
+    let token = call(endpoint, "api/token", None, start)?;
+    let tell = |what: &str| call(endpoint, &format!("meta-data/{what}"), Some(&token), start);
+    Some(Instance {
+        provider: "aws".into(),
+        kind: tell("instance-type")?,
+        region: tell("placement/region"),
+        spot: tell("instance-life-cycle").map(|cycle| cycle == "spot"),
+        image: tell("ami-id"),
+    })
+}
+
+/// One answer of one line: a token where there is none yet, otherwise a fact.
+fn call(endpoint: &str, path: &str, token: Option<&str>, start: Instant) -> Option<String> {
+    let left = LIMIT
+        .checked_sub(start.elapsed())
+        .filter(|left| !left.is_zero())?;
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(left))
+        .proxy(None)
+        .build()
+        .into();
+    let url = format!("{endpoint}/latest/{path}");
+    let response = match token {
+        None => agent
+            .put(url)
+            .header("X-aws-ec2-metadata-token-ttl-seconds", "60")
+            .send_empty(),
+        Some(token) => agent
+            .get(url)
+            .header("X-aws-ec2-metadata-token", token)
+            .call(),
+    };
+    let mut body = response.ok()?.into_body();
+    let text = body.with_config().limit(LONGEST).read_to_string().ok()?;
+    let text = text.trim();
+    let plain = |c: char| c.is_ascii_graphic();
+    (!text.is_empty() && text.chars().all(plain)).then(|| text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    /// A service that answers what it is given, and asks for the token as EC2 does.
+    fn service(answer: fn(&str) -> Option<&'static str>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let _ = serve(stream.unwrap(), answer);
+            }
+        });
+        endpoint
+    }
+
+    fn serve(
+        mut stream: TcpStream,
+        answer: fn(&str) -> Option<&'static str>,
+    ) -> std::io::Result<()> {
+        let mut request = Vec::new();
+        let mut bytes = [0; 1024];
+        while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+            match stream.read(&mut bytes)? {
+                0 => return Ok(()),
+                read => request.extend_from_slice(&bytes[..read]),
+            }
+        }
+        let request = String::from_utf8_lossy(&request).to_lowercase();
+        let asks = request.starts_with("put /latest/api/token ");
+        let path = request.split(' ').nth(1).unwrap_or_default();
+        let fact = path.strip_prefix("/latest/meta-data/");
+        let good = asks && request.contains("x-aws-ec2-metadata-token-ttl-seconds: ")
+            || request.contains("x-aws-ec2-metadata-token: secret");
+        let body = match (good, asks, fact) {
+            (true, true, _) => Some("secret"),
+            (true, false, Some(fact)) => answer(fact),
+            _ => None,
+        };
+        let head = match body {
+            Some(_) => "200 OK",
+            None => "404 Not Found",
+        };
+        let body = body.unwrap_or_default();
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+    }
+
+    #[test]
+    fn an_instance_tells_its_type_region_image_and_whether_it_is_spot() {
+        let endpoint = service(|fact| match fact {
+            "instance-type" => Some("g5.xlarge"),
+            "placement/region" => Some("eu-west-1"),
+            "instance-life-cycle" => Some("spot"),
+            "ami-id" => Some("ami-0123456789abcdef0"),
+            _ => None,
+        });
+        let wanted = Instance {
+            provider: "aws".into(),
+            kind: "g5.xlarge".into(),
+            region: Some("eu-west-1".into()),
+            spot: Some(true),
+            image: Some("ami-0123456789abcdef0".into()),
+        };
+        assert_eq!(ask(&endpoint), Some(wanted));
+    }
+
+    #[test]
+    fn what_an_instance_does_not_tell_is_unknown_and_without_a_type_there_is_none() {
+        let endpoint = service(|fact| (fact == "instance-type").then_some("g5.xlarge"));
+        let told = ask(&endpoint).unwrap();
+        assert_eq!((told.region, told.spot, told.image), (None, None, None));
+        assert_eq!(ask(&service(|_| None)), None);
+        // Something else than a service: a page of many words.
+        assert_eq!(ask(&service(|_| Some("<html> hello </html>"))), None);
+    }
+
+    #[test]
+    fn a_service_that_is_silent_or_gone_costs_no_more_than_the_limit() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let start = Instant::now();
+        assert_eq!(ask(&format!("http://{address}")), None);
+        // Ten times: that there is a limit at all is held here, and a busy machine is slow to notice it.
+        assert!(start.elapsed() < 10 * LIMIT, "{:?}", start.elapsed());
+        drop(silent);
+        assert_eq!(ask(&format!("http://{address}")), None);
+        assert_eq!(ask("no address"), None);
+    }
+}
