@@ -7,6 +7,8 @@
 //! do. Where a buffer would pass the adapter's limit, or a software adapter would take many seconds, the first size is
 //! halved until it fits, and the name says so.
 
+mod devices;
+
 use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,13 +18,12 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gradrace::conformance::{self, methods};
 use gradrace::data::{Request, Statistics, load};
-use gradrace::device::cpu::Cpu;
 use gradrace::device::{Device, Element, Gemm, Launch, Slice, SliceMut};
 use gradrace::error::Result;
 use gradrace::kernel::{ALL, Kernel, Row, control};
 use gradrace::optimizer::Rule;
 use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, Watch};
-use gradrace::race::device::{self, AnyDevice, DeviceSpec, Threads};
+use gradrace::race::device::{self, AnyDevice, DeviceSpec};
 use gradrace::race::peaks;
 use gradrace::record::file::Folder;
 use gradrace::record::machine::rented_machine;
@@ -30,21 +31,6 @@ use gradrace::record::{KernelRate, Machine, Peak, Work};
 
 /// Operations that a software adapter does in about a second.
 const SOFTWARE_FLOPS: f64 = 1e9;
-
-fn devices() -> Vec<DeviceSpec> {
-    let one = DeviceSpec::cpu(Threads::Count(1));
-    let found = device::present().into_iter().map(|found| found.spec);
-    let all = found.filter(|spec| *spec != DeviceSpec::cpu(Threads::All) || Cpu::cores() > 1);
-    std::iter::once(one).chain(all).collect()
-}
-
-fn label(spec: DeviceSpec) -> String {
-    match spec.threads {
-        Threads::All if spec == DeviceSpec::cpu(Threads::All) => format!("cpu@{}", Cpu::cores()),
-        _ if device::is_software(spec) => format!("{spec} (software)"),
-        _ => spec.to_string(),
-    }
-}
 
 /// A device, its name in the output, and its peaks once they are needed.
 struct Lane<'a, D> {
@@ -322,7 +308,7 @@ fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
 fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machine: &mut Machine) {
     let mut lane = Lane {
         device,
-        label: label(spec),
+        label: devices::label(spec),
         spec,
         machine,
         peak: OnceCell::new(),
@@ -345,7 +331,7 @@ fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machin
 
 fn kernels(criterion: &mut Criterion) {
     let mut machine = rented_machine();
-    for spec in devices() {
+    for spec in devices::devices() {
         match device::open(spec).expect("it was found") {
             AnyDevice::Cpu(device) => all(criterion, device, spec, &mut machine),
             AnyDevice::Cuda(device) => all(criterion, device, spec, &mut machine),

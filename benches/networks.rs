@@ -1,6 +1,8 @@
-//! One step and one epoch of training, per rule and device: logistic regression and the default network (784-300-100-10),
+//! One step and one epoch of training, per rule and device: logistic regression (`none`) and the default network (784-300-100-10),
 //! batches of 128 drawn digits; and an epoch of the latter on samples without zeros, which the CPU's products would skip.
 //! `cargo bench --bench networks -- NAME` picks; throughput is in images.
+
+mod devices;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,16 +11,17 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gradrace::data::split::{Split, split};
 use gradrace::data::{Elements, Request, Samples, load};
 use gradrace::device::Device;
-use gradrace::device::cpu::Cpu;
 use gradrace::error::Result;
 use gradrace::mlp::{Plan, Problem, Trainer};
 use gradrace::optimizer::{Look, Rule, Verdict, Watch};
-use gradrace::race::device::{self, AnyDevice, DeviceSpec, Threads};
+use gradrace::race::device::{self, AnyDevice};
 
 const BATCH: usize = 128;
 /// Steps of an epoch.
 const STEPS: usize = 100;
-const NETWORKS: [(&str, &[usize]); 2] = [("logistic regression", &[]), ("300-100", &[300, 100])];
+/// How the names of cases on the samples begin.
+const CASE: &str = "mlp/digits:n=12800";
+const NETWORKS: [(&str, &[usize]); 2] = [("none", &[]), ("300-100", &[300, 100])];
 
 /// Takes the time of the last look: what follows it, scoring and reading the answer, is not training.
 struct Stopwatch {
@@ -72,7 +75,8 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
     };
     for (name, layers) in NETWORKS {
         for rule in Rule::ALL {
-            let mut group = criterion.benchmark_group(format!("step, {name}, {}", rule.name()));
+            let mut group =
+                criterion.benchmark_group(format!("{CASE}/{name}/{}, step", rule.name()));
             group
                 .sample_size(10)
                 .warm_up_time(Duration::from_millis(200))
@@ -93,7 +97,7 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
             (Rule::Sgd, &dense, ", no zeros"),
         ] {
             let mut group =
-                criterion.benchmark_group(format!("epoch, {name}, {}{of}", rule.name()));
+                criterion.benchmark_group(format!("{CASE}/{name}/{}, epoch{of}", rule.name()));
             group
                 .sample_size(10)
                 .warm_up_time(Duration::from_millis(200))
@@ -116,18 +120,8 @@ fn networks(criterion: &mut Criterion) {
     };
     let samples = load(&request).expect("digits need no file");
     let split = split(samples, &request, None).expect("they have labels");
-    let one = DeviceSpec::cpu(Threads::Count(1));
-    let found = device::present().into_iter().map(|found| found.spec);
-    for spec in std::iter::once(one).chain(found) {
-        if spec == DeviceSpec::cpu(Threads::All) && Cpu::cores() == 1 {
-            continue;
-        }
-        let software = if device::is_software(spec) {
-            " (software)"
-        } else {
-            ""
-        };
-        let label = format!("{spec}{software}");
+    for spec in devices::devices() {
+        let label = devices::label(spec);
         match device::open(spec).expect("it was found") {
             AnyDevice::Cpu(device) => all(criterion, device, &label, &split),
             AnyDevice::Cuda(device) => all(criterion, device, &label, &split),

@@ -171,6 +171,8 @@ pub fn benchmarks(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::criterion::Benchmark;
+    use crate::record::read::Results;
     use crate::record::{Record, fixture};
     use crate::report::Prices;
     use crate::report::seeds::tests::networks;
@@ -200,6 +202,33 @@ mod tests {
     #[test]
     fn rooflines_are_there_for_devices_with_peaks() {
         assert_eq!(with(&fixture::race(), roofs).matches("<svg").count(), 2);
+    }
+
+    #[test]
+    fn what_cargo_bench_measured_stands_in_a_table_where_it_was_given() {
+        assert_eq!(with(&fixture::race(), benchmarks), "");
+        let row = |bytes, elements| Benchmark {
+            group: "step <b>".into(),
+            device: "cpu@1".into(),
+            seconds: 2e-3,
+            interval_s: (1.9e-3, 2.2e-3),
+            bytes,
+            elements,
+        };
+        let results = Results {
+            benchmarks: vec![row(Some(2e6), None), row(None, Some(64.0)), row(None, None)],
+            ..fixture::results(fixture::race())
+        };
+        let text = benchmarks(&Report::new(&results, &Prices::default()).unwrap());
+        for words in [
+            "step &lt;b&gt;",
+            "2.00 ms",
+            "[1.90 ms, 2.20 ms]",
+            "1.0 GB/s",
+            "a second",
+        ] {
+            assert!(text.contains(words), "no `{words}` in {text}");
+        }
     }
 
     #[test]

@@ -208,6 +208,11 @@ pub fn contents(report: &Report) -> String {
         ),
         (!report.roofs.is_empty(), "roofs", "Rooflines"),
         (
+            !report.benchmarks.is_empty(),
+            "benchmarks",
+            "Measured alone by cargo bench",
+        ),
+        (
             !super::across::lecun(report).is_empty(),
             "lecun",
             "Beside LeCun's table",

@@ -1,0 +1,21 @@
+//! Which devices the benchmarks run on, and what they are called: on the CPU one thread and all.
+
+use gradrace::device::cpu::Cpu;
+use gradrace::race::device::{self, DeviceSpec, Threads};
+
+/// The CPU with one thread, then every device found.
+pub fn devices() -> Vec<DeviceSpec> {
+    let one = DeviceSpec::cpu(Threads::Count(1));
+    let found = device::present().into_iter().map(|found| found.spec);
+    let all = found.filter(|spec| *spec != DeviceSpec::cpu(Threads::All) || Cpu::cores() > 1);
+    std::iter::once(one).chain(all).collect()
+}
+
+/// A device's name in the output.
+pub fn label(spec: DeviceSpec) -> String {
+    match spec.threads {
+        Threads::All if spec == DeviceSpec::cpu(Threads::All) => format!("cpu@{}", Cpu::cores()),
+        _ if device::is_software(spec) => format!("{spec} (software)"),
+        _ => spec.to_string(),
+    }
+}
