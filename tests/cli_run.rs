@@ -343,6 +343,18 @@ fn missing_devices_are_told_with_the_remedy() {
     let cuda = text.lines().find(|line| line.starts_with("cuda:0"));
     let cuda = cuda.expect("a device that is missing has a line");
     assert!(cuda.contains("missing") && cuda.contains("CUDA"), "{text}");
+    let listed = stdout(&place.run("devices --no-peaks").code(0));
+    assert!(
+        !listed.contains("GB/s") && listed.contains(cuda),
+        "{listed}"
+    );
+    let names = |text: &str| -> Vec<String> {
+        let words = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
+        words.map(String::from).collect()
+    };
+    assert_eq!(names(&text), names(&listed));
 }
 
 #[test]

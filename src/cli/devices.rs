@@ -16,10 +16,15 @@ use super::output::{End, print};
 
 /// Show every device found with its measured peaks, and every device missing with the remedy.
 #[derive(Debug, Args)]
-pub struct Devices {}
+pub struct Devices {
+    /// Do not measure the peaks: list what is there at once
+    #[arg(long)]
+    no_peaks: bool,
+}
 
 impl Devices {
-    /// Measures and prints. A device that fails while it is measured is told, and the others are measured all the same.
+    /// Measures, unless told not to, and prints. A device that fails while it is measured is told, and the others are
+    /// measured all the same.
     ///
     /// # Errors
     /// When standard output cannot be written.
@@ -37,13 +42,9 @@ impl Devices {
         let one = DeviceSpec::cpu(Threads::Count(1));
         let found = device::present().into_iter().map(|found| found.spec);
         for spec in std::iter::once(one).chain(found) {
-            let (text, failed) = match lane::measure_peak(spec) {
-                Ok(Ok((info, peak))) => (measured(&info, &peak), false),
-                Ok(Err(Error::Unsupported(why))) => {
-                    (line(spec, &format!("not measured: {why}")), false)
-                }
-                Ok(Err(error)) => (line(spec, &format!("failed: {error}")), true),
-                Err(missing) => (absent(spec, &missing), false),
+            let (text, failed) = match self.no_peaks {
+                true => (line(spec, "found"), false),
+                false => measure(spec),
             };
             print(&text)?;
             match spec.kind {
@@ -63,6 +64,16 @@ impl Devices {
             print(&format!("\n{hint}\n"))?;
         }
         Ok(end)
+    }
+}
+
+/// The line of a device that is measured, and whether that failed.
+fn measure(spec: DeviceSpec) -> (String, bool) {
+    match lane::measure_peak(spec) {
+        Ok(Ok((info, peak))) => (measured(&info, &peak), false),
+        Ok(Err(Error::Unsupported(why))) => (line(spec, &format!("not measured: {why}")), false),
+        Ok(Err(error)) => (line(spec, &format!("failed: {error}")), true),
+        Err(missing) => (absent(spec, &missing), false),
     }
 }
 
