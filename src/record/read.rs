@@ -13,6 +13,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+/// Artifacts of a file that are gone by name; of more only the number is told.
+const NAMED: usize = 3;
+
 /// Arrays by machine fingerprint and case id.
 pub type Arrays = BTreeMap<(String, String), Array2<f32>>;
 
@@ -69,8 +72,17 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
                 file.display()
             ));
         }
+        let mut gone = Vec::new();
         for record in &lines.records {
-            read_artifacts(folder, record, &mut results);
+            gone.extend(read_artifacts(folder, record, &mut results.artifacts));
+        }
+        let more = gone.len().saturating_sub(NAMED);
+        results.notes.extend(gone.into_iter().take(NAMED));
+        if more > 0 {
+            let file = file.display();
+            results
+                .notes
+                .push(format!("and {more} more are gone beside {file}"));
         }
         results.records.extend(lines.records);
         if let Some(machine) = read_machine(&folder.join(MACHINE))? {
@@ -207,13 +219,14 @@ fn read_machine(file: &Path) -> Result<Option<Machine>> {
     })
 }
 
-/// Adds the arrays that a record names; a file that is gone or is no matrix of f32 costs a note only. Names that lead out
-/// of the folder are refused: records come from strangers too.
-fn read_artifacts(folder: &Path, record: &Record, results: &mut Results) {
+/// Adds the arrays that a record names; a file that is gone or is no matrix of f32 costs a note only, which is given back.
+/// Names that lead out of the folder are refused: records come from strangers too.
+fn read_artifacts(folder: &Path, record: &Record, artifacts: &mut Artifacts) -> Vec<String> {
     let kinds = [
-        (COMPONENTS, &mut results.artifacts.components),
-        (PROJECTIONS, &mut results.artifacts.projections),
+        (COMPONENTS, &mut artifacts.components),
+        (PROJECTIONS, &mut artifacts.projections),
     ];
+    let mut notes = Vec::new();
     for (kind, arrays) in kinds {
         let Some(name) = record.artifacts.get(kind) else {
             continue;
@@ -230,11 +243,10 @@ fn read_artifacts(folder: &Path, record: &Record, results: &mut Results) {
             Ok(array) => {
                 arrays.insert((record.machine.clone(), record.case.clone()), array);
             }
-            Err(why) => results
-                .notes
-                .push(format!("no {kind} of {}: {name}: {why}", record.case)),
+            Err(why) => notes.push(format!("no {kind} of {}: {name}: {why}", record.case)),
         }
     }
+    notes
 }
 
 /// What the system says, without Rust's number in brackets.
@@ -381,5 +393,18 @@ mod tests {
                 (1, 0, 1)
             );
         }
+    }
+
+    #[test]
+    fn of_many_artifacts_that_are_gone_the_first_are_named_and_the_rest_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = fixture::race().remove(0);
+        record
+            .artifacts
+            .insert(COMPONENTS.into(), "artifacts/gone.npy".into());
+        fs::write(folder.path().join(RECORDS), line(&record).repeat(9)).unwrap();
+        let notes = read(&[folder.path().to_path_buf()]).unwrap().notes;
+        assert_eq!(notes.len(), NAMED + 1, "{notes:?}");
+        assert!(notes[NAMED].contains("6 more"), "{notes:?}");
     }
 }
