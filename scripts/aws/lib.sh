@@ -2,6 +2,8 @@
 # What scripts/aws/{race,clean,prices} share: calls of the aws client and their errors, the region and the account, the table of
 # prices, and finding and removing what a race made. Sourced; the script that sources it sets `-euo pipefail`.
 #
+# Every `return` has its status: in a trap, one without has that of before the trap.
+#
 # Everything a race makes bears the tag gradrace-race=ID; names say it too, where a listing by tag is slow or late: the bucket
 # is ID, and the role and the instance profile are /gradrace/REGION/ID.
 #
@@ -36,7 +38,7 @@ call() {
     await_call
     answer=$(cat "$scratch/answer")
     error_code='' error_line=''
-    [ "$(cat "$scratch/status")" = 0 ] && return
+    [ "$(cat "$scratch/status")" = 0 ] && return 0
     error_line=$(hide_keys "$(grep -m 1 -v '^[[:space:]]*$' "$scratch/error" || echo "the aws client gave no reason")")
     error_code=$(printf '%s\n' "$error_line" | sed -n 's/.*An error occurred (\([A-Za-z0-9._]*\)).*/\1/p')
     error_line=${error_line#aws: }
@@ -134,7 +136,7 @@ table_field() {
 # Asks; no terminal is a no.
 agreed() {
     local word
-    [ -n "$yes" ] && return
+    [ -n "$yes" ] && return 0
     [ -t 0 ] || refuse "nobody is here to agree: give --yes"
     printf '%s [y/N] ' "$1"
     read -r word || word=''
@@ -159,22 +161,22 @@ find_made() {
     found=()
     if [ -n "$id" ]; then filter="Name=tag:$tag,Values=$id"; fi
     call ec2 describe-spot-instance-requests --filters "$filter" Name=state,Values=open,active \
-        --query 'SpotInstanceRequests[].SpotInstanceRequestId' --output text || return
+        --query 'SpotInstanceRequests[].SpotInstanceRequestId' --output text || return 1
     add_found spot-request
     call ec2 describe-instances --filters "$filter" \
         Name=instance-state-name,Values=pending,running,shutting-down,stopping,stopped \
-        --query 'Reservations[].Instances[].InstanceId' --output text || return
+        --query 'Reservations[].Instances[].InstanceId' --output text || return 1
     add_found instance
-    call ec2 describe-volumes --filters "$filter" --query 'Volumes[].VolumeId' --output text || return
+    call ec2 describe-volumes --filters "$filter" --query 'Volumes[].VolumeId' --output text || return 1
     add_found volume
-    call ec2 describe-security-groups --filters "$filter" --query 'SecurityGroups[].GroupId' --output text || return
+    call ec2 describe-security-groups --filters "$filter" --query 'SecurityGroups[].GroupId' --output text || return 1
     add_found security-group
     call iam list-instance-profiles --path-prefix "/gradrace/$region/" \
-        --query 'InstanceProfiles[].InstanceProfileName' --output text || return
+        --query 'InstanceProfiles[].InstanceProfileName' --output text || return 1
     add_found instance-profile "$id"
-    call iam list-roles --path-prefix "/gradrace/$region/" --query 'Roles[].RoleName' --output text || return
+    call iam list-roles --path-prefix "/gradrace/$region/" --query 'Roles[].RoleName' --output text || return 1
     add_found role "$id"
-    call s3api list-buckets --query 'Buckets[].Name' --output text || return
+    call s3api list-buckets --query 'Buckets[].Name' --output text || return 1
     local buckets
     buckets=$(words)
     for name in $buckets; do
@@ -210,7 +212,7 @@ of_kind() {
 
 # A removal that fails is told, and the rest goes on; what is gone already is no failure.
 attempt() {
-    call "$@" && return
+    call "$@" && return 0
     case $error_code in
         *NotFound | NoSuch*) return 0 ;;
     esac
@@ -225,11 +227,14 @@ remove_found() {
     # shellcheck disable=SC2086 # ids are words
     [ -z "$names" ] || attempt ec2 cancel-spot-instance-requests --spot-instance-request-ids $names || true
     names=$(of_kind instance)
-    # One by one: one that is gone already would fail them all.
-    for name in $names; do
-        attempt ec2 terminate-instances --instance-ids "$name" || true
-    done
-    [ -z "$names" ] || await_instances "$names"
+    # shellcheck disable=SC2086 # ids are words
+    if [ -n "$names" ] && ! call ec2 terminate-instances --instance-ids $names; then
+        # One that is gone already fails them all.
+        for name in $names; do
+            attempt ec2 terminate-instances --instance-ids "$name" || true
+        done
+    fi
+    [ -z "$names" ] || await_instances "$names" || true
     for name in $(of_kind volume); do
         # A root volume goes with its instance.
         call ec2 delete-volume --volume-id "$name" || true
@@ -255,7 +260,7 @@ await_instances() {
     while [ "$SECONDS" -lt "$end" ]; do
         attempt ec2 describe-instances --filters "Name=instance-id,Values=${list%,}" \
             Name=instance-state-name,Values=pending,running,shutting-down,stopping,stopped \
-            --query 'Reservations[].Instances[].InstanceId' --output text || return
+            --query 'Reservations[].Instances[].InstanceId' --output text || return 1
         [ -n "$(words)" ] || return 0
         pause "$short_pause_s"
     done
@@ -285,19 +290,19 @@ remove_role() {
 remove_bucket() {
     while :; do
         attempt s3api list-object-versions --bucket "$1" --no-paginate --max-keys 1000 --output json \
-            --query '{Objects: [Versions, DeleteMarkers][][].{Key: Key, VersionId: VersionId}}' || return
+            --query '{Objects: [Versions, DeleteMarkers][][].{Key: Key, VersionId: VersionId}}' || return 1
         if grep '"Key"' >/dev/null <<<"$answer"; then
             printf '%s\n' "$answer" >"$scratch/objects.json"
             attempt s3api delete-objects --bucket "$1" --delete "file://$scratch/objects.json" --query 'Errors[].Key' --output text ||
-                return
+                return 1
             # What may not be deleted would be listed for ever.
             if [ -n "$(words)" ]; then
                 trouble="s3api delete-objects: $(words | head -n 1) stays"
                 return 1
             fi
         fi
-        attempt s3api delete-bucket --bucket "$1" && return
-        [ "$error_code" = BucketNotEmpty ] || return
+        attempt s3api delete-bucket --bucket "$1" && return 0
+        [ "$error_code" = BucketNotEmpty ] || return 1
     done
 }
 
@@ -309,7 +314,7 @@ remove_made() {
         trouble=''
         if [ "$round" -gt 1 ] || [ "${#found[@]}" -eq 0 ]; then
             find_made "$1" || { trouble=$(explain) && return 1; }
-            if [ "${#found[@]}" -eq 0 ]; then return; fi
+            if [ "${#found[@]}" -eq 0 ]; then return 0; fi
         fi
         if [ "$round" -eq 4 ]; then break; fi
         if [ "$round" -gt 1 ]; then pause "$poll_s"; fi
