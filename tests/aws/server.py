@@ -11,7 +11,8 @@ The layer
 Control, in JSON: PUT /_control/ACCOUNT (settings, see `Account`), GET /_control/ACCOUNT/{calls,instances,left}, POST
 /_control/ACCOUNT/{terminate,timer}?id=I.
 
-It prints one line, {"port": P}, and ends with its standard input, so that it never outlives the tests.
+`server.py FOLDER` prints one line, {"port": P, "image": A, "aws": PATH}, when all of it is there; the last is the client to
+call (client.py). It ends with its standard input, so that it never outlives the tests.
 """
 
 import base64
@@ -81,9 +82,9 @@ def serve_metadata(folder: str):
 class Account:
     """What a test asked for, and what happened.
 
-    Settings: `refuse`, a list of {code, message, status, times} with what it is about ({service, action}, and for RunInstances
-    {type, zone, spot}; what is not given is any); `terminating_s`, how long an instance takes to go; `prices`, {TYPE: USD};
-    `play`, the types whose user data is run, in `folder`, with `environment`.
+    Settings: `refuse`, a list of {code, message, status, times} with what it is about ({service, action, region}, and for
+    RunInstances {type, zone, spot}; what is not given is any); `terminating_s`, how long an instance takes to go; `prices`,
+    {TYPE: USD or null}; `play`, the types whose user data is run, in `folder`, with `environment`; `no_default_vpc`, a region.
     """
 
     def __init__(self, number: str):
@@ -161,7 +162,8 @@ class Layer:
             if token in account.tokens:
                 parameters, status, headers, answer = account.tokens[token]
                 if parameters != call["parameters"]:
-                    return self.refused(start_response, call, "IdempotentParameterMismatch", "another call had the token", 400)
+                    reason = "IdempotentParameterMismatch", "another call had the token", 400
+                    return self.refused(start_response, call, *reason)
                 start_response(status, headers)
                 return [answer]
         if service == "iam" and call["action"] == "ListInstanceProfileTags":
@@ -243,6 +245,8 @@ class Layer:
             account.instances[identity] = instance
             if call["spot"]:
                 self.request_spot(account, region, instance)
+            instance["rules"] = rules(ec2(account, region), parameters)
+            instance["there"] = there(account)
             if call["type"] in account.settings.get("play", []):
                 self.play(account, instance)
 
@@ -303,7 +307,7 @@ class Layer:
         for file in (shutdown, script):
             file.chmod(0o755)
         environment = {
-            "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{folder / 'bin'}:{self.folder / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "TMPDIR": str(folder / "tmp"),
             "GRADRACE_WORK": str(folder / "work"),
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -375,15 +379,15 @@ class Layer:
         what = path[1] if len(path) > 1 else ""
         if method == "PUT":
             account.settings |= json.loads(body)
-            if account.settings.pop("no_default_vpc", False):
-                forget_default_vpc(account, account.settings["region"])
+            if region := account.settings.pop("no_default_vpc", None):
+                forget_default_vpc(account, region)
             return {}
         if what == "calls":
             return account.calls
         if what == "instances":
             return [self.told(account, instance) for instance in account.instances.values()]
         if what == "left":
-            return left(account)
+            return [f"{thing['kind']} {thing['name']}" for thing in there(account)]
         instance = account.instances[asked["id"]]
         if what == "shutdown":
             self.shut_down(account, instance, asked["arguments"])
@@ -408,9 +412,10 @@ class Layer:
 # As systemd's: it tells at once, and comes back.
 SHUTDOWN = """#!/bin/bash
 arguments="$*"
+arguments=${{arguments// /%20}}
 exec 3<>/dev/tcp/127.0.0.1/{port}
-printf 'POST /_control/{account}/shutdown?id={id}&arguments=%s HTTP/1.0\\r\\nContent-Length: 0\\r\\n\\r\\n' "${{arguments// /%20}}" |
-    sed 's/+/%2B/g' >&3
+printf 'POST /_control/{account}/shutdown?id={id}&arguments=%s HTTP/1.0\\r\\nContent-Length: 0\\r\\n\\r\\n' \\
+    "${{arguments//+/%2B}}" >&3
 cat <&3 >/dev/null
 """
 
@@ -464,7 +469,8 @@ def run(application, environ) -> tuple[str, list, bytes]:
 
 def respond(start_response, status: int, text: str, kind: str):
     body = text.encode()
-    start_response(f"{status} {'OK' if status == 200 else 'Refused'}", [("Content-Type", kind), ("Content-Length", str(len(body)))])
+    word = "OK" if status == 200 else "Refused"
+    start_response(f"{status} {word}", [("Content-Type", kind), ("Content-Length", str(len(body)))])
     return [body]
 
 
@@ -495,18 +501,19 @@ def profile_tags(account: Account, name: str) -> str:
 
 
 def prices(account: Account, asked: dict) -> dict:
-    """The pricing service: every type in three forms, of which the filters must leave one, with terms that are not asked for."""
+    """The pricing service: every type in five forms, of which the filters must leave one, with terms that nobody asked for."""
+    wanted = {"operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
     forms = [
-        {"operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"},
-        {"operatingSystem": "Windows", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"},
-        {"operatingSystem": "Linux", "tenancy": "Dedicated", "preInstalledSw": "NA", "capacitystatus": "Used"},
-        {"operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "SQL Web", "capacitystatus": "Used"},
-        {"operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "UnusedCapacityReservation"},
+        wanted,
+        wanted | {"operatingSystem": "Windows"},
+        wanted | {"tenancy": "Dedicated"},
+        wanted | {"preInstalledSw": "SQL Web"},
+        wanted | {"capacitystatus": "UnusedCapacityReservation"},
     ]
     products = []
     for kind, price in account.settings.get("prices", {}).items():
         for form, attributes in enumerate(forms):
-            attributes = attributes | {"instanceType": kind, "regionCode": account.settings.get("region", "us-east-1")}
+            attributes = attributes | {"instanceType": kind, "regionCode": "us-east-1"}
             if all(attributes.get(f["Field"]) == f["Value"] for f in asked.get("Filters", [])):
                 products.append(json.dumps(product(kind, attributes, price, form), separators=(",", ":")))
     return {"FormatVersion": "aws_v1", "PriceList": products}
@@ -519,7 +526,8 @@ def product(kind: str, attributes: dict, price, form: int) -> dict:
         rate = {"unit": unit, "endRange": "Inf", "description": description, "appliesTo": [], "beginRange": "0"}
         return {f"{sku}.T.R": rate | {"rateCode": f"{sku}.T.R", "pricePerUnit": {"USD": f"{usd:.10f}"}}}
 
-    reserved = {"priceDimensions": dimension(0.0001, "Hrs", "reserved"), "sku": sku, "termAttributes": {"LeaseContractLength": "1yr"}}
+    lease = {"LeaseContractLength": "1yr"}
+    reserved = {"priceDimensions": dimension(0.0001, "Hrs", "reserved"), "sku": sku, "termAttributes": lease}
     terms = {"Reserved": {f"{sku}.A": reserved}}
     if price is not None:
         rate = dimension(price + 10 * form, "Hrs", f"${price} per On Demand Linux {kind} Instance Hour")
@@ -583,31 +591,76 @@ def forget_default_vpc(account: Account, region: str):
         backend.vpcs.pop(vpc.id)
 
 
-def left(account: Account) -> list[str]:
-    """All that costs or could be used and is still there, whatever its tags say."""
+def there(account: Account) -> list[dict]:
+    """All that costs or could be used and is still there, with its tags, whatever they say."""
     from moto.s3.models import s3_backends
 
-    lines = []
-    for region in {call["region"] for call in account.calls if call["service"] == "ec2"}:
+    things = []
+
+    def add(kind: str, name: str, tags):
+        lower = [{key.lower(): value for key, value in tag.items()} for tag in tags]
+        things.append({"kind": kind, "name": name, "tags": {tag["key"]: tag["value"] for tag in lower}})
+
+    for region in sorted({call["region"] for call in account.calls if call["service"] == "ec2"}):
         backend = ec2(account, region)
-        lines += [f"instance {i.id} {i.state}" for i in backend.all_instances() if i.state != "terminated"]
-        lines += [f"volume {volume}" for volume in backend.volumes]
-        lines += [f"interface {interface}" for interface in backend.enis]
-        lines += [f"address {address.allocation_id}" for address in backend.addresses]
-        lines += [f"key pair {name}" for name in backend.key_pairs]
-        lines += [f"launch template {template}" for template in backend.launch_templates]
-        requests = backend.spot_instance_requests.values()
-        lines += [f"spot request {r.id} {r.state}" for r in requests if r.state in ("open", "active")]
-        groups = [group for of_vpc in backend.groups.values() for group in of_vpc.values()]
-        lines += [f"security group {group.name}" for group in groups if group.name != "default"]
-    lines += [f"bucket {name}" for name in s3_backends[account.number]["aws"].buckets]
-    lines += [f"role {role.name}" for role in iam(account).roles.values()]
-    lines += [f"instance profile {profile.name}" for profile in iam(account).instance_profiles.values()]
-    lines += [f"user {name}" for name in iam(account).users]
-    return sorted(lines)
+        for instance in backend.all_instances():
+            if instance.state != "terminated":
+                add("instance", instance.id, instance.get_tags())
+        for identity, volume in backend.volumes.items():
+            add("volume", identity, volume.get_tags())
+        for identity, interface in backend.enis.items():
+            add("interface", identity, interface.get_tags())
+        for request in backend.spot_instance_requests.values():
+            if request.state in ("open", "active"):
+                add("spot request", request.id, request.get_tags())
+        for group in [group for of_vpc in backend.groups.values() for group in of_vpc.values()]:
+            if group.name != "default":
+                add("security group", group.id, group.get_tags())
+        for name in [*backend.key_pairs, *backend.launch_templates, *(a.allocation_id for a in backend.addresses)]:
+            add("something unasked", name, [])
+    buckets = s3_backends[account.number]["aws"]
+    for name, bucket in buckets.buckets.items():
+        add("bucket", name, buckets.tagger.list_tags_for_resource(bucket.arn)["Tags"])
+    for role in iam(account).roles.values():
+        add("role", role.name, role.tags)
+    for profile in iam(account).instance_profiles.values():
+        add("instance profile", profile.name, profile.tags)
+    for name in iam(account).users:
+        add("something unasked", name, [])
+    return things
 
 
-def serve(folder: Path, metadata_port: int):
+def rules(backend, parameters: dict) -> dict:
+    """What the groups of a new instance let in and out."""
+    groups = [value for name, value in parameters.items() if re.search(r"SecurityGroupId\.\d+$", name)]
+    found = [backend.get_security_group_from_id(group) for group in groups]
+
+    def told(rule) -> str:
+        return f"{rule.ip_protocol} {rule.from_port}-{rule.to_port} {rule.ip_range.get('CidrIp')}"
+
+    return {
+        "in": [told(rule) for group in found for rule in group.ingress_rules],
+        "out": [told(rule) for group in found for rule in group.egress_rules],
+    }
+
+
+def helper(*arguments: str) -> subprocess.Popen:
+    """A part of this that has a process of its own, and ends with its standard input."""
+    command = [sys.executable, *arguments]
+    clean = {"PATH": "/usr/bin:/bin"}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean)
+
+
+def serve(folder: Path):
+    metadata = helper("-S", __file__, "metadata", str(folder))
+    socket = folder / "client"
+    client = Path(__file__).with_name("client.py")
+    loaded = helper(str(client), "serve", str(socket))
+    command = folder / "bin" / "aws"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {client} {socket} "$@"\n')
+    command.chmod(0o755)
+
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 
@@ -615,11 +668,12 @@ def serve(folder: Path, metadata_port: int):
         def log(self, *_):
             pass
 
-    layer = Layer(folder, f"http://{LOOPBACK}:{metadata_port}")
+    layer = Layer(folder, f"http://{LOOPBACK}:{int(metadata.stdout.readline())}")
     server = make_server(LOOPBACK, 0, layer, threaded=True, request_handler=Quiet)
     layer.endpoint = f"http://{LOOPBACK}:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(json.dumps({"port": server.server_port, "image": IMAGE}), flush=True)
+    loaded.stdout.readline()
+    print(json.dumps({"port": server.server_port, "image": IMAGE, "aws": str(command)}), flush=True)
     sys.stdin.read()
     with layer.lock:
         for account in layer.accounts.values():
@@ -627,18 +681,11 @@ def serve(folder: Path, metadata_port: int):
                 if process := instance.get("process"):
                     end(process)
     # Threads of clients that are still there hold nobody up.
-    sys.stdout.flush()
     os._exit(0)
 
 
-def main():
-    if sys.argv[1] == "metadata":
-        return serve_metadata(sys.argv[2])
-    folder = Path(sys.argv[1])
-    command = [sys.executable, "-S", __file__, "metadata", str(folder)]
-    metadata = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    serve(folder, int(metadata.stdout.readline()))
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "metadata":
+        serve_metadata(sys.argv[2])
+    else:
+        serve(Path(sys.argv[1]))
