@@ -33,7 +33,7 @@ call() {
         status=0
         aws "$@" --cli-connect-timeout 20 --cli-read-timeout 60 >"$scratch/answer" 2>"$scratch/error" </dev/null || status=$?
         echo "$status" >"$scratch/status"
-    ) &
+    ) >/dev/null 2>&1 &
     in_flight=$!
     await_call
     answer=$(cat "$scratch/answer")
@@ -57,7 +57,8 @@ await_call() {
 
 # A pause that a signal ends.
 pause() {
-    sleep "$1" &
+    # Left behind, it must hold nobody's pipe open.
+    sleep "$1" >/dev/null 2>&1 &
     wait $! || true
 }
 
