@@ -66,7 +66,7 @@ pause() {
 hide_keys() {
     local line=$1 key
     for key in "${AWS_ACCESS_KEY_ID:-}" "${AWS_SECRET_ACCESS_KEY:-}" "${AWS_SESSION_TOKEN:-}"; do
-        if [ -n "$key" ]; then line=${line//"$key"/[hidden]}; fi
+        if [ "${#key}" -ge 8 ]; then line=${line//"$key"/[hidden]}; fi
     done
     printf '%s\n' "$line" | sed 's/A[KS]IA[A-Z0-9]\{12,\}/[hidden]/g'
 }
