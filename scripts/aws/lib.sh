@@ -78,14 +78,15 @@ explain() {
             echo "no AWS credentials are here: run \`aws configure\` or \`aws sso login\`, or set AWS_PROFILE, then run this again" ;;
         Expired* | RequestExpired* | *"has expired"* | *"expired and refresh failed"*)
             echo "the AWS credentials have expired: sign in again (\`aws sso login\`, or new keys), then run this again" ;;
-        InvalidClientTokenId* | UnrecognizedClient* | AuthFailure* | SignatureDoesNotMatch* | InvalidSignature* | \
+        InvalidClientTokenId* | UnrecognizedClient* | "AuthFailure "* | SignatureDoesNotMatch* | InvalidSignature* | \
             InvalidAccessKeyId* | IncompleteSignature* | InvalidToken*)
             echo "AWS does not accept these credentials in $region ($error_code): check them with \`aws sts get-caller-identity\`," \
                 "and that the account has this region enabled" ;;
         *"Could not connect to the endpoint"* | *"Could not resolve"* | *"Invalid endpoint"* | *"Connect timeout"* | \
             *"valid hostname"* | *"does not match a supported format"*)
             echo "region $region does not answer: there is no such region, or there is no network here" ;;
-        *) echo "$error_line" ;;
+        # AWS adds a long code that only `aws sts decode-authorization-message` reads.
+        *) echo "${error_line%% Encoded authorization failure message*}" ;;
     esac
 }
 
