@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What scripts/aws/{race,clean,prices} share: calls of the aws client and their errors, the region and the account, the table of
-# prices, and finding and removing what a race made. Sourced; the script that sources it sets `-euo pipefail`.
+# What scripts/aws/{race,clean,prices} share: calls of the aws client and their errors, the region and the account, the
+# table of prices, and finding and removing what a race made. Sourced; the script that sources it sets `-euo pipefail`.
 #
 # Every `return` has its status: in a trap, one without has that of before the trap.
 #
-# Everything a race makes bears the tag gradrace-race=ID; names say it too, where a listing by tag is slow or late: the bucket
-# is ID, and the role and the instance profile are /gradrace/REGION/ID.
+# Everything a race makes bears the tag gradrace-race=ID; names say it too, where a listing by tag is slow or late: the
+# bucket is ID, and the role and the instance profile are /gradrace/REGION/ID.
 #
 # GRADRACE_AWS_POLL_S is the pause between two looks, in seconds (15); the tests make it short.
 
@@ -75,13 +75,13 @@ hide_keys() {
 explain() {
     case "$error_code $error_line" in
         *"locate credentials"* | *NoCredentials*)
-            echo "no AWS credentials are here: run \`aws configure\` or \`aws sso login\`, or set AWS_PROFILE, then run this again" ;;
+            echo "no AWS credentials are here: run \`aws configure\` or \`aws sso login\`, or set AWS_PROFILE" ;;
         Expired* | RequestExpired* | *"has expired"* | *"expired and refresh failed"*)
             echo "the AWS credentials have expired: sign in again (\`aws sso login\`, or new keys), then run this again" ;;
         InvalidClientTokenId* | UnrecognizedClient* | "AuthFailure "* | SignatureDoesNotMatch* | InvalidSignature* | \
             InvalidAccessKeyId* | IncompleteSignature* | InvalidToken*)
-            echo "AWS does not accept these credentials in $region ($error_code): check them with \`aws sts get-caller-identity\`," \
-                "and that the account has this region enabled" ;;
+            echo "AWS does not accept these credentials in $region ($error_code): check them with" \
+                "\`aws sts get-caller-identity\`, and that the account has enabled this region" ;;
         *"Could not connect to the endpoint"* | *"Could not resolve"* | *"Invalid endpoint"* | *"Connect timeout"* | \
             *"valid hostname"* | *"does not match a supported format"*)
             echo "region $region does not answer: there is no such region, or there is no network here" ;;
@@ -92,7 +92,7 @@ explain() {
 
 require_client() {
     command -v aws >/dev/null ||
-        refuse "the aws client is not here: install it (https://aws.amazon.com/cli, or \`pip install awscli\`), then run this again"
+        refuse "the aws client is not here: install it (https://aws.amazon.com/cli), then run this again"
     case $poll_s in
         '' | *[!0-9]*) refuse "GRADRACE_AWS_POLL_S=$poll_s: give whole seconds" ;;
     esac
@@ -120,8 +120,8 @@ check_account() {
     call sts get-caller-identity --query '[Account, Arn]' --output text || refuse "$(explain)"
 }
 
-# One field of a type's line in the table of prices, which keeps one machine a line: vcpus, gpu, gpus, usd_per_hour; of the table
-# itself: date, region. Nothing where there is none.
+# One field of a type's line in the table of prices, which keeps one machine a line: vcpus, gpu, gpus, usd_per_hour; of
+# the table itself: date, region. Nothing where there is none.
 table_field() {
     awk -v type="$1" -v field="$2" '
         type == "" ? !/"type"/ : index($0, "\"type\": \"" type "\"") {
@@ -295,8 +295,8 @@ remove_bucket() {
             --query '{Objects: [Versions, DeleteMarkers][][].{Key: Key, VersionId: VersionId}}' || return 1
         if grep '"Key"' >/dev/null <<<"$answer"; then
             printf '%s\n' "$answer" >"$scratch/objects.json"
-            attempt s3api delete-objects --bucket "$1" --delete "file://$scratch/objects.json" --query 'Errors[].Key' --output text ||
-                return 1
+            attempt s3api delete-objects --bucket "$1" --delete "file://$scratch/objects.json" \
+                --query 'Errors[].Key' --output text || return 1
             # What may not be deleted would be listed for ever.
             if [ -n "$(words)" ]; then
                 trouble="s3api delete-objects: $(words | head -n 1) stays"
@@ -308,8 +308,8 @@ remove_bucket() {
     done
 }
 
-# Removes all of race $1, or of every race in this region, and looks again: a listing may be late. What `found` has already is
-# removed without a look before. Status 1, and `found`, when something is left; `trouble` is the last reason.
+# Removes all of race $1, or of every race in this region, and looks again: a listing may be late. What `found` has
+# already is removed without a look before. Status 1, and `found`, when something is left; `trouble` is the last reason.
 remove_made() {
     local round last=''
     for round in 1 2 3 4; do
