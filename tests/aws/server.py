@@ -172,8 +172,7 @@ class Layer:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = number
         status, headers, answer = run(self.moto, environ)
         if service == "iam" and call["action"] in ("ListRoles", "ListInstanceProfiles"):
-            # Lists of Amazon's are without tags.
-            answer = re.sub(rb"<Tags>.*?</Tags>", b"", answer, flags=re.DOTALL)
+            answer = as_listed(answer, call["parameters"].get("PathPrefix", "/"))
             headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
         call["status"] = int(status.split()[0])
         if service == "ec2" and call["status"] == 200:
@@ -487,6 +486,23 @@ def refuse(start_response, service: str, code: str, message: str, status: int):
     else:
         text = f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error><RequestId>test</RequestId></ErrorResponse>"
     return respond(start_response, status, text, "text/xml")
+
+
+def as_listed(answer: bytes, prefix: str) -> bytes:
+    """Lists of Amazon's are without tags, and of a path alone where one is asked for."""
+    from xml.etree import ElementTree
+
+    space = "{https://iam.amazonaws.com/doc/2010-05-08/}"
+    ElementTree.register_namespace("", space.strip("{}"))
+    tree = ElementTree.fromstring(answer)
+    for kind in ("Roles", "InstanceProfiles"):
+        for things in tree.findall(f"{space}List{kind}Result/{space}{kind}"):
+            for thing in list(things):
+                if not thing.findtext(f"{space}Path", "/").startswith(prefix):
+                    things.remove(thing)
+                for tags in thing.findall(f"{space}Tags"):
+                    thing.remove(tags)
+    return ElementTree.tostring(tree)
 
 
 def profile_tags(account: Account, name: str) -> str:
