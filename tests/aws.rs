@@ -714,6 +714,88 @@ fn a_dry_run_needs_no_credentials_no_client_and_no_network() {
 }
 
 #[test]
+fn prices_are_rewritten_when_every_answer_came_and_only_then() {
+    let Some(account) = Account::new() else {
+        return;
+    };
+    // A tree of its own: the script rewrites the table beside it.
+    for folder in ["tree/scripts/aws", "tree/src/report"] {
+        std::fs::create_dir_all(account.place.path(folder)).expect("a folder");
+    }
+    for file in ["scripts/aws/prices", "scripts/aws/lib.sh"] {
+        let to = account.place.path("tree").join(file);
+        std::fs::copy(root().join(file), to).expect("a copy");
+    }
+    let table = account.place.path("tree/src/report/prices.json");
+    let before = r#"{
+  "date": "2026-07-27",
+  "what": "AWS on-demand Linux",
+  "region": "us-east-1",
+  "machines": [
+    {"type": "g4dn.xlarge", "gpu": "T4", "gpus": 1, "vcpus": 4, "usd_per_hour": 0.526},
+    {"type": "g5.xlarge", "gpu": "A10G", "gpus": 1, "vcpus": 4, "usd_per_hour": 1.006},
+    {"type": "p5e.48xlarge", "gpu": "H200", "gpus": 8, "vcpus": 192, "usd_per_hour": 39.8},
+    {"type": "c7i.xlarge", "gpu": null, "gpus": 0, "vcpus": 4, "usd_per_hour": null},
+    {"type": "c7i.4xlarge", "gpu": null, "gpus": 0, "vcpus": 16, "usd_per_hour": null}
+  ]
+}
+"#;
+    std::fs::write(&table, before).expect("a file");
+    let read = || std::fs::read_to_string(&table).expect("the table");
+    let command = |arguments: &str| {
+        account.command_at(&account.place.path("tree/scripts/aws/prices"), arguments)
+    };
+    // p5e is listed without a price, and c7i.4xlarge is not listed.
+    account.set(json!({"prices": {
+        "g4dn.xlarge": 0.526, "g5.xlarge": 1.1, "p5e.48xlarge": null, "c7i.xlarge": 0.1785,
+    }}));
+
+    let mut unreachable = command("");
+    unreachable.env("AWS_ENDPOINT_URL_PRICING", "http://127.0.0.1:9");
+    account.run(unreachable).expect(1, &[], &["no prices"]);
+    account.set(json!({"refuse": [
+        {"service": "pricing", "after": 3, "status": 400, "code": "ThrottlingException", "message": "Rate exceeded"},
+    ]}));
+    account
+        .run(command(""))
+        .expect(1, &[], &["Rate exceeded", "stays as it is"]);
+    account.set(json!({"refuse": []}));
+    account
+        .run(command("--region xx-nowhere-1"))
+        .expect(1, &[], &["xx-nowhere-1"]);
+    let differs = account.run(command("--check"));
+    differs.expect(1, &["g5.xlarge", "1.006", "1.1", "c7i.xlarge"], &[]);
+    assert!(
+        lines(&differs.out, "g4dn.xlarge").is_empty(),
+        "{differs:#?}"
+    );
+    assert_eq!(read(), before, "nothing was to be written");
+
+    let today = || {
+        let day = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
+        String::from_utf8(day.expect("date").stdout).expect("text")
+    };
+    let days = [today(), {
+        account.run(command("")).expect(0, &["us-east-1"], &[]);
+        today()
+    }];
+    let written = json_of(&table)["date"].clone();
+    let written = written.as_str().expect("a day");
+    assert!(days.iter().any(|day| day.trim() == written), "{written}");
+    let after = before
+        .replace("2026-07-27", written)
+        .replace("1.006", "1.1")
+        .replace("39.8", "null")
+        .replacen(
+            r#"4, "usd_per_hour": null"#,
+            r#"4, "usd_per_hour": 0.1785"#,
+            1,
+        );
+    assert_eq!(read(), after);
+    account.run(command("--check")).expect(0, &["right"], &[]);
+}
+
+#[test]
 fn every_script_tells_its_options() {
     let Some(account) = Account::new() else {
         return;

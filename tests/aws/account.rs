@@ -154,9 +154,32 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{:#?}", self.told(None));
+        }
         if let Ok(None) = self.child.try_wait() {
             self.signal(libc::SIGKILL);
             let _ = self.child.wait();
+        }
+    }
+}
+
+impl Drop for Account {
+    /// What a test that fails leaves to be read.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for instance in std::fs::read_dir(self.place.path("instances"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            for file in ["console.txt", "work/log.txt"] {
+                let path = instance.path().join(file);
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                eprintln!("{}:\n{text}", path.display());
+            }
         }
     }
 }

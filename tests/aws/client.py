@@ -21,12 +21,15 @@ def call(path: str, arguments: list[str]) -> int:
 
 
 def serve(path: str):
+    import gc
     import os
     import signal
     import socket
     import threading
 
     load()
+    # A collection would copy into every child what it only reads.
+    gc.disable()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(64)

@@ -82,9 +82,10 @@ def serve_metadata(folder: str):
 class Account:
     """What a test asked for, and what happened.
 
-    Settings: `refuse`, a list of {code, message, status, times} with what it is about ({service, action, region}, and for
-    RunInstances {type, zone, spot}; what is not given is any); `terminating_s`, how long an instance takes to go; `prices`,
-    {TYPE: USD or null}; `play`, the types whose user data is run, in `folder`, with `environment`; `no_default_vpc`, a region.
+    Settings: `refuse`, a list of {code, message, status} with what it is about ({service, action, region}, and for RunInstances
+    {type, zone, spot}; what is not given is any), the first `after` of these calls served, and the next `times` refused;
+    `terminating_s`, how long an instance takes to go; `prices`, {TYPE: USD or null}; `play`, the types whose user data is run,
+    in `folder`, with `environment`; `no_default_vpc`, a region.
     """
 
     def __init__(self, number: str):
@@ -96,9 +97,12 @@ class Account:
 
     def refusal(self, call: dict):
         for rule in self.settings.get("refuse", []):
-            if rule.get("times", 1) > 0 and all(rule[key] == call.get(key) for key in rule.keys() & MATCHED):
-                if "times" in rule:
-                    rule["times"] -= 1
+            if any(rule[key] != call.get(key) for key in rule.keys() & MATCHED):
+                continue
+            for count in ("after", "times"):
+                if count in rule:
+                    rule[count] -= 1
+            if rule.get("after", -1) < 0 and rule.get("times", 0) >= 0:
                 return rule
         return None
 
@@ -548,7 +552,10 @@ def product(kind: str, attributes: dict, price, form: int) -> dict:
     if price is not None:
         rate = dimension(price + 10 * form, "Hrs", f"${price} per On Demand Linux {kind} Instance Hour")
         demand = {"priceDimensions": rate, "sku": sku, "effectiveDate": "2026-11-01T00:00:00Z", "termAttributes": {}}
-        terms = {"OnDemand": {f"{sku}.T": demand}} | terms
+        # JSON promises no order.
+        demand = {"OnDemand": {f"{sku}.T": demand}}
+        terms = demand | terms if len(kind) % 2 else terms | demand
+    attributes = attributes | {"marketoption": "OnDemand"}
     return {
         "product": {"productFamily": "Compute Instance", "attributes": attributes, "sku": sku},
         "serviceCode": "AmazonEC2",
