@@ -2,7 +2,9 @@
 //!
 //! One server serves all tests of a run; each has an account of its own in it, told by its access key.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -213,6 +215,11 @@ impl Account {
         &self.amazon.image
     }
 
+    /// The aws client.
+    pub fn client(&self) -> &Path {
+        &self.amazon.client
+    }
+
     /// What no output and no file may hold.
     fn secrets(&self) -> Vec<String> {
         vec![
@@ -391,14 +398,36 @@ impl Account {
     }
 
     pub fn start(&self, mut command: Command) -> Running {
+        command.stdin(Stdio::null());
+        self.start_as_is(command)
+    }
+
+    /// Runs it at a terminal where somebody has typed a line.
+    pub fn answer(&self, mut command: Command, line: &str) -> Ended {
+        let (mut terminal, mut other) = (0, 0);
+        let none = std::ptr::null_mut();
+        // SAFETY: both places live until it returns; what may be null is.
+        let opened =
+            unsafe { libc::openpty(&mut terminal, &mut other, none, none.cast(), none.cast()) };
+        assert_eq!(opened, 0, "a terminal");
+        // SAFETY: they were opened just now, and nobody else has them.
+        let (terminal, other) =
+            unsafe { (OwnedFd::from_raw_fd(terminal), OwnedFd::from_raw_fd(other)) };
+        let mut terminal = File::from(terminal);
+        terminal.write_all(line.as_bytes()).expect("a line");
+        terminal.write_all(b"\n").expect("its end");
+        command.stdin(other);
+        self.start_as_is(command).end()
+    }
+
+    fn start_as_is(&self, mut command: Command) -> Running {
         let folder = tempfile::tempdir_in(self.place.path("home")).expect("a folder");
         let folder = folder.keep();
         let outputs = [folder.join("out"), folder.join("error")];
         let [out, error] = outputs
             .each_ref()
-            .map(|file| std::fs::File::create(file).expect("a file"));
+            .map(|file| File::create(file).expect("a file"));
         let child = command
-            .stdin(Stdio::null())
             .stdout(out)
             .stderr(error)
             .process_group(0)

@@ -99,11 +99,14 @@ class Account:
         for rule in self.settings.get("refuse", []):
             if any(rule[key] != call.get(key) for key in rule.keys() & MATCHED):
                 continue
-            for count in ("after", "times"):
-                if count in rule:
-                    rule[count] -= 1
-            if rule.get("after", -1) < 0 and rule.get("times", 0) >= 0:
-                return rule
+            if rule.get("after", 0) > 0:
+                rule["after"] -= 1
+                continue
+            if rule.get("times", 1) == 0:
+                continue
+            if "times" in rule:
+                rule["times"] -= 1
+            return rule
         return None
 
 
