@@ -572,6 +572,11 @@ fn credentials_and_regions_that_do_not_serve_are_said_in_a_line_before_anything_
     refused_before_anything(&account, command, &["expired", "again"]);
     sts("InvalidClientTokenId");
     refused_before_anything(&account, race(), &["InvalidClientTokenId", "us-east-1"]);
+    // A reason that is told as it is, but for the key in it.
+    account.set(json!({"refuse": [
+        {"service": "sts", "status": 500, "code": "InternalFailure", "message": format!("{} is not served", account.key())},
+    ]}));
+    refused_before_anything(&account, race(), &["is not served", "hidden"]);
     account.set(json!({"refuse": []}));
 
     let mut command = race();

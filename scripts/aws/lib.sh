@@ -290,10 +290,13 @@ remove_role() {
 
 # Every version goes, a thousand a call, then the bucket.
 remove_bucket() {
+    local listed
     while :; do
+        listed=''
         attempt s3api list-object-versions --bucket "$1" --no-paginate --max-keys 1000 --output json \
             --query '{Objects: [Versions, DeleteMarkers][][].{Key: Key, VersionId: VersionId}}' || return 1
         if grep '"Key"' >/dev/null <<<"$answer"; then
+            listed=yes
             printf '%s\n' "$answer" >"$scratch/objects.json"
             attempt s3api delete-objects --bucket "$1" --delete "file://$scratch/objects.json" \
                 --query 'Errors[].Key' --output text || return 1
@@ -304,7 +307,8 @@ remove_bucket() {
             fi
         fi
         attempt s3api delete-bucket --bucket "$1" && return 0
-        [ "$error_code" = BucketNotEmpty ] || return 1
+        # Not empty with nothing listed: the listing is late, and remove_made looks again.
+        [ "$error_code" = BucketNotEmpty ] && [ -n "$listed" ] || return 1
     done
 }
 

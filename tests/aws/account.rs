@@ -220,10 +220,15 @@ impl Account {
         &self.amazon.client
     }
 
+    /// The access key.
+    pub fn key(&self) -> String {
+        format!("AKIATEST{}", self.number)
+    }
+
     /// What no output and no file may hold.
     fn secrets(&self) -> Vec<String> {
         vec![
-            format!("AKIATEST{}", self.number),
+            self.key(),
             format!("secret-of-{}", self.number),
             format!("token-of-{}", self.number),
         ]
