@@ -123,7 +123,7 @@ fn without_a_driver_an_adapter_asked_for_by_name_is_refused_and_all_is_the_cpu_a
     );
     let quick = dry("run quick --dry-run");
     assert!(
-        !quick.contains("wgpu") && !quick.contains("digits:"),
+        !quick.contains("wgpu") && !quick.contains("digits:") && !quick.contains("spectrum:"),
         "{quick}"
     );
     place

@@ -275,7 +275,7 @@ mod tests {
             ..Axes::default()
         };
         let entries = quick.entries(&flags, &software).unwrap();
-        assert_eq!(entries.len(), 2 * (6 + 2));
+        assert_eq!(entries.len(), 2 * (6 + 1));
         for entry in entries {
             let id = entry.case.id("x");
             assert!(
