@@ -34,6 +34,9 @@ enum Fail {
 /// Compared is the time to target. SLOWER and FASTER need intervals [min, q3] of the raw samples that do not overlap and
 /// medians more than 3 % apart; fewer than 5 repeats, or no time at all, are AMBIGUOUS, with what to do next. The machine is
 /// part of a case's key, unless A and B are one machine each and not the same: then machines are compared.
+///
+/// Where a machine's speed drifts, race A and B in turn, several times, into the same two folders: what one program measured
+/// of a case counts together.
 #[derive(Debug, Args)]
 pub struct Compare {
     /// Results folder or records.jsonl file: what was before

@@ -134,7 +134,11 @@ impl Comparison {
     }
 }
 
-/// Compares B against A; of a case measured again on one machine the last measurement counts.
+/// Measurements of one case on one machine, in their order.
+type Measurements<'a> = BTreeMap<(String, String), Vec<&'a Record>>;
+
+/// Compares B against A. What one program measured again of a case on one machine counts together, so that a machine whose
+/// speed drifts from minute to minute has it in its interval; of several programs the last counts alone.
 pub fn compare(a: &[Record], b: &[Record]) -> Comparison {
     let machines = |records: &[Record]| -> BTreeSet<String> {
         records.iter().map(|r| r.machine.clone()).collect()
@@ -142,25 +146,17 @@ pub fn compare(a: &[Record], b: &[Record]) -> Comparison {
     let (machines_a, machines_b) = (machines(a), machines(b));
     let between_machines =
         machines_a.len() == 1 && machines_b.len() == 1 && machines_a != machines_b;
-    let keyed = |records| -> BTreeMap<(String, String), &Record> {
-        let key = |record: &Record| match between_machines {
-            true => (String::new(), record.case.clone()),
-            false => (record.machine.clone(), record.case.clone()),
-        };
-        let records: std::slice::Iter<Record> = records;
-        records.map(|record| (key(record), record)).collect()
-    };
-    let (left, right) = (keyed(a.iter()), keyed(b.iter()));
+    let left = measurements(a, between_machines);
+    let right = measurements(b, between_machines);
     let both = left
         .iter()
         .filter_map(|(key, a)| Some(pair(a, right.get(key)?)));
     let mut cases: Vec<Pair> = both.collect();
     cases.sort_by(|x, y| (x.verdict, &x.case).cmp(&(y.verdict, &y.case)));
-    let alone = |these: &BTreeMap<(String, String), &Record>,
-                 others: &BTreeMap<(String, String), &Record>| {
+    let alone = |these: &Measurements, others: &Measurements| {
         let alone = these.iter().filter(|(key, _)| !others.contains_key(*key));
         alone
-            .map(|(_, record)| (record.machine.clone(), record.case.clone()))
+            .map(|(_, records)| (records[0].machine.clone(), records[0].case.clone()))
             .collect()
     };
     Comparison {
@@ -173,17 +169,42 @@ pub fn compare(a: &[Record], b: &[Record]) -> Comparison {
     }
 }
 
-fn side(record: &Record) -> (Side, Option<Quartiles>) {
-    let time = record.time.as_ref();
-    let samples = time
-        .filter(|_| to_target_s(record).is_some())
-        .map(|time| time.to_target_s.as_slice())
-        .unwrap_or_default();
-    let quartiles = Quartiles::of(samples);
+fn measurements(records: &[Record], between_machines: bool) -> Measurements<'_> {
+    let mut measurements = Measurements::new();
+    for record in records {
+        let key = match between_machines {
+            true => (String::new(), record.case.clone()),
+            false => (record.machine.clone(), record.case.clone()),
+        };
+        let before = measurements.entry(key).or_default();
+        // The last one says what the case is: another program's, or one that ended otherwise, is of the past.
+        let like = |other: &Record| {
+            (&other.program, other.status, sha256(other))
+                == (&record.program, record.status, sha256(record))
+        };
+        before.retain(|other| like(other));
+        before.push(record);
+    }
+    measurements
+}
+
+fn sha256(record: &Record) -> Option<&str> {
+    record.data.as_ref().map(|data| data.sha256.as_str())
+}
+
+fn side(records: &[&Record]) -> (Side, Option<Quartiles>) {
+    let last = records[records.len() - 1];
+    let samples: Vec<f64> = records
+        .iter()
+        .filter(|record| to_target_s(record).is_some())
+        .filter_map(|record| record.time.as_ref())
+        .flat_map(|time| time.to_target_s.iter().copied())
+        .collect();
+    let quartiles = Quartiles::of(&samples);
     let side = Side {
-        machine: record.machine.clone(),
-        program: record.program.clone(),
-        status: word(record.status),
+        machine: last.machine.clone(),
+        program: last.program.clone(),
+        status: word(last.status),
         repeats: samples.len(),
         median_s: quartiles.map(|q| q.median),
         min_s: samples.iter().copied().reduce(f64::min),
@@ -192,8 +213,9 @@ fn side(record: &Record) -> (Side, Option<Quartiles>) {
     (side, quartiles)
 }
 
-fn pair(a: &Record, b: &Record) -> Pair {
+fn pair(a: &[&Record], b: &[&Record]) -> Pair {
     let ((left, qa), (right, qb)) = (side(a), side(b));
+    let (a, b) = (a[a.len() - 1], b[b.len() - 1]);
     let (verdict, next) = verdict(a, b, (&left, qa), (&right, qb));
     Pair {
         case: a.case.clone(),
@@ -214,8 +236,7 @@ fn verdict(
     (left, qa): (&Side, Option<Quartiles>),
     (right, qb): (&Side, Option<Quartiles>),
 ) -> (Verdict, Option<String>) {
-    let sha = |record: &Record| record.data.as_ref().map(|data| data.sha256.clone());
-    if let (Some(a), Some(b)) = (sha(a), sha(b))
+    if let (Some(a), Some(b)) = (sha256(a), sha256(b))
         && a != b
     {
         let next = "the samples differ (SHA-256): race both on the same file";
@@ -459,10 +480,35 @@ mod tests {
     }
 
     #[test]
-    fn the_last_measurement_of_a_case_counts() {
-        let slow = timed(&A.map(|time| 9.0 * time));
-        let found = compare(&[slow, timed(&A)], &[timed(&A)]);
+    fn measurements_by_one_program_count_together_and_those_of_the_one_before_do_not() {
+        let slow = timed(&A.map(|time| 1.1 * time));
+        let older = Record {
+            program: "0.0.0+older".into(),
+            ..slow.clone()
+        };
+        let found = compare(&[older, timed(&A)], &[timed(&A)]);
+        assert_eq!(found.cases[0].a.repeats, A.len());
         assert_eq!(found.counts(), "0 SLOWER, 0 FASTER, 1 SAME, 0 AMBIGUOUS");
+        // A machine that drifts: each side alone would be another.
+        let (a, b) = (timed(&A), slow);
+        assert_eq!(
+            compare(&[a.clone()], &[b.clone()]).count(Verdict::Slower),
+            1
+        );
+        let found = compare(&[a.clone(), b.clone()], &[b, a]);
+        assert_eq!(found.cases[0].a.repeats, 2 * A.len());
+        assert_eq!(found.counts(), "0 SLOWER, 0 FASTER, 1 SAME, 0 AMBIGUOUS");
+    }
+
+    #[test]
+    fn a_case_that_ended_otherwise_the_last_time_is_judged_by_that() {
+        let missed = Record {
+            status: Status::Budget,
+            ..timed(&A)
+        };
+        let found = compare(&[timed(&A)], &[timed(&A), missed]);
+        assert_eq!(found.cases[0].verdict, Verdict::Slower);
+        assert_eq!(found.cases[0].b.repeats, 0);
     }
 
     #[test]
