@@ -4,7 +4,7 @@
 //! left in results/local/kernels, for the report's rooflines.
 //!
 //! Many launches are one replay and one wait, as in a solve: a launch and a wait of its own cost a GPU more than most rows
-//! do. Where a buffer would pass the adapter's limit, or a software adapter would take many seconds, the first size is
+//! do. Where a buffer would pass the adapter's limit, or a software adapter would take long, the first size is
 //! halved until it fits, and the name says so.
 
 mod devices;
@@ -14,8 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gradrace::conformance::{self, methods};
 use gradrace::data::{Request, Statistics, load};
 use gradrace::device::{Device, Element, Gemm, Launch, Slice, SliceMut};
@@ -29,8 +28,8 @@ use gradrace::record::file::Folder;
 use gradrace::record::machine::rented_machine;
 use gradrace::record::{KernelRate, Machine, Peak, Work};
 
-/// Operations that a software adapter does in about a second.
-const SOFTWARE_FLOPS: f64 = 1e9;
+/// Operations that a software adapter does in about a tenth of a second.
+const SOFTWARE_FLOPS: f64 = 1e8;
 
 /// A device, its name in the output, and its peaks once they are needed.
 struct Lane<'a, D> {
@@ -88,15 +87,6 @@ impl<D: Device> Lane<'_, D> {
     }
 }
 
-fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
-    let mut group = criterion.benchmark_group(name);
-    group
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(800));
-    group
-}
-
 /// Replays `recording` and waits.
 fn replay<D: Device>(device: &mut D, recording: &D::Recording, times: u64) -> Duration {
     let start = Instant::now();
@@ -139,7 +129,7 @@ fn bench_row<D: Device>(
     }
     let mut ready = None;
     let mut seconds = Vec::new();
-    let mut group = group(criterion, name);
+    let mut group = devices::group(criterion, name);
     group.throughput(Throughput::Bytes((row.bytes)(&sizes) as u64));
     group.bench_function(id, |bencher| {
         let device = &mut lane.device;
@@ -215,7 +205,7 @@ fn products<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
         let bytes = 4.0 * (m * k + k * n + m * n) as f64;
         let mut ready = None;
         let mut seconds = Vec::new();
-        let mut group = group(criterion, name);
+        let mut group = devices::group(criterion, name);
         group.throughput(Throughput::Elements(flops as u64));
         group.bench_function(lane.label.clone(), |bencher| {
             let device = &mut lane.device;
@@ -276,7 +266,7 @@ fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
     };
     for rule in Rule::ALL {
         let mut problem = None;
-        let mut group = group(criterion, &format!("step, {}", rule.name()));
+        let mut group = devices::group(criterion, &format!("step, {}", rule.name()));
         group.throughput(Throughput::Bytes(4 * 784 * 784));
         group.bench_function(lane.label.clone(), |bencher| {
             let device = &mut lane.device;

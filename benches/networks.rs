@@ -14,13 +14,12 @@ use gradrace::device::Device;
 use gradrace::error::Result;
 use gradrace::mlp::{Plan, Problem, Trainer};
 use gradrace::optimizer::{Look, Rule, Verdict, Watch};
-use gradrace::race::device::{self, AnyDevice};
+use gradrace::race::device::{self, AnyDevice, is_software};
 
 const BATCH: usize = 128;
-/// Steps of an epoch.
+/// Steps of an epoch, and on a software adapter, of which it only shows that it trains.
 const STEPS: usize = 100;
-/// How the names of cases on the samples begin.
-const CASE: &str = "mlp/digits:n=12800";
+const SOFTWARE_STEPS: usize = 4;
 const NETWORKS: [(&str, &[usize]); 2] = [("none", &[]), ("300-100", &[300, 100])];
 
 /// Takes the time of the last look: what follows it, scoring and reading the answer, is not training.
@@ -63,6 +62,8 @@ fn without_zeros(samples: &Samples) -> Samples {
 
 fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: &Split) {
     let problem = upload(&mut device, split.train.clone(), &split.test);
+    let steps = split.train.n / BATCH;
+    let case = format!("mlp/{}", split.train.spec);
     let dense = upload(&mut device, without_zeros(&split.train), &split.test);
     let plan = |layers: &[usize], rule, epochs| Plan {
         layers: layers.to_vec(),
@@ -75,18 +76,14 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
     };
     for (name, layers) in NETWORKS {
         for rule in Rule::ALL {
-            let mut group =
-                criterion.benchmark_group(format!("{CASE}/{name}/{}, step", rule.name()));
-            group
-                .sample_size(10)
-                .warm_up_time(Duration::from_millis(200))
-                .measurement_time(Duration::from_millis(800))
-                .throughput(Throughput::Elements(BATCH as u64));
+            let name = format!("{case}/{name}/{}, step", rule.name());
+            let mut group = devices::group(criterion, &name);
+            group.throughput(Throughput::Elements(BATCH as u64));
             group.bench_function(label, |bencher| {
                 bencher.iter_custom(|times| {
-                    let epochs = times.div_ceil(STEPS as u64);
+                    let epochs = times.div_ceil(steps as u64);
                     let elapsed = train(&mut device, &problem, &plan(layers, rule, epochs));
-                    elapsed.mul_f64(times as f64 / (epochs * STEPS as u64) as f64)
+                    elapsed.mul_f64(times as f64 / (epochs * steps as u64) as f64)
                 });
             });
             group.finish();
@@ -96,13 +93,9 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
             (Rule::Adam, &problem, ""),
             (Rule::Sgd, &dense, ", no zeros"),
         ] {
-            let mut group =
-                criterion.benchmark_group(format!("{CASE}/{name}/{}, epoch{of}", rule.name()));
-            group
-                .sample_size(10)
-                .warm_up_time(Duration::from_millis(200))
-                .measurement_time(Duration::from_millis(800))
-                .throughput(Throughput::Elements((STEPS * BATCH) as u64));
+            let name = format!("{case}/{name}/{}, epoch{of}", rule.name());
+            let mut group = devices::group(criterion, &name);
+            group.throughput(Throughput::Elements((steps * BATCH) as u64));
             group.bench_function(label, |bencher| {
                 bencher
                     .iter_custom(|times| train(&mut device, problem, &plan(layers, rule, times)));
@@ -113,19 +106,23 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
 }
 
 fn networks(criterion: &mut Criterion) {
-    let request = Request {
-        spec: format!("digits:n={}", STEPS * BATCH),
-        quiet: true,
-        ..Request::default()
+    let drawn = |steps: usize| {
+        let request = Request {
+            spec: format!("digits:n={}", steps * BATCH),
+            quiet: true,
+            ..Request::default()
+        };
+        let samples = load(&request).expect("digits need no file");
+        split(samples, &request, None).expect("they have labels")
     };
-    let samples = load(&request).expect("digits need no file");
-    let split = split(samples, &request, None).expect("they have labels");
+    let (full, few) = (drawn(STEPS), drawn(SOFTWARE_STEPS));
     for spec in devices::devices() {
         let label = devices::label(spec);
+        let split = if is_software(spec) { &few } else { &full };
         match device::open(spec).expect("it was found") {
-            AnyDevice::Cpu(device) => all(criterion, device, &label, &split),
-            AnyDevice::Cuda(device) => all(criterion, device, &label, &split),
-            AnyDevice::Wgpu(device) => all(criterion, device, &label, &split),
+            AnyDevice::Cpu(device) => all(criterion, device, &label, split),
+            AnyDevice::Cuda(device) => all(criterion, device, &label, split),
+            AnyDevice::Wgpu(device) => all(criterion, device, &label, split),
         }
     }
 }

@@ -132,11 +132,7 @@ fn bench(criterion: &mut Criterion, lane: &mut dyn Lane, case: &Case, task: &Tas
     let id = case.id(&task.samples.spec);
     let name = id.replacen(&format!("/{}/", case.device), "/", 1);
     let mut checked = None;
-    let mut group = criterion.benchmark_group(name);
-    group
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(800));
+    let mut group = devices::group(criterion, &name);
     group.bench_function(devices::label(case.device), |bencher| {
         let answer = checked.get_or_insert_with(|| {
             let job = case.job().expect("devices compute in its precision");

@@ -1,5 +1,9 @@
 //! Which devices the benchmarks run on, and what they are called: on the CPU one thread and all.
 
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion};
 use gradrace::device::cpu::Cpu;
 use gradrace::race::device::{self, DeviceSpec, Threads};
 
@@ -18,4 +22,15 @@ pub fn label(spec: DeviceSpec) -> String {
         _ if device::is_software(spec) => format!("{spec} (software)"),
         _ => spec.to_string(),
     }
+}
+
+/// A group with the settings of all: ten samples in most of a second, and with `--quick` a tenth of one.
+pub fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let mut group = criterion.benchmark_group(name);
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(if quick { 100 } else { 800 }));
+    group
 }
