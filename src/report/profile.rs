@@ -1,7 +1,8 @@
 //! Over all tasks: the performance profile of Dolan and More, and the geometric mean beside it.
 //!
 //! A task is a group of cases on one device; what competes is the method, the operator and the rule. A miss counts as a time
-//! without end. Only who took part in every task is compared, or a share of an easy half would pass for one of the whole.
+//! without end. Only who took part in every task that counts is compared, or a share of an easy half would pass for one of
+//! the whole; and a task counts where that leaves the most to compare, so that a race of two does not end the profile.
 
 use super::chart::axis::Axis;
 use super::chart::plot::{Line, Plot, Scale};
@@ -49,11 +50,13 @@ impl Standing<'_> {
 pub struct Profile<'a> {
     /// The problem.
     pub problem: &'a str,
-    /// Number of tasks.
+    /// Number of tasks that count.
     pub tasks: usize,
+    /// Number of the others.
+    pub other_tasks: usize,
     /// Competitors, by tasks solved and then by mean.
     pub standings: Vec<Standing<'a>>,
-    /// Competitors that did not take part in every task.
+    /// Competitors that did not take part in every task that counts.
     pub left_out: Vec<String>,
 }
 
@@ -90,15 +93,11 @@ pub fn profiles<'a>(groups: &[&Group<'a>]) -> Vec<Profile<'a>> {
 }
 
 fn profile<'a>(problem: &'a str, tasks: Vec<Task<'a>>) -> Option<Profile<'a>> {
-    let all: BTreeSet<&String> = tasks.iter().flat_map(|task| task.keys()).collect();
-    let (common, left_out): (Vec<&String>, Vec<&String>) = all
-        .into_iter()
-        .partition(|name| tasks.iter().all(|task| task.contains_key(*name)));
-    if tasks.len() < 2 || common.len() < 2 {
-        return None;
-    }
+    let all: BTreeSet<String> = tasks.iter().flat_map(|task| task.keys().cloned()).collect();
+    let (tasks, common, other_tasks) = comparable(tasks)?;
+    let left_out = all.into_iter().filter(|name| !common.contains(name));
     let best = |task: &Task| {
-        let times = common.iter().map(|name| task[*name].0);
+        let times = common.iter().map(|name| task[name].0);
         times.fold(f64::INFINITY, f64::min)
     };
     let mut standings: Vec<Standing> = common
@@ -106,7 +105,7 @@ fn profile<'a>(problem: &'a str, tasks: Vec<Task<'a>>) -> Option<Profile<'a>> {
         .map(|name| {
             let ratio = |task| -> f64 {
                 let task: &Task = task;
-                let (time, best) = (task[*name].0, best(task));
+                let (time, best) = (task[name].0, best(task));
                 if time.is_finite() {
                     time / best
                 } else {
@@ -116,8 +115,8 @@ fn profile<'a>(problem: &'a str, tasks: Vec<Task<'a>>) -> Option<Profile<'a>> {
             let mut ratios: Vec<f64> = tasks.iter().map(ratio).collect();
             ratios.sort_by(f64::total_cmp);
             Standing {
-                name: (*name).clone(),
-                record: tasks[0][*name].1,
+                name: name.clone(),
+                record: tasks[0][name].1,
                 ratios,
             }
         })
@@ -129,9 +128,29 @@ fn profile<'a>(problem: &'a str, tasks: Vec<Task<'a>>) -> Option<Profile<'a>> {
     Some(Profile {
         problem,
         tasks: tasks.len(),
+        other_tasks,
+        left_out: left_out.collect(),
         standings,
-        left_out: left_out.into_iter().cloned().collect(),
     })
+}
+
+/// The tasks that count, the competitors in all of them, and the number of other tasks: of the tasks with the most
+/// competitors so many that (tasks - 1) (competitors - 1) is greatest, since one of either compares nothing. `None` where
+/// nothing compares.
+fn comparable(mut tasks: Vec<Task>) -> Option<(Vec<Task>, BTreeSet<String>, usize)> {
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.len()));
+    let mut common: BTreeSet<String> = tasks.first()?.keys().cloned().collect();
+    let mut best: Option<(usize, usize, BTreeSet<String>)> = None;
+    for (before, task) in tasks.iter().enumerate() {
+        common.retain(|name| task.contains_key(name));
+        let worth = before * common.len().saturating_sub(1);
+        if worth > 0 && best.as_ref().is_none_or(|best| worth >= best.0) {
+            best = Some((worth, before + 1, common.clone()));
+        }
+    }
+    let (_, count, common) = best?;
+    let others = tasks.split_off(count).len();
+    Some((tasks, common, others))
 }
 
 /// What competes over tasks: the id without samples, device, size, limits and seed.
@@ -239,6 +258,23 @@ mod tests {
             .unwrap();
         records.remove(at);
         assert_eq!(found(&records).unwrap(), ["direct/f64"]);
+    }
+
+    #[test]
+    fn a_task_of_few_competitors_does_not_end_the_profile_of_the_many() {
+        let mut records = fixture::race();
+        let mut few: Vec<Record> = records.iter().take(2).cloned().collect();
+        for record in &mut few {
+            record.components = Some(3);
+            record.case = record.case.replace("/k10/", "/k3/");
+            record.case = record.case.replace("/covariance/", "/samples/");
+        }
+        records.extend(few);
+        let (groups, _) = groups(&records);
+        let profiles = profiles(&groups.iter().collect::<Vec<_>>());
+        let pca = &profiles[0];
+        assert_eq!(pca.tasks, 2);
+        assert!(pca.standings.len() > 10, "{}", pca.standings.len());
     }
 
     #[test]

@@ -29,9 +29,20 @@ pub fn profiles(report: &Report) -> String {
         text += &table(&heads, &rows);
         text += "<p class=\"muted\">A task is a group of cases on one device. The mean is of times against the best of \
                  each task, over the tasks that were solved: read it with their number.</p>\n";
+        let mut sentences = Vec::new();
         if !profile.left_out.is_empty() {
             let names = profile.left_out.join(", ");
-            let sentence = format!("Not in every task, and so not compared: {names}.");
+            sentences.push(format!(
+                "Not in every task that counts, and so not compared: {names}."
+            ));
+        }
+        if profile.other_tasks > 0 {
+            let n = profile.other_tasks;
+            sentences.push(format!(
+                "Tasks with too few of these competitors, which do not count: {n}."
+            ));
+        }
+        for sentence in sentences {
             let _ = writeln!(text, "<p class=\"muted\">{}</p>", super::escape(&sentence));
         }
     }
