@@ -492,7 +492,7 @@ mod tests {
         // A machine that drifts: each side alone would be another.
         let (a, b) = (timed(&A), slow);
         assert_eq!(
-            compare(&[a.clone()], &[b.clone()]).count(Verdict::Slower),
+            compare(std::slice::from_ref(&a), std::slice::from_ref(&b)).count(Verdict::Slower),
             1
         );
         let found = compare(&[a.clone(), b.clone()], &[b, a]);
