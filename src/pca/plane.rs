@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 /// Samples that are shown: more hide one another.
 pub const SHOWN: usize = 1000;
 
-/// Coordinates of at most [`SHOWN`] samples, drawn by a fixed seed, on the first two components: one row a sample, in the
+/// Coordinates of at most `SHOWN` samples, drawn by a fixed seed, on the first two components: one row a sample, in the
 /// order of the samples, with the two coordinates in the user's units and the sample's label. `components`: k x d, row-major.
 ///
 /// `None` without labels, with fewer than two components, or where a coordinate is not finite.

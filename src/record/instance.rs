@@ -1,7 +1,7 @@
 //! What a rented machine is, as its provider tells it: EC2's instance metadata, version 2 (a token first).
 //!
 //! Only a machine whose firmware says Amazon EC2 is asked, so that nobody else waits; and all of it has
-//! [`LIMIT`] together. A machine that does not answer is one without these facts: they are never a reason to fail.
+//! `LIMIT` together. A machine that does not answer is one without these facts: they are never a reason to fail.
 
 use super::Instance;
 use std::sync::mpsc;
