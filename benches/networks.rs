@@ -1,5 +1,5 @@
-//! One step and one epoch of training, per rule and device: logistic regression (`none`) and the default network (784-300-100-10),
-//! batches of 128 drawn digits; and an epoch of the latter on samples without zeros, which the CPU's products would skip.
+//! One step and one epoch of training, per rule and device: logistic regression (`none`) and the default network
+//! (784-300-100-10), batches of 128 drawn digits; and an epoch on samples without zeros, which the CPU's products would skip.
 //! `cargo bench --bench networks -- NAME` picks; throughput is in images.
 
 mod devices;

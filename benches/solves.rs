@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use gradrace::data::split::split;
 use gradrace::data::{Request, Samples, Statistics, load};
-use gradrace::error::Result;
 use gradrace::mlp;
-use gradrace::optimizer::{Ended, Look, Rule, Verdict, Watch};
+use gradrace::optimizer::{Blind, Ended, Rule};
 use gradrace::pca::{self, Method, OperatorKind, Reference};
 use gradrace::race::case::Case;
 use gradrace::race::device::is_software;
@@ -27,15 +26,6 @@ const SOFTWARE_DATA: &str = "spectrum:n=200,d=64";
 const SOFTWARE_NETWORK_DATA: &str = "digits:n=200";
 /// Components of the answers.
 const COMPONENTS: usize = 3;
-
-/// Looks at nothing and never stops.
-struct Blind;
-
-impl Watch for Blind {
-    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
-        Ok(Verdict::Continue)
-    }
-}
 
 fn cases() -> Vec<Case> {
     let pca = |method, operator, rule| Case {

@@ -6,23 +6,13 @@ use super::{Check, check};
 use crate::data::{Elements, Request, Samples, Statistics, load};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::optimizer::Rule;
+use crate::optimizer::{Blind, Rule};
 use crate::pca::{
-    Assessment, Ended, Look, Method, OperatorKind, Outcome, Plan, Problem, Reference, Solver,
-    Verdict, Watch,
+    Assessment, Ended, Method, OperatorKind, Outcome, Plan, Problem, Reference, Solver,
 };
 
 /// The sine that an answer in f32 owes on data with a gap.
 const SINE: f64 = 1e-3;
-
-/// Looks at nothing and never stops.
-struct Blind;
-
-impl Watch for Blind {
-    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
-        Ok(Verdict::Continue)
-    }
-}
 
 /// A plan with the defaults of the command line.
 pub fn plan(method: Method, operator: OperatorKind, rule: Rule, components: usize) -> Plan {

@@ -38,6 +38,16 @@ pub trait Watch {
     fn look(&mut self, look: Look<'_>) -> Result<Verdict>;
 }
 
+/// Looks at nothing and never stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Blind;
+
+impl Watch for Blind {
+    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
+        Ok(Verdict::Continue)
+    }
+}
+
 /// Why a solve ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ended {

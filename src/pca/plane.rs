@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 pub const SHOWN: usize = 1000;
 
 /// Coordinates of at most `SHOWN` samples, drawn by a fixed seed, on the first two components: one row a sample, in the
-/// order of the samples, with the two coordinates in the user's units and the sample's label. `components`: k x d, row-major.
+/// order of the samples, with the two coordinates in the user's units and the sample's label. `components`: k x d, by rows.
 ///
 /// `None` without labels, with fewer than two components, or where a coordinate is not finite.
 pub fn plane(

@@ -78,7 +78,7 @@ pub struct Race<'a> {
     pub curves: Vec<[Chart; 3]>,
     /// Eigenvalues of the fastest case against the reference's.
     pub spectrum: Option<Chart>,
-    /// Samples in the plane of the first two components, where a case was asked to keep them.
+    /// Samples in the plane of the first two components, where a right answer kept them.
     pub plane: Option<Chart>,
     /// Components as images: the answer of `direct` and that of the fastest other case, where they are known.
     pub images: Vec<Chart>,

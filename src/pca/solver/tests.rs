@@ -6,8 +6,8 @@ use super::*;
 use crate::data::{Request, Samples, Statistics, load};
 use crate::device::cpu::Cpu;
 use crate::device::{Info, Launch};
-use crate::optimizer::Rule;
-use crate::pca::{OperatorKind, Verdict};
+use crate::optimizer::{Blind, Rule};
+use crate::pca::OperatorKind;
 
 type Buffer = <Cpu as Device>::Buffer;
 
@@ -108,14 +108,6 @@ impl Device for Noting {
 
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Vec<f64>> {
         self.cpu.eigh(a, order)
-    }
-}
-
-struct Blind;
-
-impl Watch for Blind {
-    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
-        Ok(Verdict::Continue)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Charts as SVG: [`curves`] of the error, [`times`] to the target, [`images`] of components, samples in their [`plane`]; [`plot`] is the frame that the
-//! charts of lines and dots share.
+//! Charts as SVG: [`curves`] of the error, [`times`] to the target, [`images`] of components, samples in their [`plane`];
+//! [`plot`] is the frame that the charts of lines and dots share.
 //!
 //! Colours are those of Okabe and Ito, told apart by every kind of colour vision: a rule has one in every chart, and dashes
 //! tell lines of one rule apart. Ink, grid and paper are the constants below and nothing else, so that a page can turn
