@@ -24,13 +24,16 @@ pub fn label(spec: DeviceSpec) -> String {
     }
 }
 
-/// A group with the settings of all: ten samples in most of a second, and with `--quick` a tenth of one.
+/// A group with the settings of all: ten samples in most of a second; with `--quick` a tenth of one, and intervals from a
+/// twentieth of the resamples, which would take longer than what they are of.
 pub fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
     let quick = std::env::args().any(|argument| argument == "--quick");
+    let (milliseconds, resamples) = if quick { (100, 5000) } else { (800, 100_000) };
     let mut group = criterion.benchmark_group(name);
     group
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(if quick { 100 } else { 800 }));
+        .measurement_time(Duration::from_millis(milliseconds))
+        .nresamples(resamples);
     group
 }
