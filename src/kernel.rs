@@ -17,6 +17,7 @@
 pub mod control;
 mod network;
 mod reference;
+pub mod resolution;
 mod rows;
 
 pub use reference::{FLUSH, VANISHED, replacement};

@@ -68,6 +68,9 @@ impl Assessment {
             orthogonality: orthogonality(&v, k, d),
             explained_variance: captured / total,
             reconstruction_error: (total - captured).max(0.0) * (n - 1.0) / n,
+            component_sine: None,
+            checked_components: None,
+            reference_error: None,
         };
         let failures = failures(outcome, reference, &accuracy, &residuals, top);
         Self { accuracy, failures }
@@ -83,6 +86,9 @@ impl Assessment {
                 orthogonality: f64::INFINITY,
                 explained_variance: 0.0,
                 reconstruction_error: f64::INFINITY,
+                component_sine: None,
+                checked_components: None,
+                reference_error: None,
             },
             failures: vec!["the answer is not finite".into()],
         }

@@ -43,6 +43,7 @@ impl Answer {
             passes,
             bytes,
             flops,
+            host_passes: 0.0,
         }
     }
 

@@ -148,6 +148,7 @@ mod tests {
             passes: 1.0,
             bytes,
             flops,
+            host_passes: 0.0,
         };
         let slow = rate(&work(10e9, 10e9), 1.0, Some(&peak));
         assert_eq!(

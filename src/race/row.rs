@@ -43,6 +43,7 @@ pub(super) fn blank(case: &Case, id: &str, set: Option<&Loaded>, origin: &Origin
             n: set.samples.n,
             d: set.samples.d,
             dtype: set.samples.dtype().into(),
+            standardized: false,
             sha256: set.samples.sha256.clone(),
             image: set.samples.image,
         }),
@@ -248,6 +249,9 @@ mod tests {
                 orthogonality: 0.0,
                 explained_variance: 0.5,
                 reconstruction_error: 1.0,
+                component_sine: sine,
+                checked_components: Some(1),
+                reference_error: None,
             },
             failures: failures.iter().map(|text| text.to_string()).collect(),
         }

@@ -193,6 +193,7 @@ fn solved(
             passes: passes * steps as f64,
             bytes,
             flops: bytes * 4.0,
+            host_passes: 0.0,
         }),
         rate: Some(Rate {
             gb_per_s: bytes / solve_s / 1e9,
@@ -285,6 +286,7 @@ fn data() -> DataFacts {
         n: 60_000,
         d: 784,
         dtype: "u8".into(),
+        standardized: false,
         sha256: "6b4a...".into(),
         image: Some((28, 28)),
     }
@@ -323,6 +325,9 @@ fn accuracy(reference: &str, sine: f64) -> Accuracy {
         orthogonality: 1e-6,
         explained_variance: 0.4881,
         reconstruction_error: 26.98,
+        component_sine: Some(2e-6),
+        checked_components: Some(10),
+        reference_error: Some(1e-13),
     }
 }
 

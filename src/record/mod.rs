@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record format.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// How a case ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,8 @@ pub enum Status {
     Budget,
     /// The method stopped by its own criterion above the target.
     Stalled,
+    /// The span is right, but a component asked for lies under what the arithmetic can tell.
+    Unresolved,
     /// The state is no longer finite.
     Diverged,
     /// A check of the answer failed, or the case could not be carried out.
@@ -118,6 +120,9 @@ pub struct DataFacts {
     pub d: usize,
     /// Element type in memory: `u8` or `f32` (`f64` files are narrowed after centring).
     pub dtype: String,
+    /// Whether every column was brought to zero mean and unit variance: of all rows for `pca`, of the training rows for `mlp`.
+    #[serde(default)]
+    pub standardized: bool,
     /// SHA-256, in hex, of the samples as they stand in memory, row-major.
     pub sha256: String,
     /// Side lengths (rows, columns) when a sample is an image.
@@ -207,6 +212,9 @@ pub struct Work {
     pub bytes: f64,
     /// Floating-point (or integer multiply-add) operations, from the kernel table.
     pub flops: f64,
+    /// Those of the passes that the host made in f64, because a component asked for lies under what the device's f32 resolves.
+    #[serde(default)]
+    pub host_passes: f64,
 }
 
 /// Rates of the median solve.
@@ -250,8 +258,18 @@ pub struct Accuracy {
     pub reference: String,
     /// Largest relative eigenvalue error; null when the reference is the residual.
     pub eigenvalue_error: Option<f64>,
-    /// Sine of the largest principal angle; null when the reference is the residual.
+    /// Sine of the largest principal angle of the span; null when the reference is the residual.
     pub subspace_sine: Option<f64>,
+    /// Largest sine of the angle of one component to its own eigenvalue's cluster; without a reference the bound that its residual
+    /// gives. Null in records of schema 1.
+    #[serde(default)]
+    pub component_sine: Option<f64>,
+    /// Components that were checked: those whose eigenvalue the arithmetic resolves. Null in records of schema 1.
+    #[serde(default)]
+    pub checked_components: Option<usize>,
+    /// Relative error of the reference's own eigenvalues, at the last component that was checked; null when there is none.
+    #[serde(default)]
+    pub reference_error: Option<f64>,
     /// Largest `|A v - lambda v| / lambda_1`, in f64 on the host.
     pub residual: f64,
     /// Largest `|V'V - I|`.

@@ -258,6 +258,7 @@ pub fn word(status: Status) -> &'static str {
         Status::Reached => "reached",
         Status::Budget => "budget",
         Status::Stalled => "stalled",
+        Status::Unresolved => "unresolved",
         Status::Diverged => "diverged",
         Status::Failed => "failed",
         Status::Skipped => "skipped",
@@ -268,7 +269,7 @@ pub fn word(status: Status) -> &'static str {
 fn order(record: &Record) -> (f64, u8, f64, &str) {
     let ended = match record.status {
         Status::Reached => 0,
-        Status::Stalled | Status::Budget => 1,
+        Status::Stalled | Status::Budget | Status::Unresolved => 1,
         Status::Diverged => 2,
         Status::Failed => 3,
         Status::Skipped => 4,

@@ -243,7 +243,7 @@ fn paint(cell: Cell, group: &Group, row: &Record) -> Cell {
     match row.status {
         Status::Diverged | Status::Failed => cell.fg(Color::Red),
         Status::Skipped => cell.add_attribute(Attribute::Dim),
-        Status::Budget | Status::Stalled => cell.fg(Color::Yellow),
+        Status::Budget | Status::Stalled | Status::Unresolved => cell.fg(Color::Yellow),
         Status::Reached if group.slower(row) == Some(1.0) => cell.fg(Color::Green),
         Status::Reached => cell,
     }

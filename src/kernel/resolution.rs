@@ -1,0 +1,23 @@
+//! The law of resolution: which components arithmetic of a given unit roundoff can tell from rounding. The stop criterion,
+//! the solve's last step, the sine and the eigenvalue check all ask here, and nowhere else.
+
+/// Unit roundoff of f32.
+pub const F32: f64 = 1.0 / (1u64 << 24) as f64;
+/// Unit roundoff of f64.
+pub const F64: f64 = 1.0 / (1u64 << 53) as f64;
+
+/// Least share of the largest eigenvalue that arithmetic with unit roundoff `u` resolves: `2^16 u`, 2^-8 in f32 and 2^-37
+/// (7.3e-12) in f64.
+pub const fn least_share(u: f64) -> f64 {
+    65536.0 * u
+}
+
+/// Whether arithmetic with unit roundoff `u` resolves the eigenvalue `lambda` beside the largest one, `top`.
+pub fn resolves(u: f64, lambda: f64, top: f64) -> bool {
+    lambda > least_share(u) * top
+}
+
+/// Residual `|A v - rho v|` that is rounding in a product with the samples by unit roundoff `u`: `4 u sqrt(top rho)`.
+pub fn noise(u: f64, rho: f64, top: f64) -> f64 {
+    4.0 * u * (top * rho.max(0.0)).sqrt()
+}
