@@ -20,7 +20,7 @@ mod labels;
 mod matrix;
 pub mod mnist;
 mod npy;
-mod parallel;
+pub(crate) mod parallel;
 pub mod spec;
 pub mod spectrum;
 pub mod split;

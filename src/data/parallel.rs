@@ -10,7 +10,7 @@ pub(super) fn cores() -> usize {
 }
 
 /// Applies `work` to every task, with its index, on at most `threads` threads; the results are in the order of the tasks.
-pub(super) fn map<T: Send, R: Send>(
+pub(crate) fn map<T: Send, R: Send>(
     tasks: Vec<T>,
     threads: usize,
     work: impl Fn(usize, T) -> R + Sync,

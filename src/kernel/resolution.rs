@@ -21,3 +21,9 @@ pub fn resolves(u: f64, lambda: f64, top: f64) -> bool {
 pub fn noise(u: f64, rho: f64, top: f64) -> f64 {
     4.0 * u * (top * rho.max(0.0)).sqrt()
 }
+
+/// Least gap between two eigenvalues, as a share of the largest, that arithmetic with unit roundoff `u` tells: `2^10 u`. Of
+/// neighbours that are nearer only the span is known.
+pub const fn least_gap(u: f64) -> f64 {
+    1024.0 * u
+}

@@ -1,24 +1,31 @@
 //! Accuracy of an answer, off the clock: every number in f64, on the host, from the samples themselves.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use ndarray_linalg::{Eigh, UPLO};
 
-use super::problem::in_user_units;
-use super::{Outcome, Reference};
-use crate::data::Samples;
+use super::host::Host;
+use super::problem::{in_element_units, in_user_units};
+use super::{Outcome, Reference, residual};
+use crate::device::cpu::Cpu;
+use crate::kernel::resolution;
 use crate::record::Accuracy;
 
 /// Largest `|V'V - I|` of components that count as orthonormal.
 const ORTHONORMAL: f64 = 1e-3;
-/// Relative residual that f32 arithmetic may add or hide: the difference between what a device says and what the host
-/// finds may not exceed it.
+/// Largest difference between the residual that a device says and the one that the host finds, as a share of the largest
+/// eigenvalue: what f32 arithmetic may add or hide.
 const ROUNDING: f64 = 3e-5;
+/// Largest relative difference between an eigenvalue and the Rayleigh quotient of its component in f64: the rounding of f32
+/// and of the host's own sums. To it comes f32's beside the largest eigenvalue (see [`resolution`]).
+const EIGENVALUE: f64 = 3e-5;
 
 /// The accuracy of one answer and the checks that it failed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
     /// The figures.
     pub accuracy: Accuracy,
+    /// Component with the largest angle to its own eigenvalue's cluster, counted from 0, and that sine.
+    pub worst: Option<(usize, f64)>,
     /// One sentence per failed check; empty when the answer is sound.
     pub failures: Vec<String>,
 }
@@ -26,54 +33,43 @@ pub struct Assessment {
 impl Assessment {
     /// Checks an answer against the reference: f64, on the host, all cores.
     pub fn of(outcome: &Outcome, reference: &Reference) -> Self {
-        let samples = &*reference.samples;
-        let d = samples.d;
+        let d = reference.samples.d;
         let k = outcome.components.len() / d;
-        let finite = outcome.components.iter().all(|x| x.is_finite())
-            && outcome.eigenvalues.iter().all(|x| x.is_finite());
-        if !finite || k == 0 {
+        let numbers = outcome.components.iter().chain(&outcome.eigenvalues);
+        if k == 0 || !numbers.clone().all(|x| x.is_finite()) {
             return Self::not_finite(reference.kind());
         }
-        let v: Vec<f64> = outcome.components.iter().map(|x| f64::from(*x)).collect();
-        let images = images(reference, &v, k);
-        let top = outcome
-            .eigenvalues
-            .first()
+        let pairs = Pairs::of(outcome, reference);
+        let sines = reference
+            .component_sines(&outcome.components)
+            .unwrap_or_else(|| pairs.bounds());
+        let worst = sines
+            .iter()
             .copied()
-            .unwrap_or(0.0)
-            .max(f64::MIN_POSITIVE);
-        let residuals: Vec<f64> = (0..k)
-            .map(|i| {
-                let lambda = outcome.eigenvalues[i];
-                let square: f64 = v[i * d..][..d]
-                    .iter()
-                    .zip(&images[i * d..][..d])
-                    .map(|(v, image)| {
-                        (in_user_units(samples, *image) / top - lambda / top * v).powi(2)
-                    })
-                    .sum();
-                square.sqrt()
-            })
-            .collect();
-        let captured: f64 = v.iter().zip(&images).map(|(v, image)| v * image).sum();
-        let captured = in_user_units(samples, captured);
-        let n = samples.n as f64;
-        let unit = samples.element_value();
+            .enumerate()
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        let captured: f64 = pairs.quotients.iter().sum();
+        let captured = in_user_units(&reference.samples, captured);
+        let n = reference.samples.n as f64;
+        let unit = reference.samples.element_value();
         let total = reference.statistics.variance.iter().sum::<f64>() * unit * unit;
         let accuracy = Accuracy {
             reference: reference.kind().to_string(),
             eigenvalue_error: reference.eigenvalue_error(&outcome.eigenvalues),
             subspace_sine: reference.subspace_sine(&outcome.components),
-            residual: residuals.iter().copied().fold(0.0, f64::max),
-            orthogonality: orthogonality(&v, k, d),
+            component_sine: worst.map(|(_, sine)| sine),
+            checked_components: Some(sines.len()),
+            reference_error: reference.own_error(),
+            residual: pairs.residuals.iter().copied().fold(0.0, f64::max),
+            orthogonality: orthogonality(&outcome.components, k, d),
             explained_variance: captured / total,
             reconstruction_error: (total - captured).max(0.0) * (n - 1.0) / n,
-            component_sine: None,
-            checked_components: None,
-            reference_error: None,
         };
-        let failures = failures(outcome, reference, &accuracy, &residuals, top);
-        Self { accuracy, failures }
+        Self {
+            failures: failures(outcome, reference, &accuracy, &pairs, sines.len()),
+            accuracy,
+            worst,
+        }
     }
 
     fn not_finite(kind: &str) -> Self {
@@ -82,16 +78,72 @@ impl Assessment {
                 reference: kind.to_string(),
                 eigenvalue_error: None,
                 subspace_sine: None,
+                component_sine: None,
+                checked_components: None,
+                reference_error: None,
                 residual: f64::INFINITY,
                 orthogonality: f64::INFINITY,
                 explained_variance: 0.0,
                 reconstruction_error: f64::INFINITY,
-                component_sine: None,
-                checked_components: None,
-                reference_error: None,
             },
+            worst: None,
             failures: vec!["the answer is not finite".into()],
         }
+    }
+}
+
+/// An answer with what f64 on the host finds of it, in units of the elements and undivided.
+struct Pairs<'a> {
+    host: Host<'a>,
+    /// Components, k x d.
+    v: Array2<f64>,
+    /// Their products with the covariance, k x d.
+    images: Array2<f64>,
+    /// Rayleigh quotients, k.
+    quotients: Vec<f64>,
+    /// `|A v - lambda v| / lambda_1` with the eigenvalues of the answer.
+    residuals: Vec<f64>,
+}
+
+impl<'a> Pairs<'a> {
+    fn of(outcome: &Outcome, reference: &'a Reference) -> Self {
+        let samples = &*reference.samples;
+        let (d, k) = (samples.d, outcome.eigenvalues.len());
+        let host = Host::new(samples, &reference.statistics, Cpu::cores());
+        let mut v = Array2::from_shape_fn((k, d), |(i, j)| outcome.components[i * d + j]);
+        for mut row in v.rows_mut() {
+            let length = row.dot(&row).sqrt();
+            row /= length;
+        }
+        let [first, last] = [0, k - 1].map(|i| outcome.eigenvalues[i]);
+        let images = match &reference.gram {
+            // Rounding in the Gram matrix is of the size of its largest eigenvalue.
+            Some(gram) if last > super::reference::GRAM_SHARE * first => {
+                let gram = ArrayView2::from_shape((d, d), gram).expect("it is d x d");
+                v.dot(&gram)
+            }
+            _ => host.apply(v.view()),
+        };
+        let rows = || v.rows().into_iter().zip(images.rows());
+        let quotients: Vec<f64> = rows().map(|(v, image)| v.dot(&image)).collect();
+        let top = in_element_units(samples, first.max(f64::MIN_POSITIVE));
+        let residuals = rows()
+            .zip(&outcome.eigenvalues)
+            .map(|((v, image), lambda)| {
+                let left = &image / top - &(in_element_units(samples, *lambda) / top * &v);
+                left.dot(&left).sqrt()
+            });
+        Self {
+            residuals: residuals.collect(),
+            host,
+            quotients,
+            v,
+            images,
+        }
+    }
+
+    fn bounds(&self) -> Vec<f64> {
+        residual::bounds(&self.host, &self.quotients, &self.v, &self.images)
     }
 }
 
@@ -99,8 +151,8 @@ fn failures(
     outcome: &Outcome,
     reference: &Reference,
     accuracy: &Accuracy,
-    residuals: &[f64],
-    top: f64,
+    pairs: &Pairs<'_>,
+    resolved: usize,
 ) -> Vec<String> {
     let mut failures = Vec::new();
     if accuracy.orthogonality > ORTHONORMAL {
@@ -109,10 +161,24 @@ fn failures(
             accuracy.orthogonality
         ));
     }
+    let residuals = &pairs.residuals;
     for (i, (device, host)) in outcome.residuals.iter().zip(residuals).enumerate() {
         if (device - host).abs() > ROUNDING + 0.1 * host {
             failures.push(format!(
                 "component {i}: the device says its residual is {device:.1e}, f64 on the host finds {host:.1e}"
+            ));
+        }
+    }
+    let top = outcome.eigenvalues[0].max(f64::MIN_POSITIVE);
+    let quotients = pairs.quotients.iter().take(resolved);
+    for (i, (lambda, quotient)) in outcome.eigenvalues.iter().zip(quotients).enumerate() {
+        let quotient = in_user_units(&reference.samples, *quotient);
+        let ratio = (top / quotient).min(1.0 / resolution::least_share(resolution::F32));
+        let allowed = EIGENVALUE + 4.0 * resolution::F32 * ratio;
+        let off = (lambda - quotient).abs() / quotient.max(f64::MIN_POSITIVE);
+        if off.is_nan() || off > allowed {
+            failures.push(format!(
+                "component {i}: its eigenvalue is {off:.1e} from the Rayleigh quotient of its component, rounding allows {allowed:.1e}"
             ));
         }
     }
@@ -133,59 +199,6 @@ fn failures(
         }
     }
     failures
-}
-
-/// `sum y (y . v)` for the k rows of v, in element units: through the Gram matrix where it is d x d, else from the
-/// samples.
-fn images(reference: &Reference, v: &[f64], k: usize) -> Vec<f64> {
-    let samples = &*reference.samples;
-    let d = samples.d;
-    if let Some(gram) = &reference.gram {
-        let mut images = vec![0.0; k * d];
-        for (image, v) in images.chunks_exact_mut(d).zip(v.chunks_exact(d)) {
-            for (image, row) in image.iter_mut().zip(gram.chunks_exact(d)) {
-                *image = row.iter().zip(v).map(|(a, b)| a * b).sum();
-            }
-        }
-        return images;
-    }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let rows = samples.n.div_ceil(threads);
-    let parts: Vec<Vec<f64>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|t| {
-                let range = (t * rows).min(samples.n)..((t + 1) * rows).min(samples.n);
-                scope.spawn(move || part(samples, &reference.statistics.mean, range, v, k))
-            })
-            .collect();
-        workers.into_iter().filter_map(|w| w.join().ok()).collect()
-    });
-    (0..k * d)
-        .map(|i| parts.iter().map(|p| p[i]).sum())
-        .collect()
-}
-
-fn part(
-    samples: &Samples,
-    mean: &[f64],
-    rows: std::ops::Range<usize>,
-    v: &[f64],
-    k: usize,
-) -> Vec<f64> {
-    let d = samples.d;
-    let mut images = vec![0.0; k * d];
-    let mut y = vec![0.0; d];
-    for row in rows {
-        samples.centred_row_f64(row, mean, &mut y);
-        for (image, v) in images.chunks_exact_mut(d).zip(v.chunks_exact(d)) {
-            let u: f64 = y.iter().zip(v).map(|(y, v)| y * v).sum();
-            image
-                .iter_mut()
-                .zip(&y)
-                .for_each(|(image, y)| *image += u * y);
-        }
-    }
-    images
 }
 
 fn orthogonality(v: &[f64], k: usize, d: usize) -> f64 {

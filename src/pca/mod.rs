@@ -80,9 +80,9 @@ pub struct Outcome {
     pub ended: Ended,
     /// Eigenvalues in the user's units, largest first, k.
     pub eigenvalues: Vec<f64>,
-    /// Components, k x d, one row a component.
-    pub components: Vec<f32>,
-    /// The device's own estimate of each residual `|A v - lambda v| / lambda_1`, from the Rayleigh-Ritz pass.
+    /// Components, k x d, one row a component; the largest entry of each is positive.
+    pub components: Vec<f64>,
+    /// The solve's own estimate of each residual `|A v - lambda v| / lambda_1`, from the Rayleigh-Ritz pass.
     pub residuals: Vec<f64>,
     /// Steps, summed over components.
     pub iterations: u64,
@@ -92,17 +92,23 @@ pub struct Outcome {
     pub bytes: f64,
     /// Operations, from the kernel table.
     pub flops: f64,
+    /// Of the passes, those that the host made in f64 (see [`crate::kernel::resolution`]).
+    pub host_passes: f64,
     /// Learning rate used, in units of 1 / lambda.
     pub learning_rate: f64,
 }
 
 mod accuracy;
+mod decomposition;
+mod finish;
+mod host;
 mod iterative;
 mod operator;
 mod plane;
 mod problem;
 mod rate;
 mod reference;
+mod residual;
 mod solver;
 
 pub use accuracy::Assessment;

@@ -15,7 +15,7 @@ pub const SHOWN: usize = 1000;
 pub fn plane(
     samples: &Samples,
     statistics: &Statistics,
-    components: &[f32],
+    components: &[f64],
 ) -> Option<Array2<f32>> {
     let (n, d) = (samples.n, samples.d);
     let labels = samples.labels.as_ref()?;
@@ -29,7 +29,7 @@ pub fn plane(
         samples.centred_row_f64(row, &statistics.mean, &mut centred);
         for component in [first, second] {
             let products = centred.iter().zip(component);
-            let coordinate: f64 = products.map(|(x, v)| x * f64::from(*v)).sum();
+            let coordinate: f64 = products.map(|(x, v)| x * v).sum();
             values.push((coordinate * samples.element_value()) as f32);
         }
         values.push(labels[row].into());
@@ -58,7 +58,7 @@ mod tests {
         let samples = digits(40);
         let statistics = Statistics::of(&samples, 1);
         // Two unit vectors: pixels 400 and 401.
-        let mut components = vec![0.0f32; 2 * samples.d];
+        let mut components = vec![0.0; 2 * samples.d];
         components[400] = 1.0;
         components[samples.d + 401] = 1.0;
         let plane = plane(&samples, &statistics, &components).unwrap();
@@ -78,7 +78,7 @@ mod tests {
     fn of_many_samples_a_thousand_are_drawn_of_every_class_and_the_same_each_time() {
         let samples = digits(3000);
         let statistics = Statistics::of(&samples, 1);
-        let components = vec![0.01f32; 2 * samples.d];
+        let components = vec![0.01; 2 * samples.d];
         let draw = || plane(&samples, &statistics, &components).unwrap();
         assert_eq!(draw(), draw());
         assert_eq!(draw().nrows(), SHOWN);
@@ -98,7 +98,7 @@ mod tests {
         let statistics = Statistics::of(&samples, 1);
         let d = samples.d;
         assert!(plane(&samples, &statistics, &vec![0.1; d]).is_none());
-        assert!(plane(&samples, &statistics, &vec![f32::NAN; 2 * d]).is_none());
+        assert!(plane(&samples, &statistics, &vec![f64::NAN; 2 * d]).is_none());
         samples.labels = None;
         assert!(plane(&samples, &statistics, &vec![0.1; 2 * d]).is_none());
     }

@@ -55,6 +55,11 @@ pub(super) fn in_user_units(samples: &Samples, lambda: f64) -> f64 {
     lambda / (samples.n - 1) as f64 * unit * unit
 }
 
+/// The other way round.
+pub(super) fn in_element_units(samples: &Samples, lambda: f64) -> f64 {
+    lambda / in_user_units(samples, 1.0)
+}
+
 /// The power of two that brings `size` into 0.5..1, within what f32 holds with room for sums of squares.
 fn power_of_two(size: f64) -> f64 {
     if size > 0.0 && size.is_finite() {

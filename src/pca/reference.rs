@@ -6,18 +6,23 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::decomposition;
 use super::problem::in_user_units;
 use crate::data::{Samples, Statistics};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::kernel::resolution;
 
 /// Relative gap under which neighbouring eigenvalues are one cluster: inside it any rotation is right.
-const CLUSTER_GAP: f64 = 1e-4;
+pub(super) const CLUSTER_GAP: f64 = 1e-4;
 /// Largest order of a Gram matrix that is decomposed: 8,000 takes LAPACK minutes on two cores.
 const MAX_ORDER: usize = 8192;
 /// Share of the memory that the dense way may take.
 const MEMORY_SHARE: f64 = 0.4;
+/// Share of the largest eigenvalue under which the Gram matrix is left for the singular values of the samples: its rounding,
+/// some `u lambda_1`, is then more than 1e-9 of the eigenvalue.
+pub(super) const GRAM_SHARE: f64 = 1e-6;
 
 /// Eigenpairs to compare with.
 struct Pairs {
@@ -27,6 +32,31 @@ struct Pairs {
     vectors: Vec<f64>,
     /// The same in the dual, m x n, when the Gram matrix is n x n.
     dual: Vec<f64>,
+    /// How their error grows with what is beside them.
+    precision: Precision,
+}
+
+/// How near eigenvalues are to the right ones.
+#[derive(Clone, Copy)]
+enum Precision {
+    /// Of the Gram matrix in f64: an error of some `u lambda_1`.
+    Gram,
+    /// Squares of singular values in f64: an error of some `u sqrt(lambda_1 lambda)`.
+    Singular,
+    /// Of samples made for a spectrum and rounded to f32: the same with the unit roundoff of f32.
+    Made,
+}
+
+impl Precision {
+    /// Relative error of the eigenvalue `lambda` beside the largest, `top`.
+    fn error(self, lambda: f64, top: f64) -> f64 {
+        let ratio = top / lambda;
+        match self {
+            Self::Gram => 8.0 * resolution::F64 * ratio,
+            Self::Singular => 8.0 * resolution::F64 * ratio.sqrt(),
+            Self::Made => 2.0 * resolution::F32 * ratio.sqrt(),
+        }
+    }
 }
 
 /// LAPACK's eigenpairs, a spectrum known by construction, or none.
@@ -113,7 +143,13 @@ impl Reference {
         if check_dense(order, cpu.info().max_buffer_bytes).is_ok() {
             let gram = cpu.gram(samples, statistics)?;
             let mut vectors = gram.clone();
-            let values = cpu.eigh(&mut vectors, order)?;
+            let mut values = cpu.eigh(&mut vectors, order)?;
+            let mut precision = Precision::Gram;
+            let last = values[order - components.min(order)];
+            if last < GRAM_SHARE * values[order - 1] && order <= decomposition::MAX_ORDER {
+                (values, vectors) = decomposition::singular(samples, statistics)?;
+                precision = Precision::Singular;
+            }
             let eigenvalues: Vec<f64> = values
                 .iter()
                 .rev()
@@ -131,6 +167,7 @@ impl Reference {
                         .collect()
                 },
                 eigenvalues,
+                precision,
             });
             reference.gram = (d <= n).then_some(gram);
         } else if let Some(known) = &samples.known {
@@ -143,6 +180,7 @@ impl Reference {
                 eigenvalues,
                 vectors: rows,
                 dual: Vec::new(),
+                precision: Precision::Made,
             });
         }
         Ok(reference)
@@ -165,20 +203,23 @@ impl Reference {
         self.pairs.as_ref().map(|p| &p.eigenvalues[..])
     }
 
-    /// Eigenvalue at or under which a component is rounding for an f32 solve: `max(n, d) eps lambda_1`.
-    pub(super) fn floor(&self, top: f64) -> f64 {
-        self.samples.n.max(self.samples.d) as f64 * f64::from(f32::EPSILON) * top
+    /// Components asked for that the law of resolution lets a solve and its check tell; the others have no answer of their
+    /// own. All of them where the residual is all there is.
+    pub(super) fn resolved(&self) -> usize {
+        let Some(pairs) = &self.pairs else {
+            return self.components;
+        };
+        let asked = pairs.eigenvalues.iter().take(self.components);
+        asked
+            .take_while(|x| resolution::resolves(resolution::F64, **x, pairs.eigenvalues[0]))
+            .count()
     }
 
-    /// Components above the floor: the others are left out of the sine.
-    fn significant(&self, pairs: &Pairs) -> usize {
-        let floor = self.floor(pairs.eigenvalues[0]);
-        pairs
-            .eigenvalues
-            .iter()
-            .take(self.components)
-            .take_while(|x| **x > floor)
-            .count()
+    /// Relative error of the reference's own eigenvalue at the last component that is resolved.
+    pub(super) fn own_error(&self) -> Option<f64> {
+        let pairs = self.pairs.as_ref()?;
+        let last = pairs.eigenvalues.get(self.resolved().checked_sub(1)?)?;
+        Some(pairs.precision.error(*last, pairs.eigenvalues[0]))
     }
 
     /// Errors of a snapshot (rows x `order`): of the component being sought alone, or of the span, and of the whole
@@ -200,7 +241,7 @@ impl Reference {
         }
         let rows = snapshot.len() / order;
         let wide: Vec<f64> = snapshot.iter().map(|x| f64::from(*x)).collect();
-        let significant = self.significant(pairs);
+        let significant = self.resolved();
         if rows == components {
             let end = cluster_end(&pairs.eigenvalues, significant);
             let error = sine(&basis[..end * order], &wide[..significant * order], order);
@@ -235,36 +276,56 @@ impl Reference {
         sine(&basis[cluster.start * order..end * order], row, order)
     }
 
-    /// Sine of the largest principal angle of the answer's significant components; `None` when the residual is all.
-    pub(super) fn subspace_sine(&self, components: &[f32]) -> Option<f64> {
-        let k = components.len() / self.samples.d;
-        self.snapshot_errors(self.samples.d, components, k)
-            .map(|(_, error)| error)
+    /// Sine of the largest principal angle of the resolved components (k x d); `None` when the residual is all there is.
+    pub(super) fn subspace_sine(&self, components: &[f64]) -> Option<f64> {
+        let pairs = self.pairs.as_ref()?;
+        let (d, resolved) = (self.samples.d, self.resolved());
+        let end = cluster_end(&pairs.eigenvalues, resolved).min(pairs.vectors.len() / d);
+        Some(sine(
+            &pairs.vectors[..end * d],
+            &components[..resolved * d],
+            d,
+        ))
     }
 
-    /// Largest relative eigenvalue error, relative to the floor where the reference lies under it.
+    /// Sine of each resolved component (k x d) to the cluster of its own eigenvalue; `None` when the residual is all there is.
+    pub(super) fn component_sines(&self, components: &[f64]) -> Option<Vec<f64>> {
+        let pairs = self.pairs.as_ref()?;
+        let d = self.samples.d;
+        let rows = components.chunks_exact(d).take(self.resolved());
+        Some(
+            rows.enumerate()
+                .map(|(i, row)| self.component_error(pairs, &pairs.vectors, row, d, i))
+                .collect(),
+        )
+    }
+
+    /// Largest relative error of an eigenvalue that is resolved.
     pub(super) fn eigenvalue_error(&self, eigenvalues: &[f64]) -> Option<f64> {
         let pairs = self.pairs.as_ref()?;
-        let floor = self.floor(pairs.eigenvalues[0]);
-        let error = |(a, b): (&f64, &f64)| (a - b).abs() / b.max(floor).max(f64::MIN_POSITIVE);
+        let error = |(a, b): (&f64, &f64)| (a - b).abs() / b.max(f64::MIN_POSITIVE);
         Some(
             eigenvalues
                 .iter()
                 .zip(&pairs.eigenvalues)
+                .take(self.resolved())
                 .map(error)
                 .fold(0.0, f64::max),
         )
     }
 }
 
-fn same_cluster(larger: f64, smaller: f64) -> bool {
-    larger - smaller <= CLUSTER_GAP * larger
+/// Whether neighbours share a cluster: their gap is under the relative one, or f64 cannot tell it beside the largest, `top`.
+fn same_cluster(larger: f64, smaller: f64, top: f64) -> bool {
+    larger - smaller <= CLUSTER_GAP * larger + resolution::least_gap(resolution::F64) * top
 }
 
 /// The first index at or after `k` at which a cluster of descending eigenvalues ends.
 fn cluster_end(eigenvalues: &[f64], k: usize) -> usize {
     let mut end = k;
-    while end > 0 && end < eigenvalues.len() && same_cluster(eigenvalues[end - 1], eigenvalues[end])
+    while end > 0
+        && end < eigenvalues.len()
+        && same_cluster(eigenvalues[end - 1], eigenvalues[end], eigenvalues[0])
     {
         end += 1;
     }
@@ -274,7 +335,7 @@ fn cluster_end(eigenvalues: &[f64], k: usize) -> usize {
 /// The cluster that holds `index`.
 fn cluster_around(eigenvalues: &[f64], index: usize) -> Range<usize> {
     let mut start = index;
-    while start > 0 && same_cluster(eigenvalues[start - 1], eigenvalues[start]) {
+    while start > 0 && same_cluster(eigenvalues[start - 1], eigenvalues[start], eigenvalues[0]) {
         start -= 1;
     }
     start..cluster_end(eigenvalues, index + 1)

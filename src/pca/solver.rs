@@ -1,18 +1,22 @@
 //! Runs a plan on a device: the rounds of an iterative method and the Rayleigh-Ritz step that ends them, or the dense way.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use ndarray_linalg::{Eigh, UPLO};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use super::finish::{Course, finish};
+use super::host::Host;
 use super::iterative::{Iterative, Progress};
 use super::operator::Operator;
 use super::problem::in_user_units;
+use super::reference::CLUSTER_GAP;
 use super::{Ended, Look, Method, Outcome, Plan, Problem, Watch};
+use crate::device::cpu::Cpu;
 use crate::device::{Device, Element, Gemm, Slice, SliceMut};
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, control};
+use crate::kernel::{Kernel, control, resolution};
 use crate::optimizer::{launch, read};
 
 /// A plan with its buffers and recordings on a device: what can be done before the clock starts.
@@ -20,11 +24,11 @@ pub struct Solver<'a, D: Device> {
     problem: &'a Problem<D>,
     plan: Plan,
     iterative: Option<Iterative<D>>,
-    finish: Finish<D>,
+    buffers: Buffers<D>,
 }
 
 /// Buffers of the Rayleigh-Ritz step, k x d.
-struct Finish<D: Device> {
+struct Buffers<D: Device> {
     control: D::Buffer,
     v: D::Buffer,
     g: D::Buffer,
@@ -42,7 +46,7 @@ impl<'a, D: Device> Solver<'a, D> {
         // Nothing freezes the one pass that it steers: memory begins with anything.
         let running = device.alloc(Element::F32, control::LEN)?;
         device.write(&running, 0, Slice::F32(&[0.0; control::LEN]))?;
-        let finish = Finish {
+        let buffers = Buffers {
             control: running,
             v: device.alloc(Element::F32, k * d)?,
             g: device.alloc(Element::F32, k * d)?,
@@ -59,7 +63,7 @@ impl<'a, D: Device> Solver<'a, D> {
             problem,
             plan: plan.clone(),
             iterative,
-            finish,
+            buffers,
         })
     }
 
@@ -68,14 +72,18 @@ impl<'a, D: Device> Solver<'a, D> {
     /// # Errors
     /// As the device says, or what the watch returns.
     pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
-        match self.iterative.take() {
+        let outcome = match self.iterative.take() {
             None => self.direct(device, watch),
             Some(iterative) => {
                 let outcome = self.iterate(device, &iterative, watch);
                 self.iterative = Some(iterative);
                 outcome
             }
-        }
+        };
+        outcome.map(|mut outcome| {
+            turn_signs(&mut outcome.components, self.problem.samples.d);
+            outcome
+        })
     }
 
     fn iterate(&self, device: &mut D, it: &Iterative<D>, watch: &mut dyn Watch) -> Result<Outcome> {
@@ -125,6 +133,7 @@ impl<'a, D: Device> Solver<'a, D> {
             passes: progress.passes,
             bytes: progress.cost.bytes,
             flops: progress.cost.flops,
+            host_passes: 0.0,
             learning_rate: it.schedule.rate,
         }
     }
@@ -140,7 +149,7 @@ impl<'a, D: Device> Solver<'a, D> {
         watch: &mut dyn Watch,
     ) -> Result<Outcome> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
-        let finish = &self.finish;
+        let finish = &self.buffers;
         let found = if it.m == 1 { &it.basis } else { &it.v };
         let operator = match &it.operator {
             Operator::Dual(_) => {
@@ -192,58 +201,102 @@ impl<'a, D: Device> Solver<'a, D> {
         device.read(&finish.small, 0, SliceMut::F32(&mut small))?;
         let (eigenvalues, rotation) = ritz(&small, k)?;
         device.write(&finish.small, 0, Slice::F32(&rotation))?;
-        let rotate = Gemm {
-            n: d,
-            k,
-            transpose_b: false,
-            ..inner
-        };
-        device.gemm(&rotate, &finish.small, &finish.v, &finish.rotated)?;
+        device.gemm(&rotating(k, d), &finish.small, &finish.v, &finish.rotated)?;
         device.synchronise()?;
+        let last = Last {
+            it,
+            ended,
+            progress,
+            eigenvalues,
+        };
+        if last.eigenvalues_in_f32() {
+            return self.end_on_device(device, last, watch);
+        }
+        self.end_on_host(device, last, watch)
+    }
+
+    /// The answer as the device has it.
+    fn end_on_device(
+        &self,
+        device: &mut D,
+        last: Last<'_, D>,
+        watch: &mut dyn Watch,
+    ) -> Result<Outcome> {
+        let (k, d) = (self.plan.components, self.problem.samples.d);
+        let finish = &self.buffers;
         let mut snapshot = || read(device, &finish.rotated, k * d);
-        watch.look(Look {
-            iteration: progress.iterations,
-            passes: progress.passes,
-            component: if it.m == 1 { k - 1 } else { 0 },
-            order: d,
-            last: true,
-            snapshot: &mut snapshot,
-        })?;
+        watch.look(last.look(d, true, &mut snapshot))?;
         // Off the clock from here on.
         let components = read(device, &finish.rotated, k * d)?;
-        device.gemm(&rotate, &finish.small, &finish.g, &finish.v)?;
+        device.gemm(&rotating(k, d), &finish.small, &finish.g, &finish.v)?;
         let images = read(device, &finish.v, k * d)?;
-        let top = eigenvalues
-            .first()
-            .copied()
-            .unwrap_or(0.0)
-            .abs()
-            .max(f64::MIN_POSITIVE);
-        let residuals = eigenvalues
-            .iter()
-            .zip(components.chunks_exact(d).zip(images.chunks_exact(d)))
-            .map(|(lambda, (v, image))| {
-                let square: f64 = v
-                    .iter()
-                    .zip(image)
-                    .map(|(v, image)| (f64::from(*image) - lambda * f64::from(*v)).powi(2))
-                    .sum();
-                square.sqrt() / top
-            })
-            .collect();
+        let top = last.eigenvalues[0].abs().max(f64::MIN_POSITIVE);
+        let pairs = components.chunks_exact(d).zip(images.chunks_exact(d));
+        let residual = |(lambda, (v, image)): (&f64, (&[f32], &[f32]))| {
+            let left = |(v, image): (&f32, &f32)| f64::from(*image) - lambda * f64::from(*v);
+            let square: f64 = v.iter().zip(image).map(|pair| left(pair).powi(2)).sum();
+            square.sqrt() / top
+        };
+        let residuals = last.eigenvalues.iter().zip(pairs).map(residual).collect();
+        let values = last.eigenvalues.iter().map(|x| self.problem.unscale(*x));
         Ok(Outcome {
-            ended,
-            eigenvalues: eigenvalues
-                .iter()
-                .map(|x| self.problem.unscale(*x))
-                .collect(),
-            components,
+            eigenvalues: values.collect(),
+            components: components.iter().map(|x| f64::from(*x)).collect(),
             residuals,
-            iterations: progress.iterations,
-            passes: progress.passes,
-            bytes: progress.cost.bytes,
-            flops: progress.cost.flops,
-            learning_rate: it.schedule.rate,
+            ..last.outcome()
+        })
+    }
+
+    /// The answer where f32 does not resolve it: the last step in f64, on the host, on as many threads as the device has.
+    fn end_on_host(
+        &self,
+        device: &mut D,
+        mut last: Last<'_, D>,
+        watch: &mut dyn Watch,
+    ) -> Result<Outcome> {
+        let (k, d) = (self.plan.components, self.problem.samples.d);
+        let samples = &self.problem.samples;
+        let threads = device.info().threads.unwrap_or_else(Cpu::cores);
+        let host = Host::new(samples, &self.problem.statistics, threads);
+        let start = read(device, &self.buffers.rotated, k * d)?;
+        let start: Vec<f64> = start.iter().map(|x| f64::from(*x)).collect();
+        let start = ArrayView2::from_shape((k, d), &start)
+            .map_err(|e| Error::failed(format!("the components read back: {e}")))?;
+        // Mini-batches and a method that a limit stopped are not carried further than they came.
+        let complete = matches!(last.ended, Ended::Converged | Ended::Floor)
+            && !matches!(last.it.operator, Operator::Batch { .. });
+        let before = last.progress.passes;
+        let finished = finish(
+            &host,
+            start,
+            &mut Course {
+                tolerance: self.plan.tolerance,
+                complete,
+                seed: self.plan.seed,
+                look: &mut |components, passes| {
+                    last.progress.passes = before + passes;
+                    last.progress.iterations += 1;
+                    watch.look(last.look(d, false, &mut || Ok(narrowed(components))))
+                },
+            },
+        )?;
+        last.progress.passes = before + finished.passes;
+        last.progress.cost.bytes += finished.passes * samples.bytes() as f64;
+        last.progress.cost.flops += finished.flops;
+        if complete {
+            last.ended = match finished.settled {
+                true => Ended::Converged,
+                false => Ended::Floor,
+            };
+        }
+        watch.look(last.look(d, true, &mut || Ok(narrowed(&finished.components))))?;
+        let values = finished.eigenvalues.iter();
+        Ok(Outcome {
+            eigenvalues: values.map(|x| in_user_units(samples, *x)).collect(),
+            components: finished.components.iter().copied().collect(),
+            residuals: finished.residuals,
+            host_passes: finished.passes,
+            ..last.outcome()
         })
     }
 
@@ -258,7 +311,6 @@ impl<'a, D: Device> Solver<'a, D> {
         let mut components =
             super::reference::top_rows(samples, &self.problem.statistics, &gram, &values, order, k);
         complete(&mut components, d);
-        let components: Vec<f32> = components.iter().map(|x| *x as f32).collect();
         device.synchronise()?;
         watch.look(Look {
             iteration: 0,
@@ -266,7 +318,7 @@ impl<'a, D: Device> Solver<'a, D> {
             component: 0,
             order: d,
             last: true,
-            snapshot: &mut || Ok(components.clone()),
+            snapshot: &mut || Ok(components.iter().map(|x| *x as f32).collect()),
         })?;
         let (n, d, order) = (n as f64, d as f64, order as f64);
         Ok(Outcome {
@@ -281,8 +333,100 @@ impl<'a, D: Device> Solver<'a, D> {
             bytes: samples.bytes() as f64 + 8.0 * order * order,
             // Half of a product of n x d by d x n, and the tridiagonal reduction (Golub and Van Loan, 8.3).
             flops: n * d * (order + 1.0) + 4.0 / 3.0 * order.powi(3),
+            host_passes: 0.0,
             learning_rate: 0.0,
         })
+    }
+}
+
+/// What the Rayleigh-Ritz step found on the device, with how the method came there.
+struct Last<'a, D: Device> {
+    it: &'a Iterative<D>,
+    ended: Ended,
+    progress: Progress,
+    /// Of the scaled operator, largest first, k.
+    eigenvalues: Vec<f64>,
+}
+
+impl<D: Device> Last<'_, D> {
+    /// Whether f32 resolves every component asked for: its eigenvalue, and its gap to the next one where they are no cluster.
+    fn eigenvalues_in_f32(&self) -> bool {
+        let top = self.eigenvalues[0];
+        let resolved = |x: &f64| resolution::resolves(resolution::F32, *x, top);
+        let apart = |pair: &[f64]| {
+            let gap = pair[0] - pair[1];
+            gap <= CLUSTER_GAP * pair[0] || gap > resolution::least_gap(resolution::F32) * top
+        };
+        self.eigenvalues.iter().all(resolved) && self.eigenvalues.windows(2).all(apart)
+    }
+
+    fn look<'a>(
+        &self,
+        order: usize,
+        last: bool,
+        snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
+    ) -> Look<'a> {
+        Look {
+            iteration: self.progress.iterations,
+            passes: self.progress.passes,
+            component: if self.it.m == 1 {
+                self.eigenvalues.len() - 1
+            } else {
+                0
+            },
+            order,
+            last,
+            snapshot,
+        }
+    }
+
+    /// An outcome without the pairs.
+    fn outcome(&self) -> Outcome {
+        Outcome {
+            ended: self.ended,
+            eigenvalues: Vec::new(),
+            components: Vec::new(),
+            residuals: Vec::new(),
+            iterations: self.progress.iterations,
+            passes: self.progress.passes,
+            bytes: self.progress.cost.bytes,
+            flops: self.progress.cost.flops,
+            host_passes: 0.0,
+            learning_rate: self.it.schedule.rate,
+        }
+    }
+}
+
+/// The product that turns k vectors of d numbers by a k x k matrix.
+fn rotating(k: usize, d: usize) -> Gemm {
+    Gemm {
+        m: k,
+        n: d,
+        k,
+        transpose_a: false,
+        transpose_b: false,
+        alpha: 1.0,
+        beta: 0.0,
+    }
+}
+
+fn narrowed(components: &Array2<f64>) -> Vec<f32> {
+    components.iter().map(|x| *x as f32).collect()
+}
+
+/// Turns the sign of every row of d numbers so that its largest entry is positive, as scikit-learn's `svd_flip` does: answers of
+/// seeds and devices can be laid side by side.
+fn turn_signs(components: &mut [f64], d: usize) {
+    for row in components.chunks_exact_mut(d) {
+        let largest = row.iter().fold(
+            0.0f64,
+            |largest, x| {
+                if x.abs() > largest.abs() { *x } else { largest }
+            },
+        );
+        if largest < 0.0 {
+            row.iter_mut().for_each(|x| *x = -*x);
+        }
     }
 }
 

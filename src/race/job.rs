@@ -34,16 +34,21 @@ impl Answer {
 
     /// The work of the solve.
     pub fn work(&self) -> Work {
-        let (iterations, passes, bytes, flops) = match self {
-            Self::Pca(o) => (o.iterations, o.passes, o.bytes, o.flops),
-            Self::Mlp(o) => (o.iterations, o.passes, o.bytes, o.flops),
-        };
-        Work {
-            iterations,
-            passes,
-            bytes,
-            flops,
-            host_passes: 0.0,
+        match self {
+            Self::Pca(o) => Work {
+                iterations: o.iterations,
+                passes: o.passes,
+                bytes: o.bytes,
+                flops: o.flops,
+                host_passes: o.host_passes,
+            },
+            Self::Mlp(o) => Work {
+                iterations: o.iterations,
+                passes: o.passes,
+                bytes: o.bytes,
+                flops: o.flops,
+                host_passes: 0.0,
+            },
         }
     }
 
@@ -54,12 +59,10 @@ impl Answer {
         }
         match (self, other) {
             (Self::Pca(a), Self::Pca(b)) => {
-                let values = |o: &pca::Outcome| -> Vec<u64> {
-                    o.eigenvalues.iter().map(|x| x.to_bits()).collect()
-                };
+                let values = |x: &[f64]| -> Vec<u64> { x.iter().map(|x| x.to_bits()).collect() };
                 a.iterations == b.iterations
-                    && values(a) == values(b)
-                    && bits(&a.components).eq(bits(&b.components))
+                    && values(&a.eigenvalues) == values(&b.eigenvalues)
+                    && values(&a.components) == values(&b.components)
             }
             (Self::Mlp(a), Self::Mlp(b)) => {
                 a.iterations == b.iterations && bits(&a.parameters).eq(bits(&b.parameters))

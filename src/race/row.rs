@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::device::Info;
+use crate::kernel::resolution;
 use crate::mlp;
 use crate::optimizer::{Ended, Rule};
 use crate::pca::{Assessment, Outcome};
@@ -141,34 +142,75 @@ pub fn verdict(
     if !failures.is_empty() {
         return (Status::Failed, Some(failures.join("; ")));
     }
-    let accuracy = &assessment.accuracy;
-    // Without a reference the residual bounds the error.
-    let error = accuracy.subspace_sine.unwrap_or(accuracy.residual);
-    if error <= case.target() {
-        return (Status::Reached, None);
+    // Without a reference the bounds that the residuals give stand for the angles.
+    let component = assessment.accuracy.component_sine.unwrap_or(f64::NAN);
+    let span = assessment.accuracy.subspace_sine.unwrap_or(component);
+    if span <= case.target() && component <= case.target() {
+        return match assessment.accuracy.checked_components {
+            Some(checked) if checked < case.components => (
+                Status::Unresolved,
+                Some(unresolved(checked, case.components)),
+            ),
+            _ => (Status::Reached, None),
+        };
     }
+    let missed = missed(case, assessment);
     match outcome.ended {
-        Ended::Converged => (Status::Stalled, at("met its tolerance above the target")),
+        Ended::Converged => (
+            Status::Stalled,
+            at(&format!(
+                "met its tolerance of {:e}, {missed},",
+                case.tolerance
+            )),
+        ),
         Ended::Floor => (
             Status::Stalled,
-            at("no further improvement, above the target"),
+            at(&format!("no further improvement, {missed},")),
         ),
-        Ended::Iterations if case.rows().is_some() => {
-            let what = format!("{} epochs", case.epochs);
-            (
-                Status::Budget,
-                Some(format!("{what} or {} iterations", case.max_iterations)),
-            )
-        }
+        Ended::Iterations if case.rows().is_some() => (
+            Status::Budget,
+            Some(format!(
+                "limit of {} epochs or {} iterations, {missed}",
+                case.epochs, case.max_iterations
+            )),
+        ),
         Ended::Iterations => (
             Status::Budget,
-            Some(format!("limit of {} iterations", case.max_iterations)),
+            Some(format!(
+                "limit of {} iterations, {missed}",
+                case.max_iterations
+            )),
         ),
         Ended::Stopped => (
             Status::Budget,
-            at(&format!("time limit of {} s", case.time_limit_s)),
+            at(&format!("time limit of {} s, {missed},", case.time_limit_s)),
         ),
         Ended::Diverged => (Status::Diverged, None),
+    }
+}
+
+/// Which components have no answer of their own.
+fn unresolved(checked: usize, asked: usize) -> String {
+    let share = resolution::least_share(resolution::F64);
+    let numbers = match checked + 1 == asked {
+        true => format!("eigenvalue {asked} is"),
+        false => format!("eigenvalues {} to {asked} are", checked + 1),
+    };
+    format!(
+        "{checked} of {asked} components checked: {numbers} under {share:.1e} of the largest, where f64 tells no component from rounding"
+    )
+}
+
+/// What is above the target: the component with the largest angle of its own, or the span.
+fn missed(case: &Case, assessment: &Assessment) -> String {
+    match assessment.worst {
+        Some((component, sine)) if sine.is_nan() || sine > case.target() => {
+            format!("component {} at a sine of {sine:.1e}", component + 1)
+        }
+        _ => match assessment.accuracy.subspace_sine {
+            Some(sine) => format!("the span at a sine of {sine:.1e}"),
+            None => "nothing to hold it against".into(),
+        },
     }
 }
 
@@ -235,6 +277,7 @@ mod tests {
             passes: 7.0,
             bytes: 1.0,
             flops: 1.0,
+            host_passes: 0.0,
             learning_rate: 1.0,
         }
     }
@@ -249,10 +292,11 @@ mod tests {
                 orthogonality: 0.0,
                 explained_variance: 0.5,
                 reconstruction_error: 1.0,
-                component_sine: sine,
-                checked_components: Some(1),
+                component_sine: sine.or(Some(residual)),
+                checked_components: Some(10),
                 reference_error: None,
             },
+            worst: Some((0, sine.unwrap_or(residual))),
             failures: failures.iter().map(|text| text.to_string()).collect(),
         }
     }

@@ -317,13 +317,14 @@ impl Track<'_> {
 
     /// Writes the components (k x d) beside the record when they are small, and where the user wants them; and of the first
     /// right answer about these samples, where they have labels, what they look like in its plane.
-    fn keep(&self, row: &mut Record, components: &[f32], set: &Loaded) -> Result<()> {
+    fn keep(&self, row: &mut Record, components: &[f64], set: &Loaded) -> Result<()> {
         let d = set.samples.d;
         let Ok(view) = ArrayView2::from_shape((components.len() / d, d), components) else {
             return Ok(());
         };
         if !view.is_empty() && view.len() <= ARTIFACT_NUMBERS {
-            self.folder.keep(row, COMPONENTS, view)?;
+            let narrow = view.mapv(|x| x as f32);
+            self.folder.keep(row, COMPONENTS, narrow.view())?;
         }
         let samples = &set.samples;
         if let Material::Pca(statistics) = &set.material

@@ -208,6 +208,11 @@ impl Cpu {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
 
+    /// Keeps the BLAS library to one thread: callers share the work among threads of their own.
+    pub fn keep_blas_single() {
+        blas::set_threads(1);
+    }
+
     fn run(
         &mut self,
         kernel: Kernel,

@@ -57,12 +57,14 @@ impl Lane for Fake<'_> {
         let outcome = Outcome {
             ended,
             eigenvalues: vec![1.0],
-            components: vec![component],
+            components: vec![component.into()],
             residuals: vec![0.0],
             iterations,
             passes: iterations as f64,
             bytes: 1.0,
             flops: 1.0,
+            host_passes: 0.0,
+            host_passes: 0.0,
             learning_rate: 1.0,
         };
         // The device named c has a clock.

@@ -1,0 +1,244 @@
+//! The last step of a solve whose components f32 does not resolve: in f64, on the host, from the samples themselves.
+//!
+//! The device leaves k vectors. Beside a large eigenvalue a small one is rounding in f32 (see [`crate::kernel::resolution`]),
+//! so these vectors are only a start. A Rayleigh-Ritz step in their span, on the covariance in f64, gives eigenpairs whose
+//! error is that of f64. Where the device's method has come to its end, the span is then completed: the residuals of the
+//! Ritz vectors join the basis until every residual is under the tolerance (block Krylov subspaces with restarts; Saad,
+//! Numerical Methods for Large Eigenvalue Problems, 2011, 6.4 and 7.2). A method that a limit stopped gets the rotation alone:
+//! what it had not found by then stays so.
+
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use ndarray_linalg::{Eigh, UPLO};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+use super::Verdict;
+use super::host::Host;
+use crate::error::{Error, Result};
+use crate::kernel::resolution;
+
+/// Vectors that are sought beside the components: they keep the boundary of the span converging where neighbours are near,
+/// and find an eigenvector that the start lacks.
+const GUARDS: usize = 4;
+/// Most numbers that the basis may hold: 512 MB, and as much for its products with the covariance.
+const BASIS: usize = 1 << 26;
+/// Rounds without a residual that is a tenth smaller before the floor of f64 is taken as reached.
+const PATIENCE: usize = 12;
+/// A row of which Gram-Schmidt leaves less than this share is rounding.
+const VANISHED: f64 = 1e-10;
+/// Times the unit roundoff and the largest eigenvalue: a residual of that size is rounding.
+const FLOOR: f64 = 8.0;
+
+/// Eigenpairs of the covariance, in units of the elements and undivided.
+pub(super) struct Finished {
+    /// Eigenvalues, largest first, k.
+    pub eigenvalues: Vec<f64>,
+    /// Components, k x d.
+    pub components: Array2<f64>,
+    /// `|A v - lambda v| / lambda_1` of each.
+    pub residuals: Vec<f64>,
+    /// Whether every residual met the tolerance or is rounding in f64.
+    pub settled: bool,
+    /// Products with the covariance, of a block of vectors each.
+    pub passes: f64,
+    /// Operations of those.
+    pub flops: f64,
+}
+
+/// What steers [`finish`].
+pub(super) struct Course<'a> {
+    /// Residual, as a share of its eigenvalue, under which a component is found.
+    pub tolerance: f64,
+    /// Whether the span is completed, or only rotated.
+    pub complete: bool,
+    /// Seed of the guard vectors.
+    pub seed: u64,
+    /// Sees the components so far (k x d) and the passes so far, after every round.
+    pub look: &'a mut dyn FnMut(&Array2<f64>, f64) -> Result<Verdict>,
+}
+
+/// A basis with its products.
+struct Basis {
+    /// Orthonormal rows.
+    q: Array2<f64>,
+    /// `q A`.
+    image: Array2<f64>,
+}
+
+impl Basis {
+    /// The `count` leading Ritz pairs: eigenvalues, vectors, their products with A.
+    fn ritz(&self, count: usize) -> Result<(Vec<f64>, Array2<f64>, Array2<f64>)> {
+        let small = self.q.dot(&self.image.t());
+        let small = 0.5 * (&small + &small.t());
+        let order = small.nrows();
+        let (values, vectors) = small.eigh(UPLO::Upper).map_err(|e| {
+            Error::failed(format!(
+                "Rayleigh-Ritz: LAPACK failed at order {order}: {e}"
+            ))
+        })?;
+        let count = count.min(order);
+        // LAPACK's are ascending, one a column.
+        let leading = vectors
+            .slice(s![.., ..;-1])
+            .slice(s![.., ..count])
+            .to_owned();
+        Ok((
+            values.iter().rev().take(count).copied().collect(),
+            leading.t().dot(&self.q),
+            leading.t().dot(&self.image),
+        ))
+    }
+}
+
+/// Eigenpairs from the span of `start` (k x d), in f64: see the module.
+///
+/// # Errors
+/// LAPACK's, and what the look returns.
+pub(super) fn finish(
+    host: &Host<'_>,
+    start: ArrayView2<'_, f64>,
+    course: &mut Course<'_>,
+) -> Result<Finished> {
+    let (k, d) = start.dim();
+    let guards = if course.complete {
+        GUARDS.min(d - k)
+    } else {
+        0
+    };
+    let mut random = ChaCha8Rng::seed_from_u64(course.seed);
+    let mut normal = |rows: usize| {
+        Array2::from_shape_simple_fn((rows, d), || random.sample::<f64, _>(StandardNormal))
+    };
+    let first = concatenate![Axis(0), start, normal(guards)];
+    let q = orthonormal(None, first, &mut normal, k);
+    let image = host.apply(q.view());
+    let (mut passes, mut flops) = (1.0, host.flops(q.nrows()));
+    let mut basis = Basis { q, image };
+    let sought = k + guards;
+    let most = (BASIS / d).clamp(3 * sought, 12 * sought).min(d);
+    let mut best = f64::INFINITY;
+    let mut idle = 0;
+    loop {
+        let (values, vectors, images) = basis.ritz(sought)?;
+        let residuals = &images - &(&vectors * &column(&values));
+        let norms: Vec<f64> = residuals.rows().into_iter().map(norm).collect();
+        let top = values[0].max(f64::MIN_POSITIVE);
+        let rounding = FLOOR * resolution::F64 * top;
+        // A component under the law has no vector of its own: nothing is left to find.
+        let open: Vec<usize> = (0..k)
+            .filter(|&i| resolution::resolves(resolution::F64, values[i], top))
+            .filter(|&i| norms[i] > rounding.max(course.tolerance * values[i]))
+            .collect();
+        let worst = open
+            .iter()
+            .map(|&i| norms[i] / values[i])
+            .fold(0.0, f64::max);
+        idle = if worst < 0.9 * best { 0 } else { idle + 1 };
+        best = best.min(worst);
+        let components = vectors.slice(s![..k, ..]).to_owned();
+        let over = !course.complete || open.is_empty() || idle > PATIENCE;
+        let stopped = over || (course.look)(&components, passes)? == Verdict::Stop;
+        let mut more = Array2::zeros((0, d));
+        if !stopped {
+            if basis.q.nrows() + sought > most {
+                basis = Basis {
+                    q: vectors,
+                    image: images,
+                };
+            }
+            // Guards that have settled bring nothing but rounding.
+            let rows: Vec<usize> = (0..sought).filter(|i| norms[*i] > rounding).collect();
+            let left = residuals.select(Axis(0), &rows);
+            more = orthonormal(Some(&basis.q), left, &mut normal, 0);
+        }
+        if more.nrows() == 0 {
+            // Rayleigh quotients of the components themselves: what `ritz` gives has the rounding of the largest eigenvalue,
+            // a product with the samples that of its own.
+            let images = host.apply(components.view());
+            let eigenvalues: Vec<f64> = components
+                .rows()
+                .into_iter()
+                .zip(images.rows())
+                .map(|(v, image)| v.dot(&image))
+                .collect();
+            let left = &images - &(&components * &column(&eigenvalues));
+            return Ok(Finished {
+                residuals: left
+                    .rows()
+                    .into_iter()
+                    .map(|left| norm(left) / top)
+                    .collect(),
+                eigenvalues,
+                components,
+                settled: open.is_empty(),
+                passes: passes + 1.0,
+                flops: flops + host.flops(k),
+            });
+        }
+        let image = host.apply(more.view());
+        passes += 1.0;
+        flops += host.flops(more.nrows());
+        basis.q.append(Axis(0), more.view()).expect("rows of d");
+        basis
+            .image
+            .append(Axis(0), image.view())
+            .expect("rows of d");
+    }
+}
+
+fn column(values: &[f64]) -> Array2<f64> {
+    Array2::from_shape_fn((values.len(), 1), |(i, _)| values[i])
+}
+
+fn norm(row: ndarray::ArrayView1<'_, f64>) -> f64 {
+    row.dot(&row).sqrt()
+}
+
+/// Orthonormal rows with the span of `rows`, orthogonal to those of `against`: Gram-Schmidt, twice. A row that vanishes is left
+/// out, or drawn anew where it is among the first `needed`.
+fn orthonormal(
+    against: Option<&Array2<f64>>,
+    rows: Array2<f64>,
+    draw: &mut dyn FnMut(usize) -> Array2<f64>,
+    needed: usize,
+) -> Array2<f64> {
+    let d = rows.ncols();
+    let mut kept = Array2::<f64>::zeros((0, d));
+    let full = against.map_or(0, |q| q.nrows());
+    for (i, row) in rows.outer_iter().enumerate() {
+        let mut row = row.to_owned();
+        // A row of a length near the limits of f64 would overflow its own square.
+        let size = row.iter().fold(0.0f64, |size, x| size.max(x.abs()));
+        for attempt in 0..=8 {
+            if attempt > 0 {
+                row = draw(1).row(0).to_owned();
+            } else if size > 0.0 {
+                row /= size;
+            }
+            let whole = row.dot(&row).sqrt();
+            for _ in 0..2 {
+                for q in against.into_iter().chain([&kept]) {
+                    let along = q.dot(&row);
+                    row -= &q.t().dot(&along);
+                }
+            }
+            let left = row.dot(&row).sqrt();
+            if full + kept.nrows() < d && left > VANISHED * whole && left.is_finite() {
+                row /= left;
+                // Once more at unit length: what a long row lost by cancellation is no longer orthogonal.
+                for q in against.into_iter().chain([&kept]) {
+                    let along = q.dot(&row);
+                    row -= &q.t().dot(&along);
+                }
+                row /= row.dot(&row).sqrt();
+                kept.push_row(row.view()).expect("a row of d");
+                break;
+            }
+            if i >= needed {
+                break;
+            }
+        }
+    }
+    kept
+}

@@ -1,0 +1,153 @@
+//! The covariance of the samples in f64, on the host: products with it from the samples themselves.
+//!
+//! The last step of a solve whose components f32 cannot resolve and the check of every answer share it. A tile of rows is
+//! centred in f64 and meets the vectors in two matrix products; sums over tiles are compensated (Neumaier 1974), so that
+//! their rounding does not grow with the number of samples.
+
+use ndarray::{Array2, ArrayView2};
+
+use crate::data::{Samples, Statistics, parallel};
+use crate::device::cpu::Cpu;
+
+/// Elements of a tile of centred rows: 2 MB of f64, which the second cache of most processors holds.
+const TILE: usize = 1 << 18;
+/// Most ranges of rows, each summed by one thread: fixed by the data, so that the threads change no bit.
+const RANGES: usize = 32;
+/// Most numbers that the sums of all ranges may take together (1 GB); beyond it there is one range a thread.
+const SUMS: usize = 1 << 26;
+
+/// `sum_i y_i y_i'` over the centred samples y, in units of their elements, undivided.
+pub(super) struct Host<'a> {
+    pub samples: &'a Samples,
+    mean: &'a [f64],
+    threads: usize,
+}
+
+impl<'a> Host<'a> {
+    /// The operator of these samples, on so many threads.
+    pub fn new(samples: &'a Samples, statistics: &'a Statistics, threads: usize) -> Self {
+        Cpu::keep_blas_single();
+        Self {
+            samples,
+            mean: &statistics.mean,
+            threads,
+        }
+    }
+
+    /// Operations of one product with m vectors.
+    pub fn flops(&self, m: usize) -> f64 {
+        4.0 * self.samples.n as f64 * self.samples.d as f64 * m as f64
+    }
+
+    /// `v A` for the m rows of `v`: m x d, as `v` is.
+    pub fn apply(&self, v: ArrayView2<'_, f64>) -> Array2<f64> {
+        let (n, m) = (self.samples.n, v.nrows());
+        let ranges = match v.len() * RANGES > SUMS {
+            true => self.threads,
+            false => RANGES,
+        };
+        let height = n.div_ceil(ranges).max(1);
+        let tasks: Vec<_> = (0..n).step_by(height).collect();
+        let parts = parallel::map(tasks, self.threads, |_, start| {
+            self.part(start..n.min(start + height), v)
+        });
+        let mut total = Sum::new(m, self.samples.d);
+        parts.iter().for_each(|part| total.add(part));
+        total.value()
+    }
+
+    /// The part of [`Host::apply`] that a range of rows adds.
+    fn part(&self, rows: std::ops::Range<usize>, v: ArrayView2<'_, f64>) -> Array2<f64> {
+        let d = self.samples.d;
+        let height = (TILE / d).clamp(1, rows.len().max(1));
+        let mut tile = Array2::zeros((height, d));
+        let mut sum = Sum::new(v.nrows(), d);
+        for start in rows.clone().step_by(height) {
+            let count = height.min(rows.end - start);
+            for (i, mut row) in tile.rows_mut().into_iter().take(count).enumerate() {
+                let row = row.as_slice_mut().expect("rows lie one after the other");
+                self.samples.centred_row_f64(start + i, self.mean, row);
+            }
+            let tile = tile.slice(ndarray::s![..count, ..]);
+            sum.add(&v.dot(&tile.t()).dot(&tile));
+        }
+        sum.value()
+    }
+}
+
+/// A compensated sum of matrices.
+struct Sum {
+    high: Array2<f64>,
+    low: Array2<f64>,
+}
+
+impl Sum {
+    fn new(rows: usize, columns: usize) -> Self {
+        let [high, low] = [(); 2].map(|()| Array2::zeros((rows, columns)));
+        Self { high, low }
+    }
+
+    fn add(&mut self, other: &Array2<f64>) {
+        ndarray::Zip::from(&mut self.high)
+            .and(&mut self.low)
+            .and(other)
+            .for_each(|high, low, &x| {
+                let sum = *high + x;
+                // What the sum lost, exactly (Knuth's two-sum: neither term need be the larger).
+                let part = sum - *high;
+                *low += (*high - (sum - part)) + (x - part);
+                *high = sum;
+            });
+    }
+
+    fn value(self) -> Array2<f64> {
+        self.high + self.low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Request, load};
+
+    fn samples(spec: &str) -> Samples {
+        let request = Request {
+            spec: spec.into(),
+            quiet: true,
+            ..Request::default()
+        };
+        load(&request).expect("it needs no file")
+    }
+
+    #[test]
+    fn a_product_is_the_sum_over_centred_rows_for_any_number_of_threads() {
+        for spec in ["spectrum:n=257,d=33", "digits:n=31", "spectrum:n=3,d=1031"] {
+            let samples = samples(spec);
+            let statistics = Statistics::of(&samples, 1);
+            let v =
+                Array2::from_shape_fn((3, samples.d), |(i, j)| ((i + 2) * j) as f64 % 7.0 - 3.0);
+            let mut expected = Array2::<f64>::zeros((3, samples.d));
+            let mut y = vec![0.0; samples.d];
+            for row in 0..samples.n {
+                samples.centred_row_f64(row, &statistics.mean, &mut y);
+                for (mut out, v) in expected.rows_mut().into_iter().zip(v.rows()) {
+                    let u: f64 = y.iter().zip(v).map(|(y, v)| y * v).sum();
+                    out.iter_mut().zip(&y).for_each(|(out, y)| *out += u * y);
+                }
+            }
+            let one = Host::new(&samples, &statistics, 1).apply(v.view());
+            let error = (&one - &expected).mapv(f64::abs).sum() / expected.mapv(f64::abs).sum();
+            assert!(error < 1e-13, "{spec}: {error}");
+            assert_eq!(one, Host::new(&samples, &statistics, 2).apply(v.view()));
+        }
+    }
+
+    #[test]
+    fn a_compensated_sum_keeps_what_a_plain_one_loses() {
+        let mut sum = Sum::new(1, 1);
+        for x in [1e16, 1.0, -1e16] {
+            sum.add(&Array2::from_elem((1, 1), x));
+        }
+        assert_eq!(sum.value()[[0, 0]], 1.0);
+    }
+}

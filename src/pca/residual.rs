@@ -1,0 +1,90 @@
+//! How far a component can be from its eigenvector where no reference exists: the bound that its residual gives.
+//!
+//! With the components above it projected out, `v` leaves a residual `r = A v - theta v`, and the sine of its angle to its own
+//! eigenvalue's space is at most `|r| / gap`, the gap being that to the next eigenvalue below (Davis and Kahan 1970). Below
+//! the last component that eigenvalue is unknown: a Lanczos run on what the components leave out finds it from below. Where
+//! it finds one larger than a component's, that component is not the one asked for, and the bound is 1.
+
+use ndarray::{Array1, Array2, Axis, concatenate};
+use ndarray_linalg::{Eigh, UPLO};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+use super::host::Host;
+use super::reference::CLUSTER_GAP;
+use crate::kernel::resolution;
+
+/// Lanczos steps below the last component.
+const STEPS: usize = 16;
+
+/// Bounds on the sines of the components whose eigenvalues f64 resolves. `values`: their Rayleigh quotients, k, largest first;
+/// `v` and its product `images` with the covariance: k x d.
+pub(super) fn bounds(
+    host: &Host<'_>,
+    values: &[f64],
+    v: &Array2<f64>,
+    images: &Array2<f64>,
+) -> Vec<f64> {
+    let below = largest_outside(host, v);
+    let top = values.iter().copied().fold(0.0, f64::max);
+    let resolved = values
+        .iter()
+        .take_while(|x| resolution::resolves(resolution::F64, **x, top));
+    (0..resolved.count())
+        .map(|i| {
+            let mut left = &images.row(i) - &(values[i] * &v.row(i));
+            for above in v.rows().into_iter().take(i) {
+                let along = above.dot(&left);
+                left -= &(along * &above);
+            }
+            // Neighbours of the same cluster share their space.
+            let apart = |next: &&f64| values[i] - **next > CLUSTER_GAP * values[i];
+            let next = values[i + 1..].iter().find(apart).unwrap_or(&below);
+            let gap = values[i] - next.max(below);
+            let length = left.dot(&left).sqrt();
+            match gap > 0.0 {
+                true => (length / gap).min(1.0),
+                // What lies outside is as large as this one: right only where it is of the same cluster.
+                false if gap >= -CLUSTER_GAP * values[i] => {
+                    (length / (CLUSTER_GAP * values[i])).min(1.0)
+                }
+                false => 1.0,
+            }
+        })
+        .collect()
+}
+
+/// A lower bound on the largest eigenvalue of the covariance outside the rows of `v`, near it from below.
+fn largest_outside(host: &Host<'_>, v: &Array2<f64>) -> f64 {
+    let (k, d) = v.dim();
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut basis = Array2::<f64>::zeros((0, d));
+    let mut images = Array2::<f64>::zeros((0, d));
+    let mut next: Array1<f64> =
+        Array1::from_shape_simple_fn(d, || random.sample::<f64, _>(StandardNormal));
+    for _ in 0..STEPS.min(d - k) {
+        let whole = next.dot(&next).sqrt();
+        for _ in 0..2 {
+            for q in [v, &basis] {
+                let along = q.dot(&next);
+                next -= &q.t().dot(&along);
+            }
+        }
+        let left = next.dot(&next).sqrt();
+        if !(left > 1e-10 * whole) {
+            break;
+        }
+        let row = (&next / left).insert_axis(Axis(0));
+        let image = host.apply(row.view());
+        next = image.row(0).to_owned();
+        basis = concatenate![Axis(0), basis, row];
+        images = concatenate![Axis(0), images, image];
+    }
+    let small = basis.dot(&images.t());
+    match (0.5 * (&small + &small.t())).eigh(UPLO::Upper) {
+        Ok((values, _)) => values.iter().copied().fold(0.0, f64::max),
+        // Nothing can be said: no component below may count as apart.
+        Err(_) => f64::INFINITY,
+    }
+}
