@@ -4,6 +4,10 @@
 //! seed; buffers that a row only writes are poisoned with NaN before the launch, so that an element left alone shows.
 
 pub mod methods;
+#[cfg(test)]
+mod resolution;
+#[cfg(test)]
+mod trials;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,5 +1,4 @@
-//! The law of resolution: which components arithmetic of a given unit roundoff can tell from rounding. The stop criterion,
-//! the solve's last step, the sine and the eigenvalue check all ask here, and nowhere else.
+#![doc = include_str!("../docs/resolution.md")]
 
 /// Unit roundoff of f32.
 pub const F32: f64 = 1.0 / (1u64 << 24) as f64;

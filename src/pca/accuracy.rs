@@ -30,7 +30,35 @@ pub struct Assessment {
     pub failures: Vec<String>,
 }
 
+/// How an answer stands against a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The span and every component are within the target.
+    Right,
+    /// So are the components that arithmetic resolves, so many; others were asked for.
+    Unresolved(usize),
+    /// The span or a component is above the target.
+    Above,
+    /// A check failed.
+    Failed,
+}
+
 impl Assessment {
+    /// How the answer stands against a target for the sine of the span and of every one of the `asked` components.
+    pub fn standing(&self, target: f64, asked: usize) -> Standing {
+        // Without a reference the bounds that the residuals give stand for the angles.
+        let component = self.accuracy.component_sine.unwrap_or(f64::NAN);
+        let span = self.accuracy.subspace_sine.unwrap_or(component);
+        match self.accuracy.checked_components {
+            _ if !self.failures.is_empty() => Standing::Failed,
+            Some(checked) if span <= target && component <= target => match checked < asked {
+                true => Standing::Unresolved(checked),
+                false => Standing::Right,
+            },
+            _ => Standing::Above,
+        }
+    }
+
     /// Checks an answer against the reference: f64, on the host, all cores.
     pub fn of(outcome: &Outcome, reference: &Reference) -> Self {
         let d = reference.samples.d;

@@ -111,7 +111,7 @@ mod reference;
 mod residual;
 mod solver;
 
-pub use accuracy::Assessment;
+pub use accuracy::{Assessment, Standing};
 pub use plane::plane;
 pub use problem::Problem;
 pub use rate::Schedule;

@@ -130,14 +130,7 @@ impl Reference {
     pub fn new(samples: &Arc<Samples>, statistics: &Statistics, components: usize) -> Result<Self> {
         let Samples { n, d, .. } = **samples;
         let order = n.min(d);
-        let mut reference = Self {
-            samples: Arc::clone(samples),
-            statistics: statistics.clone(),
-            kind: "residual",
-            components,
-            pairs: None,
-            gram: None,
-        };
+        let mut reference = Self::without_pairs(samples, statistics, components);
         let mut cpu =
             Cpu::open(Cpu::cores()).map_err(|e| Error::failed(format!("reference: {}", e.why)))?;
         if check_dense(order, cpu.info().max_buffer_bytes).is_ok() {
@@ -184,6 +177,22 @@ impl Reference {
             });
         }
         Ok(reference)
+    }
+
+    /// One that holds an answer's residuals against it and nothing else.
+    pub(crate) fn without_pairs(
+        samples: &Arc<Samples>,
+        statistics: &Statistics,
+        components: usize,
+    ) -> Self {
+        Self {
+            samples: Arc::clone(samples),
+            statistics: statistics.clone(),
+            kind: "residual",
+            components,
+            pairs: None,
+            gram: None,
+        }
     }
 
     /// `lapack`, `spectrum` or `residual`.

@@ -41,7 +41,14 @@ pub(super) fn bounds(
             // Neighbours of the same cluster share their space.
             let apart = |next: &&f64| values[i] - **next > CLUSTER_GAP * values[i];
             let next = values[i + 1..].iter().find(apart).unwrap_or(&below);
-            let gap = values[i] - next.max(below);
+            // A larger one further down: the order is wrong, and this is not the component of its place.
+            let misplaced = values[i + 1..]
+                .iter()
+                .any(|x| *x > (1.0 + CLUSTER_GAP) * values[i]);
+            let gap = match misplaced {
+                true => f64::NEG_INFINITY,
+                false => values[i] - next.max(below),
+            };
             let length = left.dot(&left).sqrt();
             match gap > 0.0 {
                 true => (length / gap).min(1.0),

@@ -6,7 +6,7 @@ use crate::device::Info;
 use crate::kernel::resolution;
 use crate::mlp;
 use crate::optimizer::{Ended, Rule};
-use crate::pca::{Assessment, Outcome};
+use crate::pca::{Assessment, Outcome, Standing};
 use crate::record::{
     DataFacts, DeviceFacts, Limits, Network, OptimizerFacts, Record, SCHEMA, Status, Times,
 };
@@ -142,17 +142,13 @@ pub fn verdict(
     if !failures.is_empty() {
         return (Status::Failed, Some(failures.join("; ")));
     }
-    // Without a reference the bounds that the residuals give stand for the angles.
-    let component = assessment.accuracy.component_sine.unwrap_or(f64::NAN);
-    let span = assessment.accuracy.subspace_sine.unwrap_or(component);
-    if span <= case.target() && component <= case.target() {
-        return match assessment.accuracy.checked_components {
-            Some(checked) if checked < case.components => (
-                Status::Unresolved,
-                Some(unresolved(checked, case.components)),
-            ),
-            _ => (Status::Reached, None),
-        };
+    match assessment.standing(case.target(), case.components) {
+        Standing::Right => return (Status::Reached, None),
+        Standing::Unresolved(checked) => {
+            let reason = unresolved(checked, case.components);
+            return (Status::Unresolved, Some(reason));
+        }
+        Standing::Above | Standing::Failed => {}
     }
     let missed = missed(case, assessment);
     match outcome.ended {

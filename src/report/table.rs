@@ -125,6 +125,9 @@ pub fn terminal(records: &[Record], style: Style) -> String {
                 false => "sine: angle to the reference's subspace\n",
             };
         }
+        if group.rows.iter().any(|row| row.status == Status::Unresolved) {
+            text += "unresolved: a component asked for is too small beside the largest for f64 to tell; (checked of asked)\n";
+        }
         text.push('\n');
     }
     if older > 0 {
@@ -334,12 +337,21 @@ pub(super) fn iterations(row: &Record) -> String {
         .unwrap_or_default()
 }
 
+/// The sine of the span, or the bound that residuals give where there is no reference; with the components that were checked
+/// where others were asked for: `8.4e-6 (7 of 8)`.
 pub(super) fn sine(row: &Record) -> String {
-    let accuracy = row.accuracy.as_ref();
-    accuracy
-        .and_then(|a| a.subspace_sine)
-        .map(quantity::error)
-        .unwrap_or_default()
+    let Some(accuracy) = &row.accuracy else {
+        return String::new();
+    };
+    let sine = match (accuracy.subspace_sine, accuracy.component_sine) {
+        (Some(sine), _) => quantity::error(sine),
+        (None, Some(bound)) => format!("< {}", quantity::error(bound)),
+        (None, None) => String::new(),
+    };
+    match accuracy.checked_components.zip(row.components) {
+        Some((checked, asked)) if checked < asked => format!("{sine} ({checked} of {asked})"),
+        _ => sine,
+    }
 }
 
 /// The test error of a network at the end of training.
@@ -495,6 +507,21 @@ mod tests {
         let records = fixture::race();
         let back: Vec<Record> = serde_json::from_str(&json(&records)).unwrap();
         assert_eq!(back, records);
+    }
+
+    #[test]
+    fn a_case_with_a_component_that_is_not_resolved_says_so_beside_its_sine() {
+        let mut record = fixture::race().remove(0);
+        let asked = record.components.expect("a pca case");
+        assert!(!sine(&record).contains(" of "), "{}", sine(&record));
+        let accuracy = record.accuracy.as_mut().expect("it ran");
+        accuracy.checked_components = Some(asked - 1);
+        record.status = Status::Unresolved;
+        let mark = format!("({} of {asked})", asked - 1);
+        assert!(sine(&record).ends_with(&mark), "{}", sine(&record));
+        assert!(terminal(&[record.clone()], PLAIN).contains("unresolved: a component"));
+        record.accuracy.as_mut().expect("it ran").subspace_sine = None;
+        assert!(sine(&record).starts_with("< "), "{}", sine(&record));
     }
 
     #[test]

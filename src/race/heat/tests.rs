@@ -64,7 +64,6 @@ impl Lane for Fake<'_> {
             bytes: 1.0,
             flops: 1.0,
             host_passes: 0.0,
-            host_passes: 0.0,
             learning_rate: 1.0,
         };
         // The device named c has a clock.

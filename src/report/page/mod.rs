@@ -133,7 +133,9 @@ fn reading(_: &Report) -> String {
      <li><b>(software)</b>: an emulation of a GPU on the processor. It shows that the answer is right, not how fast a GPU \
      is.</li>\n\
      <li><b>sine</b>: of the largest principal angle between the components found and the reference's: 0 is the same \
-     subspace, 1 an orthogonal direction. Empty where the reference is the residual alone.</li>\n\
+     subspace, 1 an orthogonal direction. &lt; is a bound that the residuals give, where there is no reference. <b>(7 of 8)</b>: \
+     of eight components asked for, seven are large enough beside the first for f64 to tell them from rounding; the case is \
+     <b>unresolved</b>, and these seven are right.</li>\n\
      <li><b>residual</b>: the largest |A v - lambda v| / lambda_1, computed anew in f64 for every answer.</li>\n\
      <li><b>test error</b>: of a network at the end of training, on samples that it never saw, scored again in f64; <b>best\
      </b>: the least on the way, which no one could have known.</li>\n\

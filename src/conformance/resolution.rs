@@ -1,0 +1,455 @@
+//! Whether every component is right, or named as unresolved: methods, operators, rules and devices on the samples that people
+//! have, against a Jacobi SVD of their own; and whether the check itself can be fooled.
+
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::methods::{plan, solve};
+use super::trials::{Truth, loaded, normal, salaries, tables, with_spectrum};
+use crate::data::{Samples, Statistics};
+use crate::device::Device;
+use crate::device::cpu::Cpu;
+use crate::device::cuda::emulated;
+use crate::device::wgpu::Wgpu;
+use crate::kernel::resolution;
+use crate::optimizer::Rule;
+use crate::pca::{Assessment, Method, OperatorKind, Outcome, Plan, Reference, Standing};
+
+/// The default target, of the span and of every component.
+const TARGET: f64 = 1e-3;
+/// Relative error of an eigenvalue that a right component may have.
+const EIGENVALUE: f64 = 1e-4;
+
+fn all_plans(k: usize) -> Vec<Plan> {
+    let mut plans = vec![plan(Method::Direct, OperatorKind::Covariance, Rule::Sgd, k)];
+    for method in [Method::Deflation, Method::Subspace] {
+        for operator in [OperatorKind::Samples, OperatorKind::Covariance] {
+            plans.extend(Rule::ALL.map(|rule| plan(method, operator, rule, k)));
+        }
+    }
+    plans
+}
+
+fn describe(plan: &Plan) -> String {
+    let rule = plan.rule.name();
+    format!("{:?} {:?} {rule}", plan.method, plan.operator).to_lowercase()
+}
+
+/// What is wrong with an answer by the judge: the component that is off, its sine and the error of its eigenvalue.
+fn off(truth: &Truth, outcome: &Outcome, d: usize) -> Option<String> {
+    let rows = ArrayView2::from_shape((outcome.eigenvalues.len(), d), &outcome.components).ok()?;
+    let mut wrong = rows.rows().into_iter().enumerate().filter_map(|(i, v)| {
+        let (sine, value) = (truth.sine(i, v), outcome.eigenvalues[i]);
+        let error = (value / truth.values[i] - 1.0).abs();
+        (sine > TARGET || error > EIGENVALUE)
+            .then(|| format!("component {i}: sine {sine:.1e}, eigenvalue off by {error:.1e}"))
+    });
+    wrong.next()
+}
+
+/// Solves every table by every plan on a device: each answer is right in every component, and the check says so.
+fn every_component_is_right<D: Device>(
+    device: &mut D,
+    tables: &[(&'static str, Array2<f64>, bool, usize)],
+    plans: impl Fn(usize) -> Vec<Plan>,
+) {
+    let mut failures = Vec::new();
+    for (name, x, single, k) in tables {
+        let samples = loaded(x, *single);
+        let seen = match single {
+            true => x.mapv(|x| f64::from(x as f32)),
+            false => x.clone(),
+        };
+        let truth = Truth::of(&seen);
+        for plan in plans(*k) {
+            let how = format!("{name}: {}", describe(&plan));
+            match solve(device, &samples, &plan) {
+                Err(error) => failures.push(format!("{how}: {error}")),
+                Ok((outcome, assessment)) => {
+                    let standing = assessment.standing(TARGET, *k);
+                    let wrong = off(&truth, &outcome, samples.d);
+                    if standing != Standing::Right || wrong.is_some() {
+                        let failures_of_the_check = assessment.failures.join("; ");
+                        failures.push(format!(
+                            "{how}: {standing:?} after {:?}, {} steps, {} on the host, {}; {failures_of_the_check}",
+                            outcome.ended,
+                            outcome.iterations,
+                            outcome.host_passes,
+                            wrong.unwrap_or_default()
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    let count = failures.len();
+    assert!(
+        failures.is_empty(),
+        "{count} are off\n{}",
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn every_component_is_right_by_every_method_operator_and_rule() {
+    let mut cpu = Cpu::open(1).expect("one thread is always there");
+    every_component_is_right(&mut cpu, &tables(), all_plans);
+}
+
+#[test]
+fn every_component_is_right_on_the_software_adapter() {
+    // tests/cli_wgpu.rs fails where an adapter is required and missing.
+    let Ok(mut device) = Wgpu::open(0) else {
+        return;
+    };
+    let small: Vec<_> = tables()
+        .into_iter()
+        .filter(|t| t.1.len() < 10_000)
+        .collect();
+    every_component_is_right(&mut device, &small, |k| {
+        use OperatorKind::{Covariance, Samples};
+        vec![
+            plan(Method::Deflation, Samples, Rule::Sgd, k),
+            plan(Method::Deflation, Covariance, Rule::Momentum, k),
+            plan(Method::Subspace, Samples, Rule::Sgd, k),
+            plan(Method::Subspace, Covariance, Rule::Adam, k),
+        ]
+    });
+}
+
+#[test]
+fn every_component_is_right_on_the_emulated_kernels() {
+    let Some(mut device) = emulated::open(false) else {
+        return;
+    };
+    let names = [
+        "salary, age, children; three asked",
+        "a ratio of 1e-7",
+        "n = 3",
+    ];
+    let some: Vec<_> = tables()
+        .into_iter()
+        .filter(|t| names.contains(&t.0))
+        .collect();
+    every_component_is_right(&mut device, &some, |k| {
+        vec![
+            plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, k),
+            plan(Method::Subspace, OperatorKind::Covariance, Rule::Sgd, k),
+        ]
+    });
+}
+
+#[test]
+fn every_rule_comes_as_far_as_the_others_on_thirty_components() {
+    // A residual under a floor of 64 ulps of the largest eigenvalue once counted as none: momentum ended at 7e-3.
+    let values: Vec<f64> = (0..40).map(|i| 0.8f64.powi(i)).collect();
+    let x = with_spectrum(&mut ChaCha8Rng::seed_from_u64(3), 600, 128, &values);
+    let mut cpu = Cpu::open(1).expect("one thread is always there");
+    every_component_is_right(&mut cpu, &[("thirty components", x, true, 30)], |k| {
+        Rule::ALL
+            .map(|rule| plan(Method::Deflation, OperatorKind::Covariance, rule, k))
+            .to_vec()
+    });
+}
+
+#[test]
+fn a_component_past_the_rank_or_under_the_law_is_named_and_the_others_are_right() {
+    let mut cpu = Cpu::open(1).expect("one thread is always there");
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut outlier = normal(&mut random, 200, 2);
+    outlier[[7, 1]] = 1e8;
+    for (name, x, k, resolved) in [
+        (
+            "rank 3",
+            with_spectrum(&mut random, 500, 33, &[3.0, 2.0, 1.0]),
+            5,
+            3,
+        ),
+        (
+            "rank 3, wide",
+            with_spectrum(&mut random, 20, 90, &[3.0, 2.0, 1.0]),
+            5,
+            3,
+        ),
+        (
+            "a ratio of 1e-14",
+            with_spectrum(&mut random, 90, 9, &[1.0, 0.5, 1e-14]),
+            3,
+            2,
+        ),
+        ("an outlier of 1e8", outlier, 2, 1),
+    ] {
+        let samples = loaded(&x, false);
+        let truth = Truth::of(&x);
+        for plan in all_plans(k) {
+            let how = format!("{name}: {}", describe(&plan));
+            let (outcome, assessment) = solve(&mut cpu, &samples, &plan).expect(&how);
+            let standing = assessment.standing(TARGET, k);
+            assert_eq!(
+                standing,
+                Standing::Unresolved(resolved),
+                "{how} {:?}",
+                assessment.failures
+            );
+            let rows = ArrayView2::from_shape((k, samples.d), &outcome.components).expect("k x d");
+            for i in 0..resolved {
+                let sine = truth.sine(i, rows.row(i));
+                assert!(sine <= TARGET, "{how}: component {i} at {sine:.1e}");
+            }
+        }
+    }
+}
+
+/// One way to spoil component `i` of an answer.
+#[derive(Debug, Clone, Copy)]
+enum Spoil {
+    Turned,
+    Scaled,
+    Swapped,
+    Replaced,
+}
+
+const SPOILS: [Spoil; 4] = [
+    Spoil::Turned,
+    Spoil::Scaled,
+    Spoil::Swapped,
+    Spoil::Replaced,
+];
+
+/// The answer with one component or eigenvalue spoiled; `None` where the samples leave no room to do so.
+fn spoiled(
+    right: &Outcome,
+    truth: &Truth,
+    d: usize,
+    how: Spoil,
+    random: &mut ChaCha8Rng,
+) -> Option<Outcome> {
+    let mut outcome = right.clone();
+    let k = outcome.eigenvalues.len();
+    let i = random.random_range(0..k);
+    let row = |outcome: &Outcome, i: usize| outcome.components[i * d..(i + 1) * d].to_vec();
+    match how {
+        Spoil::Scaled => outcome.eigenvalues[i] *= 1.0 + 1e-4,
+        Spoil::Swapped => {
+            let j = random.random_range(0..k);
+            let (a, b) = (row(&outcome, i), row(&outcome, j));
+            outcome.components[i * d..(i + 1) * d].copy_from_slice(&b);
+            outcome.components[j * d..(j + 1) * d].copy_from_slice(&a);
+            outcome.eigenvalues.swap(i, j);
+        }
+        Spoil::Turned | Spoil::Replaced => {
+            // A direction orthogonal to every component.
+            let mut other = normal(random, 1, d).row(0).to_owned();
+            for _ in 0..2 {
+                for j in 0..k {
+                    let v = ndarray::Array1::from(row(right, j));
+                    let along = v.dot(&other);
+                    other -= &(along * &v);
+                }
+            }
+            let length = other.dot(&other).sqrt();
+            if length < 1e-6 {
+                return None;
+            }
+            let angle: f64 = match how {
+                Spoil::Turned => 2e-3,
+                _ => std::f64::consts::FRAC_PI_2,
+            };
+            let turned = |(v, w): (&f64, &f64)| angle.cos() * v + angle.sin() * w / length;
+            let new: Vec<f64> = row(right, i).iter().zip(&other).map(turned).collect();
+            outcome.components[i * d..(i + 1) * d].copy_from_slice(&new);
+        }
+    }
+    // What stays right is not spoiled: a turn inside the space of equal eigenvalues, a swap of twins.
+    let rows = ArrayView2::from_shape((k, d), &outcome.components).expect("k x d");
+    let wrong = (0..k).any(|j| {
+        truth.sine(j, rows.row(j)) > TARGET
+            || (outcome.eigenvalues[j] / truth.values[j] - 1.0).abs() > 0.9e-4
+    });
+    wrong.then_some(outcome)
+}
+
+#[test]
+fn the_check_refuses_a_thousand_spoiled_answers_and_accepts_a_thousand_right_ones() {
+    let mut cpu = Cpu::open(1).expect("one thread is always there");
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let tables = tables();
+    let (mut refused, mut accepted) = (0, 0);
+    let answers: Vec<_> = tables
+        .iter()
+        .map(|(name, x, single, k)| {
+            let samples = loaded(x, *single);
+            let truth = Truth::of(&match single {
+                true => x.mapv(|x| f64::from(x as f32)),
+                false => x.clone(),
+            });
+            let statistics = Statistics::of(&samples, 1);
+            let reference = Reference::new(&samples, &statistics, *k).expect("LAPACK");
+            // Right answers of three ways: in f64, in f32 with its last step where it needs one.
+            let ways = [
+                plan(Method::Direct, OperatorKind::Covariance, Rule::Sgd, *k),
+                plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, *k),
+                plan(Method::Subspace, OperatorKind::Covariance, Rule::Sgd, *k),
+            ];
+            let right = ways.map(|plan| solve(&mut cpu, &samples, &plan).expect(name).0);
+            (name, samples, truth, reference, right, *k)
+        })
+        .collect();
+    while refused < 1000 || accepted < 1000 {
+        for (name, samples, truth, reference, right, k) in &answers {
+            let right = &right[random.random_range(0..right.len())];
+            let standing = Assessment::of(right, reference).standing(TARGET, *k);
+            assert_eq!(standing, Standing::Right, "{name}");
+            accepted += 1;
+            for how in SPOILS {
+                let Some(bad) = spoiled(right, truth, samples.d, how, &mut random) else {
+                    continue;
+                };
+                let standing = Assessment::of(&bad, reference).standing(TARGET, *k);
+                assert_ne!(standing, Standing::Right, "{name}: {how:?}");
+                refused += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_reference_the_residuals_refuse_what_is_spoiled_and_find_a_component_that_was_missed() {
+    let mut cpu = Cpu::open(1).expect("one thread is always there");
+    let mut random = ChaCha8Rng::seed_from_u64(13);
+    for (name, x, k) in [
+        (
+            "decaying",
+            with_spectrum(&mut random, 300, 24, &[1.0, 0.7, 0.4, 0.2, 0.1]),
+            3,
+        ),
+        (
+            "a ratio of 1e-7",
+            with_spectrum(&mut random, 300, 24, &[1.0, 1e-3, 1e-7, 1e-8]),
+            3,
+        ),
+        ("salary, age, children", salaries(4), 3),
+    ] {
+        let samples = loaded(&x, false);
+        let truth = Truth::of(&x);
+        let statistics = Statistics::of(&samples, 1);
+        let reference = Reference::without_pairs(&samples, &statistics, k);
+        let direct = plan(Method::Direct, OperatorKind::Covariance, Rule::Sgd, k);
+        let right = solve(&mut cpu, &samples, &direct).expect(name).0;
+        let standing = |outcome: &Outcome| Assessment::of(outcome, &reference).standing(TARGET, k);
+        assert_eq!(standing(&right), Standing::Right, "{name}");
+        for how in SPOILS {
+            for _ in 0..25 {
+                if let Some(bad) = spoiled(&right, &truth, samples.d, how, &mut random) {
+                    assert_ne!(standing(&bad), Standing::Right, "{name}: {how:?}");
+                }
+            }
+        }
+        // The second eigenvector left out: every residual is 0, and it is wrong.
+        let all = plan(
+            Method::Direct,
+            OperatorKind::Covariance,
+            Rule::Sgd,
+            samples.d.min(4),
+        );
+        let all = solve(&mut cpu, &samples, &all).expect(name).0;
+        if all.eigenvalues.len() > k {
+            let d = samples.d;
+            let mut missing = right.clone();
+            missing.components.drain(d..2 * d);
+            missing
+                .components
+                .extend_from_slice(&all.components[k * d..(k + 1) * d]);
+            missing.eigenvalues.remove(1);
+            missing.eigenvalues.push(all.eigenvalues[k]);
+            assert_ne!(
+                standing(&missing),
+                Standing::Right,
+                "{name}: one is missing"
+            );
+        }
+    }
+}
+
+/// Samples of a random spectrum, random units and offsets.
+fn drawn(seed: u64) -> (Array2<f64>, usize) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let random = &mut random;
+    let n = match random.random_range(0..10) {
+        0 => random.random_range(2..5),
+        1 => random.random_range(10_000..100_000),
+        _ => random.random_range(5..400),
+    };
+    let d = match n {
+        10_000.. => random.random_range(1..8),
+        _ => random.random_range(1..40),
+    };
+    let rank = random.random_range(1..=d.min(n - 1).min(8));
+    let orders = random.random_range(0.0..12.0);
+    let mut values: Vec<f64> = (0..rank)
+        .map(|_| 10f64.powf(-orders * random.random::<f64>()))
+        .collect();
+    values.sort_by(|a, b| b.total_cmp(a));
+    let mut x = with_spectrum(random, n, d, &values);
+    let units = random.random_bool(0.5);
+    let offsets = random.random_bool(0.5);
+    for mut column in x.columns_mut() {
+        if units {
+            column *= 10f64.powf(random.random_range(-6.0..6.0));
+        }
+        if offsets {
+            column += random.random_range(-1e6..1e6);
+        }
+    }
+    (x, random.random_range(1..=rank))
+}
+
+/// Whether an SVD of the file's numbers can say what is right to a tenth of the target: offsets take digits from the small
+/// columns that no program can give back.
+fn judge_can_tell(x: &Array2<f64>, truth: &Truth, k: usize) -> bool {
+    let size = x.iter().fold(0.0f64, |size, x| size.max(x.abs()));
+    let noise = 4.0 * resolution::F64 * size * (x.nrows() as f64).sqrt();
+    let last = (truth.values[k - 1] * (x.nrows() - 1) as f64).sqrt();
+    let gaps = (0..k).filter_map(|i| Some(1.0 - truth.values.get(i + 1)? / truth.values[i]));
+    let gap = gaps.filter(|gap| *gap > 2e-4).fold(1.0, f64::min);
+    noise < 0.1 * TARGET * gap * last
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_called_right_that_an_svd_refuses_and_what_the_law_promises_is_not_refused(
+        seed in any::<u64>(),
+        way in 0usize..25,
+        single in any::<bool>(),
+    ) {
+        let (x, k) = drawn(seed);
+        let x = match single {
+            true => x.mapv(|x| f64::from(x as f32)),
+            false => x,
+        };
+        let differ = x.rows().into_iter().any(|row| row != x.row(0));
+        prop_assume!(differ);
+        let truth = Truth::of(&x);
+        prop_assume!(judge_can_tell(&x, &truth, k));
+        let samples: Arc<Samples> = loaded(&x, single);
+        let plan = all_plans(k).swap_remove(way);
+        let mut cpu = Cpu::open(1).expect("one thread is always there");
+        let (outcome, assessment) = solve(&mut cpu, &samples, &plan).expect("it solves");
+        let standing = assessment.standing(TARGET, k);
+        let how = format!("{} x {} k {k} {} {standing:?} {:?}", samples.n, samples.d, describe(&plan), assessment.failures);
+        if standing == Standing::Right {
+            prop_assert_eq!(off(&truth, &outcome, samples.d), None, "{}", how);
+        }
+        let promised = resolution::resolves(resolution::F64, 0.9 * truth.values[k - 1], truth.values[0]);
+        if promised {
+            prop_assert!(standing != Standing::Failed, "{}", how);
+            prop_assert!(!matches!(standing, Standing::Unresolved(_)), "{}", how);
+        }
+    }
+}
