@@ -137,6 +137,12 @@ fn components_are_saved_one_row_each_largest_eigenvalue_first() {
     );
     let quotients: Vec<f64> = v.outer_iter().map(|v| v.dot(&c.dot(&v))).collect();
     assert!(quotients.is_sorted_by(|a, b| a > b), "{quotients:?}");
+    for row in v.outer_iter() {
+        let largest = row
+            .iter()
+            .fold(0.0f64, |m, x| if x.abs() > m.abs() { *x } else { m });
+        assert!(largest > 0.0, "{row}");
+    }
 }
 
 #[test]

@@ -36,8 +36,8 @@ def of_covariance(covariance: np.ndarray) -> Reference:
 
 
 def centred(x: np.ndarray) -> np.ndarray:
-    """In f64, exact for integers up to 2^64: the first row is taken away before they are widened."""
-    if x.dtype.kind in "iu":
+    """In f64, exact for integers of 64 bits: the first row is taken away before they are widened."""
+    if x.dtype.kind in "iu" and x.dtype.itemsize == 8:
         x = (x.astype(object) - x[0].astype(object)).astype(np.float64)
     x = x.astype(np.float64)
     x = x - x.mean(axis=0)

@@ -46,7 +46,7 @@ pub struct Run {
     /// Results folder; by default results/local/<UTC stamp>
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write the components, k x d, largest eigenvalue first; needs exactly one case
+    /// Write the components in f64, k x d, largest eigenvalue first, the largest entry of each positive; needs exactly one case
     #[arg(long, value_name = "FILE.npy", conflicts_with = "resume")]
     save_components: Option<PathBuf>,
     /// Print the ids of the cases, with estimates of their memory and time, and stop

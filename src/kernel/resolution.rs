@@ -26,3 +26,22 @@ pub fn noise(u: f64, rho: f64, top: f64) -> f64 {
 pub const fn least_gap(u: f64) -> f64 {
     1024.0 * u
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_law_promises_what_the_page_says() {
+        assert_eq!(
+            (f64::from(f32::EPSILON) / 2.0, f64::EPSILON / 2.0),
+            (F32, F64)
+        );
+        assert_eq!(least_share(F32), 2f64.powi(-8));
+        assert_eq!(least_share(F64), 2f64.powi(-37));
+        assert!(resolves(F64, 1e-11, 1.0) && !resolves(F64, 7e-12, 1.0));
+        assert!(!resolves(F32, 0.0, 0.0), "nothing beside nothing");
+        assert_eq!(noise(F32, -1.0, 4.0), 0.0);
+        assert_eq!(noise(F32, 1.0, 4.0), 2f64.powi(-21));
+    }
+}

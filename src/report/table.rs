@@ -125,7 +125,11 @@ pub fn terminal(records: &[Record], style: Style) -> String {
                 false => "sine: angle to the reference's subspace\n",
             };
         }
-        if group.rows.iter().any(|row| row.status == Status::Unresolved) {
+        if group
+            .rows
+            .iter()
+            .any(|row| row.status == Status::Unresolved)
+        {
             text += "unresolved: a component asked for is too small beside the largest for f64 to tell; (checked of asked)\n";
         }
         text.push('\n');

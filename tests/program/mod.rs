@@ -160,8 +160,10 @@ pub fn residual(c: &Array2<f64>, v: ArrayView2<f64>) -> (f64, f64) {
     (residual, orthogonality)
 }
 
-/// Components that the program wrote.
+/// Components that the program wrote: in f64 where the user asked for the file, in f32 beside a record.
 pub fn components(path: &Path) -> Array2<f64> {
-    let v: Array2<f32> = ndarray_npy::read_npy(path).expect("components");
-    v.mapv(f64::from)
+    ndarray_npy::read_npy(path).unwrap_or_else(|_| {
+        let v: Array2<f32> = ndarray_npy::read_npy(path).expect("components");
+        v.mapv(f64::from)
+    })
 }
