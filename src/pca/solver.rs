@@ -106,7 +106,7 @@ impl<'a, D: Device> Solver<'a, D> {
                 other => ended = other,
             }
             if it.m == 1 {
-                it.commit(device, &start)?;
+                it.commit(device)?;
             }
             if round == Ended::Stopped {
                 break;
@@ -126,6 +126,8 @@ impl<'a, D: Device> Solver<'a, D> {
             bytes: progress.cost.bytes,
             flops: progress.cost.flops,
             learning_rate: it.schedule.rate,
+            residual: progress.residual,
+            fault: progress.fault,
         }
     }
 
@@ -244,6 +246,8 @@ impl<'a, D: Device> Solver<'a, D> {
             bytes: progress.cost.bytes,
             flops: progress.cost.flops,
             learning_rate: it.schedule.rate,
+            residual: progress.residual,
+            fault: progress.fault,
         })
     }
 
@@ -282,6 +286,8 @@ impl<'a, D: Device> Solver<'a, D> {
             // Half of a product of n x d by d x n, and the tridiagonal reduction (Golub and Van Loan, 8.3).
             flops: n * d * (order + 1.0) + 4.0 / 3.0 * order.powi(3),
             learning_rate: 0.0,
+            residual: 0.0,
+            fault: None,
         })
     }
 }

@@ -236,6 +236,8 @@ mod tests {
             bytes: 1.0,
             flops: 1.0,
             learning_rate: 1.0,
+            residual: 0.0,
+            fault: None,
         }
     }
 

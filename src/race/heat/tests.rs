@@ -64,6 +64,8 @@ impl Lane for Fake<'_> {
             bytes: 1.0,
             flops: 1.0,
             learning_rate: 1.0,
+            residual: 0.0,
+            fault: None,
         };
         // The device named c has a clock.
         Ok((
