@@ -66,6 +66,7 @@ impl<D: Device> Lane<'_, D> {
             passes: 1.0,
             bytes,
             flops,
+            host_passes: 0.0,
         };
         let rate = peaks::rate(&work, median, self.peak.get());
         println!(
@@ -135,12 +136,6 @@ fn bench_row<D: Device>(
         let device = &mut lane.device;
         let (_, recording) = ready.get_or_insert_with(|| {
             let buffers = conformance::buffers(device, row, &sizes, 1).expect("the buffers fit");
-            if row.kernel.freezes() {
-                // Launched again and again a gradient vanishes, which would pass for convergence, and freeze the row.
-                device
-                    .write(&buffers[0], control::FLOOR, Slice::F32(&[-1.0]))
-                    .expect("it is written");
-            }
             let borrowed: Vec<_> = buffers.iter().collect();
             let recording = device
                 .record(&mut |device| {

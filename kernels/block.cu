@@ -1,10 +1,11 @@
 // deflate, project_out, orthonormalise, ascent, retract: the block vectors of a step, m rows of d numbers.
 //
-//   deflate         g -= sum_{j < COUNT} lambda_j (basis_j . v) basis_j
+//   deflate         g -= sum_{j < COUNT} (basis_j . g) basis_j
 //   project_out     v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), the projection done twice
 //   orthonormalise  Q of v' = Q R by Gram-Schmidt, twice; a row that vanishes is replaced
-//   ascent          H = g v'; P = g - H v; RHO, RESIDUAL, SCALE, the stop criterion; g = -2 (projected ? P : g) / SCALE
-//   retract         v = orthonormalise(v); velocity -= its part in span v; CHANGE, the stop criterion; previous = v
+//   ascent          H = g v'; P = g - H v; RHO, RESIDUAL, SCALE, the stop criterion;
+//                   g = -2 (projected ? P : g) / max(SCALE, |g| / 64)
+//   retract         v = orthonormalise(v); velocity -= its part in span v
 //
 // A step moves the samples, and next to them a few vectors: one block is enough, needs no further pass, and has the
 // scalars of the step at hand. It becomes the limit where vectors are as large as the samples (d over 10^5, n in the
@@ -48,14 +49,13 @@ struct Fold {
     }
 };
 
-/// into = base - sum_e h_e rows_{j + e}, h_e = factor_{j + e} rows_{j + e} . from, for a group of the `count` rows; `factor`
-/// may be null. Returns h.
+/// into = base - sum_e h_e rows_{j + e}, h_e = rows_{j + e} . from, for a group of the `count` rows. Returns h.
 struct Group {
     float h[GROUP];
 };
 
-__device__ Group take_out(Fold &fold, const float *rows, unsigned j, unsigned count, unsigned d, const float *factor,
-                          const float *from, const float *base, float *into) {
+__device__ Group take_out(Fold &fold, const float *rows, unsigned j, unsigned count, unsigned d, const float *from,
+                          const float *base, float *into) {
     const float *q = rows + Index(j) * d;
     Group group = {};
     for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
@@ -68,14 +68,6 @@ __device__ Group take_out(Fold &fold, const float *rows, unsigned j, unsigned co
         }
     }
     fold(group.h);
-    if (factor) {
-#pragma unroll
-        for (unsigned e = 0; e < GROUP; e++) {
-            if (j + e < count) {
-                group.h[e] *= factor[j + e];
-            }
-        }
-    }
     for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
         float x = base[i];
 #pragma unroll
@@ -129,17 +121,43 @@ __device__ float replacement(unsigned row, unsigned attempt, unsigned j) {
     return float(x >> 8) / 16777216.0f - 0.5f;
 }
 
-/// See `judge` in src/kernel/control.rs.
-__device__ void judge(float *control, float value) {
-    const float step = control[STEP], best = control[BEST];
-    if (value <= control[TOLERANCE]) {
-        control[STOP] = CONVERGED;
-        control[BEST] = value;
+/// RESIDUAL and the stop criterion, from rho of each row and the length of what its gradient has outside the span, two
+/// numbers a row. For one thread. See `judge` in src/kernel/reference.rs and in src/kernel/control.rs.
+__device__ void judge(float *control, const float *rows, unsigned m) {
+    float top = control[TOP];
+    for (unsigned a = 0; a < m; a++) {
+        top = fmaxf(top, rows[2 * Index(a)]);
+    }
+    const float tolerance = control[TOLERANCE];
+    float residual = 0.0f, worst = 0.0f, least = LARGEST;
+    bool floored = false;
+    for (unsigned a = 0; a < m; a++) {
+        const float rho = rows[2 * Index(a)], left = rows[2 * Index(a) + 1];
+        const float denominator = fmaxf(fmaxf(rho, NULL_SHARE * top), 1e-30f);
+        const float relative = left / denominator;
+        residual = fmaxf(residual, relative);
+        if (m > 1 && rho < LEAST_SHARE * top) {
+            // The host finishes it in f64.
+        } else if (left <= NOISE * sqrtf(top) * sqrtf(fmaxf(rho, 0.0f))) {
+            floored = floored || relative > tolerance;
+        } else {
+            worst = fmaxf(worst, relative);
+            least = fminf(least, denominator);
+        }
+    }
+    control[RESIDUAL] = residual;
+    if (control[CRITERION] != BY_RESIDUAL) {
+        return;
+    }
+    const float step = control[STEP], best = control[BEST], near = fmaxf(NEAR_FLOOR, PLATEAU * top / least);
+    if (worst <= tolerance) {
+        control[STOP] = floored ? FLOOR_REACHED : CONVERGED;
+        control[BEST] = worst;
         control[BEST_STEP] = step;
-    } else if (value < IMPROVEMENT * best) {
-        control[BEST] = value;
+    } else if (worst < IMPROVEMENT * best) {
+        control[BEST] = worst;
         control[BEST_STEP] = step;
-    } else if (best < NEAR_FLOOR && value < NEAR_BEST * best && step - control[BEST_STEP] > fmaxf(PATIENCE, step / 2.0f)) {
+    } else if (best < near && worst < NEAR_BEST * best && step - control[BEST_STEP] > fmaxf(PATIENCE, step / 2.0f)) {
         control[STOP] = FLOOR_REACHED;
     }
 }
@@ -154,7 +172,7 @@ __device__ void gram_schmidt(Fold &fold, float *v, unsigned d, unsigned m) {
             if (a > 0) {
                 for (unsigned twice = 0; twice < 2; twice++) {
                     for (unsigned j = 0; j < a; j += GROUP) {
-                        take_out(fold, v, j, a, d, nullptr, row, row, row);
+                        take_out(fold, v, j, a, d, row, row, row);
                     }
                 }
                 left = square(fold, row, d);
@@ -171,7 +189,7 @@ __device__ void gram_schmidt(Fold &fold, float *v, unsigned d, unsigned m) {
 }
 
 extern "C" __global__ void __launch_bounds__(MAX_THREADS)
-deflate(const float *control, const float *basis, const float *lambda, const float *v, float *g, unsigned d, unsigned k) {
+deflate(const float *control, const float *basis, float *g, unsigned d, unsigned k) {
     __shared__ float4 shared[FOLDS / 4];
     Fold fold = {&shared[0].x, 0};
     if (frozen(control)) {
@@ -179,7 +197,7 @@ deflate(const float *control, const float *basis, const float *lambda, const flo
     }
     const unsigned count = min(unsigned(control[COUNT]), k);
     for (unsigned j = 0; j < count; j += GROUP) {
-        take_out(fold, basis, j, count, d, lambda, v, g, g);
+        take_out(fold, basis, j, count, d, g, g, g);
     }
 }
 
@@ -190,7 +208,7 @@ project_out(const float *control, const float *basis, float *v, unsigned d, unsi
     const unsigned count = min(unsigned(control[COUNT]), k);
     for (unsigned twice = 0; twice < 2; twice++) {
         for (unsigned j = 0; j < count; j += GROUP) {
-            take_out(fold, basis, j, count, d, nullptr, v, v, v);
+            take_out(fold, basis, j, count, d, v, v, v);
         }
     }
     scale(v, d, 1.0f / sqrtf(square(fold, v, d)));
@@ -202,7 +220,7 @@ extern "C" __global__ void __launch_bounds__(MAX_THREADS) orthonormalise(float *
     gram_schmidt(fold, v, d, m);
 }
 
-/// `work` holds P, m x d.
+/// `work` holds P, m x d, and two numbers of every row.
 extern "C" __global__ void __launch_bounds__(MAX_THREADS)
 ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float projected, float *work) {
     __shared__ float4 shared[FOLDS / 4];
@@ -211,15 +229,17 @@ ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float p
         return;
     }
     // Thread 0 writes these after a fold: every thread has read them by then.
-    const float floor = control[FLOOR], old = control[SCALE], mean = control[SCALE_MEAN], step = control[STEP];
-    float rho_min = LARGEST, rho_max = -LARGEST, length = 0.0f, residual = 0.0f;
+    const float old = control[SCALE], mean = control[SCALE_MEAN], step = control[STEP];
+    // Thread 0 alone writes and reads them.
+    float *rows = work + Index(m) * d;
+    float rho_min = LARGEST, rho_max = -LARGEST, length = 0.0f;
     bool finite = true;
     for (unsigned a = 0; a < m; a++) {
         const float *row = g + Index(a) * d;
         float *left = work + Index(a) * d;
         float rho = 0.0f;
         for (unsigned j = 0; j < m; j += GROUP) {
-            const Group group = take_out(fold, v, j, m, d, nullptr, row, j == 0 ? row : left, left);
+            const Group group = take_out(fold, v, j, m, d, row, j == 0 ? row : left, left);
 #pragma unroll
             for (unsigned e = 0; e < GROUP; e++) {
                 if (j + e == a) {
@@ -232,8 +252,9 @@ ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float p
         rho_min = fminf(rho_min, rho);
         rho_max = fmaxf(rho_max, rho);
         length = fmaxf(length, sqrtf(lengths.x));
-        if (sqrtf(lengths.y) > floor) {
-            residual = fmaxf(residual, sqrtf(lengths.y) / fmaxf(fmaxf(rho, floor), 1e-30f));
+        if (threadIdx.x == 0) {
+            rows[2 * Index(a)] = rho;
+            rows[2 * Index(a) + 1] = sqrtf(lengths.y);
         }
     }
     if (!finite) {
@@ -246,14 +267,9 @@ ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float p
     if (threadIdx.x == 0) {
         control[SCALE] = size;
         control[RHO] = rho_min;
-        control[RESIDUAL] = residual;
-        if (control[CRITERION] == BY_RESIDUAL) {
-            judge(control, residual);
-        } else if (length <= floor) {
-            control[STOP] = CONVERGED;
-        }
+        judge(control, rows, m);
     }
-    const float factor = -2.0f / fmaxf(size, 1e-30f);
+    const float factor = -2.0f / fmaxf(fmaxf(size, length / LONGEST), 1e-30f);
     const float *source = projected != 0.0f ? work : g;
     for (unsigned a = 0; a < m; a++) {
         for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
@@ -262,9 +278,8 @@ ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float p
     }
 }
 
-/// `work` holds a row of d.
 extern "C" __global__ void __launch_bounds__(MAX_THREADS)
-retract(float *control, float *v, float *previous, float *velocity, unsigned d, unsigned m, float transport, float *work) {
+retract(float *control, float *v, float *velocity, unsigned d, unsigned m, float transport) {
     __shared__ float4 shared[FOLDS / 4];
     Fold fold = {&shared[0].x, 0};
     if (frozen(control)) {
@@ -276,32 +291,15 @@ retract(float *control, float *v, float *previous, float *velocity, unsigned d, 
     }
     if (!is_finite(whole) || (m == 1 && whole == 0.0f)) {
         if (threadIdx.x == 0) {
-            control[STOP] = NOT_FINITE;
+            control[STOP] = STEP_NOT_FINITE;
         }
         return;
     }
     gram_schmidt(fold, v, d, m);
-    float change = 0.0f;
-    for (unsigned a = 0; a < m; a++) {
-        const float *row = v + Index(a) * d;
-        for (unsigned j = 0; j < m; j += GROUP) {
-            take_out(fold, previous, j, m, d, nullptr, row, j == 0 ? row : work, work);
-        }
-        change = fmaxf(change, sqrtf(square(fold, work, d)));
-    }
-    for (unsigned a = 0; a < m; a++) {
+    for (unsigned a = 0; transport != 0.0f && a < m; a++) {
         float *row = velocity + Index(a) * d;
-        for (unsigned j = 0; transport != 0.0f && j < m; j += GROUP) {
-            take_out(fold, v, j, m, d, nullptr, row, row, row);
-        }
-        for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
-            previous[Index(a) * d + i] = v[Index(a) * d + i];
-        }
-    }
-    if (threadIdx.x == 0) {
-        control[CHANGE] = change;
-        if (control[CRITERION] == BY_CHANGE) {
-            judge(control, change);
+        for (unsigned j = 0; j < m; j += GROUP) {
+            take_out(fold, v, j, m, d, row, row, row);
         }
     }
 }

@@ -1,7 +1,7 @@
 // advance and commit: the bookkeeping of a step and of a component found.
 //
 //   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
-//   commit     basis[COUNT] = v; lambda[COUNT] = RHO; COUNT += 1; FLOOR = floor TOP; the run state, s1 and s2 start anew
+//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); the run state, s1 and s2 start anew
 //
 // Geometry: `advance` one thread, `commit` one block that copies d numbers. Bytes: 16 d.
 
@@ -30,8 +30,7 @@ extern "C" __global__ void advance(float *control, unsigned batches) {
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
-commit(float *control, const float *v, float *basis, float *lambda, float *s1, float *s2, unsigned d, unsigned k,
-       float floor) {
+commit(float *control, const float *v, float *basis, float *s1, float *s2, unsigned d, unsigned k) {
     const unsigned count = unsigned(control[COUNT]);
     if (count >= k) {
         return;
@@ -44,12 +43,8 @@ commit(float *control, const float *v, float *basis, float *lambda, float *s1, f
     // Every thread has read COUNT by then.
     __syncthreads();
     if (threadIdx.x == 0) {
-        const float rho = control[RHO];
-        const float top = fmaxf(control[TOP], rho);
-        lambda[count] = rho;
         control[COUNT] += 1.0f;
-        control[TOP] = top;
-        control[FLOOR] = floor * top;
+        control[TOP] = fmaxf(control[TOP], control[RHO]);
         control[STOP] = 0.0f;
         control[STEP] = 0.0f;
         control[SCALE] = 0.0f;

@@ -1,10 +1,11 @@
 // deflate, project_out, orthonormalise, ascent, retract: the block vectors of a step, m rows of d numbers.
 //
-//   deflate         g -= sum_{j < COUNT} lambda_j (basis_j . v) basis_j
+//   deflate         g -= sum_{j < COUNT} (basis_j . g) basis_j
 //   project_out     v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), the projection done twice
 //   orthonormalise  Q of v' = Q R by Gram-Schmidt, twice; a row that vanishes is replaced
-//   ascent          H = g v'; P = g - H v; RHO, RESIDUAL, SCALE, the stop criterion; g = -2 (projected ? P : g) / SCALE
-//   retract         v = orthonormalise(v); velocity -= its part in span v; CHANGE, the stop criterion; previous = v
+//   ascent          H = g v'; P = g - H v; RHO, RESIDUAL, SCALE, the stop criterion;
+//                   g = -2 (projected ? P : g) / max(SCALE, |g| / 64)
+//   retract         v = orthonormalise(v); velocity -= its part in span v
 //
 // A step moves the samples, and next to them a few vectors: one workgroup is enough, needs no further pass, and has the
 // scalars of the step at hand. It becomes the limit where vectors are as large as the samples (d near a million, n in the
@@ -30,35 +31,38 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> v: array<f32>;
 @group(0) @binding(2) var<storage, read_write> g: array<f32>;
 @group(0) @binding(3) var<storage, read> basis: array<f32>;
-@group(0) @binding(4) var<storage, read> lambda: array<f32>;
-@group(0) @binding(5) var<storage, read_write> previous: array<f32>;
-@group(0) @binding(6) var<storage, read_write> velocity: array<f32>;
-@group(0) @binding(7) var<storage, read_write> work: array<f32>;
-@group(0) @binding(8) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read_write> velocity: array<f32>;
+@group(0) @binding(5) var<storage, read_write> work: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 const STOP: u32 = 0u;
 const STEP: u32 = 1u;
 const SCALE: u32 = 6u;
 const RHO: u32 = 7u;
 const RESIDUAL: u32 = 8u;
-const CHANGE: u32 = 9u;
+const TOP: u32 = 9u;
 const TOLERANCE: u32 = 10u;
 const CRITERION: u32 = 11u;
-const FLOOR: u32 = 12u;
+const SCALE_MEAN: u32 = 12u;
 const BEST: u32 = 13u;
 const BEST_STEP: u32 = 14u;
 const COUNT: u32 = 16u;
-const SCALE_MEAN: u32 = 17u;
 
 const CONVERGED: f32 = 1.0;
 const FLOOR_REACHED: f32 = 2.0;
 const NOT_FINITE: f32 = 3.0;
-const BY_CHANGE: f32 = 1.0;
-const BY_RESIDUAL: f32 = 2.0;
+const STEP_NOT_FINITE: f32 = 4.0;
+const BY_RESIDUAL: f32 = 1.0;
+const NULL_SHARE: f32 = 1e-12;
+const LEAST_SHARE: f32 = 0.00390625;
+const NOISE: f32 = 2.384185791015625e-7;
+const LONGEST: f32 = 64.0;
 const NEAR_FLOOR: f32 = 3e-5;
+const PLATEAU: f32 = 1e-6;
 const NEAR_BEST: f32 = 4.0;
 const IMPROVEMENT: f32 = 0.95;
 const PATIENCE: f32 = 100.0;
+const LARGEST: f32 = 3.40282347e+38;
 const VANISHED: f32 = 1e-6;
 const ATTEMPTS: u32 = 8u;
 
@@ -91,16 +95,51 @@ fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-fn judge(value: f32, step: f32) {
+/// RESIDUAL and the stop criterion, from rho of each row and the length of what its gradient has outside the span, two
+/// numbers a row in `work` from `rows` on. For one invocation. See `judge` in src/kernel/reference.rs and in
+/// src/kernel/control.rs.
+fn judge(rows: u32) {
+    var top = control[TOP];
+    for (var a = 0u; a < params.m; a++) {
+        top = max(top, work[rows + 2u * a]);
+    }
+    let tolerance = control[TOLERANCE];
+    var residual = 0.0;
+    var worst = 0.0;
+    var least = LARGEST;
+    var floored = false;
+    for (var a = 0u; a < params.m; a++) {
+        let rho = work[rows + 2u * a];
+        let left = work[rows + 2u * a + 1u];
+        let denominator = max(max(rho, NULL_SHARE * top), 1e-30);
+        let relative = left / denominator;
+        residual = max(residual, relative);
+        if params.m > 1u && rho < LEAST_SHARE * top {
+            // The host finishes it in f64.
+            continue;
+        }
+        if left <= NOISE * sqrt(top) * sqrt(max(rho, 0.0)) {
+            floored = floored || relative > tolerance;
+        } else {
+            worst = max(worst, relative);
+            least = min(least, denominator);
+        }
+    }
+    control[RESIDUAL] = residual;
+    if control[CRITERION] != BY_RESIDUAL {
+        return;
+    }
+    let step = control[STEP];
     let best = control[BEST];
-    if value <= control[TOLERANCE] {
-        control[STOP] = CONVERGED;
-        control[BEST] = value;
+    let near = max(NEAR_FLOOR, PLATEAU * top / least);
+    if worst <= tolerance {
+        control[STOP] = select(CONVERGED, FLOOR_REACHED, floored);
+        control[BEST] = worst;
         control[BEST_STEP] = step;
-    } else if value < IMPROVEMENT * best {
-        control[BEST] = value;
+    } else if worst < IMPROVEMENT * best {
+        control[BEST] = worst;
         control[BEST_STEP] = step;
-    } else if best < NEAR_FLOOR && value < NEAR_BEST * best && step - control[BEST_STEP] > max(PATIENCE, step / 2.0) {
+    } else if best < near && worst < NEAR_BEST * best && step - control[BEST_STEP] > max(PATIENCE, step / 2.0) {
         control[STOP] = FLOOR_REACHED;
     }
 }
@@ -115,7 +154,7 @@ fn deflate(@builtin(local_invocation_index) lane: u32) {
     for (var j = 0u; j < count; j += 4u) {
         var h = vec4<f32>(0.0);
         for (var i = lane; i < d; i += WIDTH) {
-            let x = v[i];
+            let x = g[i];
             for (var e = 0u; e < 4u; e++) {
                 if j + e < count {
                     h[e] = fma(basis[(j + e) * d + i], x, h[e]);
@@ -123,11 +162,6 @@ fn deflate(@builtin(local_invocation_index) lane: u32) {
             }
         }
         h = total4(lane, h);
-        for (var e = 0u; e < 4u; e++) {
-            if j + e < count {
-                h[e] *= lambda[j + e];
-            }
-        }
         for (var i = lane; i < d; i += WIDTH) {
             var x = g[i];
             for (var e = 0u; e < 4u; e++) {
@@ -252,11 +286,11 @@ fn ascent(@builtin(local_invocation_index) lane: u32) {
         return;
     }
     let d = params.d;
-    let floor = control[FLOOR];
-    var rho_min = 3.40282347e+38;
-    var rho_max = -3.40282347e+38;
+    // The first invocation alone writes and reads what follows P.
+    let rows = params.m * d;
+    var rho_min = LARGEST;
+    var rho_max = -LARGEST;
     var length = 0.0;
-    var residual = 0.0;
     var finite = true;
     for (var a = 0u; a < params.m; a++) {
         // P begins as g; a part that is taken out leaves the products with the other rows of v as they are.
@@ -299,19 +333,18 @@ fn ascent(@builtin(local_invocation_index) lane: u32) {
         }
         squares = total4(lane, squares);
         finite = finite && is_finite(squares.x);
-        let left = sqrt(squares.y);
         rho_min = min(rho_min, rho);
         rho_max = max(rho_max, rho);
         length = max(length, sqrt(squares.x));
-        if left > floor {
-            residual = max(residual, left / max(max(rho, floor), 1e-30));
+        if lane == 0u {
+            work[rows + 2u * a] = rho;
+            work[rows + 2u * a + 1u] = sqrt(squares.y);
         }
     }
     // Every invocation reads the old values before the first one writes the new.
     let old = control[SCALE];
     let mean = control[SCALE_MEAN];
     let step = control[STEP];
-    let criterion = control[CRITERION];
     storageBarrier();
     workgroupBarrier();
     if !finite {
@@ -327,15 +360,10 @@ fn ascent(@builtin(local_invocation_index) lane: u32) {
     if lane == 0u {
         control[SCALE] = size;
         control[RHO] = rho_min;
-        control[RESIDUAL] = residual;
-        if criterion == BY_RESIDUAL {
-            judge(residual, step);
-        } else if length <= floor {
-            control[STOP] = CONVERGED;
-        }
+        judge(rows);
     }
-    let factor = -2.0 / max(size, 1e-30);
-    for (var i = lane; i < params.m * d; i += WIDTH) {
+    let factor = -2.0 / max(max(size, length / LONGEST), 1e-30);
+    for (var i = lane; i < rows; i += WIDTH) {
         if params.choice != 0.0 {
             g[i] = factor * work[i];
         } else {
@@ -357,43 +385,11 @@ fn retract(@builtin(local_invocation_index) lane: u32) {
     let whole = total4(lane, vec4<f32>(s, 0.0, 0.0, 0.0)).x;
     if !is_finite(whole) || (params.m == 1u && whole == 0.0) {
         if lane == 0u {
-            control[STOP] = NOT_FINITE;
+            control[STOP] = STEP_NOT_FINITE;
         }
         return;
     }
     gram_schmidt(lane);
-    var change = 0.0;
-    for (var a = 0u; a < params.m; a++) {
-        for (var i = lane; i < d; i += WIDTH) {
-            work[i] = v[a * d + i];
-        }
-        for (var j = 0u; j < params.m; j += 4u) {
-            var h = vec4<f32>(0.0);
-            for (var i = lane; i < d; i += WIDTH) {
-                let x = work[i];
-                for (var e = 0u; e < 4u; e++) {
-                    if j + e < params.m {
-                        h[e] = fma(previous[(j + e) * d + i], x, h[e]);
-                    }
-                }
-            }
-            h = total4(lane, h);
-            for (var i = lane; i < d; i += WIDTH) {
-                var x = work[i];
-                for (var e = 0u; e < 4u; e++) {
-                    if j + e < params.m {
-                        x = fma(-h[e], previous[(j + e) * d + i], x);
-                    }
-                }
-                work[i] = x;
-            }
-        }
-        var left = 0.0;
-        for (var i = lane; i < d; i += WIDTH) {
-            left = fma(work[i], work[i], left);
-        }
-        change = max(change, sqrt(total4(lane, vec4<f32>(left, 0.0, 0.0, 0.0)).x));
-    }
     if params.choice != 0.0 {
         for (var a = 0u; a < params.m; a++) {
             for (var j = 0u; j < params.m; j += 4u) {
@@ -417,18 +413,6 @@ fn retract(@builtin(local_invocation_index) lane: u32) {
                     velocity[a * d + i] = x;
                 }
             }
-        }
-    }
-    // Ownership of elements is by row up to here; from here on by position in the block.
-    storageBarrier();
-    workgroupBarrier();
-    for (var i = lane; i < params.m * d; i += WIDTH) {
-        previous[i] = v[i];
-    }
-    if lane == 0u {
-        control[CHANGE] = change;
-        if control[CRITERION] == BY_CHANGE {
-            judge(change, control[STEP]);
         }
     }
 }

@@ -1,7 +1,7 @@
 // advance and commit: the bookkeeping of a step and of a component found.
 //
 //   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
-//   commit     basis[COUNT] = v; lambda[COUNT] = RHO; COUNT += 1; FLOOR = floor TOP; the run state, s1 and s2 start anew
+//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); the run state, s1 and s2 start anew
 //
 // Geometry: `advance` one invocation, `commit` one workgroup that copies d elements. The layout of the control buffer is
 // that of src/kernel/control.rs; a test compares the numbers.
@@ -15,17 +15,15 @@ struct Advance {
 struct Commit {
     d: u32,
     k: u32,
-    floor: f32,
 }
 
 @group(0) @binding(0) var<storage, read_write> control: array<f32>;
 @group(0) @binding(1) var<storage, read> v: array<f32>;
 @group(0) @binding(2) var<storage, read_write> basis: array<f32>;
-@group(0) @binding(3) var<storage, read_write> lambda: array<f32>;
-@group(0) @binding(4) var<storage, read_write> s1: array<f32>;
-@group(0) @binding(5) var<storage, read_write> s2: array<f32>;
-@group(0) @binding(6) var<uniform> params: Commit;
-@group(0) @binding(6) var<uniform> batches: Advance;
+@group(0) @binding(3) var<storage, read_write> s1: array<f32>;
+@group(0) @binding(4) var<storage, read_write> s2: array<f32>;
+@group(0) @binding(5) var<uniform> params: Commit;
+@group(0) @binding(5) var<uniform> batches: Advance;
 
 const STOP: u32 = 0u;
 const STEP: u32 = 1u;
@@ -35,12 +33,11 @@ const SCHEDULE_POWER: u32 = 4u;
 const SCHEDULE_TIME: u32 = 5u;
 const SCALE: u32 = 6u;
 const RHO: u32 = 7u;
-const FLOOR: u32 = 12u;
+const TOP: u32 = 9u;
 const BEST: u32 = 13u;
 const BEST_STEP: u32 = 14u;
 const BATCH: u32 = 15u;
 const COUNT: u32 = 16u;
-const TOP: u32 = 18u;
 
 /// time^-power. The powers in use are exact but for a rounding; `pow` may be off by many.
 fn decay(time: f32, power: f32) -> f32 {
@@ -79,11 +76,8 @@ fn commit(@builtin(local_invocation_index) lane: u32) {
     storageBarrier();
     workgroupBarrier();
     if lane == 0u {
-        lambda[count] = control[RHO];
-        let top = max(control[TOP], control[RHO]);
         control[COUNT] += 1.0;
-        control[TOP] = top;
-        control[FLOOR] = params.floor * top;
+        control[TOP] = max(control[TOP], control[RHO]);
         control[STOP] = 0.0;
         control[STEP] = 0.0;
         control[SCALE] = 0.0;

@@ -1,6 +1,6 @@
 //! The references: each row of the table in f64, written plainly. They read like the formulas, and are slow.
 
-use super::control as c;
+use super::{control as c, resolution};
 
 /// `(x - mean_hi) - mean_lo` for row `i` of `x` (n x d), the mean as `[2, d]`.
 fn centred<'a>(
@@ -127,10 +127,11 @@ pub fn lift(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
 pub fn deflate(s: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
     if !frozen(&b[0]) {
         let d = s[0];
+        let g = b[2].clone();
         for j in 0..b[0][c::COUNT] as usize {
             let basis = b[1][j * d..][..d].to_vec();
-            let along = b[2][j] * dot(&basis, &b[3]);
-            for (g, basis) in b[4].iter_mut().zip(&basis) {
+            let along = dot(&basis, &g);
+            for (g, basis) in b[2].iter_mut().zip(&basis) {
                 *g -= along * basis;
             }
         }
@@ -202,10 +203,36 @@ pub fn orthonormalise(s: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
     gram_schmidt(&mut b[0], s[0]);
 }
 
-fn judge(control: &mut [f64], value: f64) {
+/// RESIDUAL and the stop criterion, from the Rayleigh quotient of each row and the length of what its gradient has
+/// outside the span.
+fn judge(control: &mut [f64], rho: &[f64], left: &[f64]) {
+    let top = rho.iter().copied().fold(control[c::TOP], f64::max);
+    let tolerance = control[c::TOLERANCE];
+    let (mut residual, mut worst, mut floored) = (0f64, 0f64, false);
+    let mut least = f64::INFINITY;
+    let many = rho.len() > 1;
+    for (&rho, &left) in rho.iter().zip(left) {
+        let denominator = rho.max(c::NULL_SHARE * top).max(1e-30);
+        let relative = left / denominator;
+        residual = residual.max(relative);
+        if many && rho < c::LEAST_SHARE * top {
+            // Not judged: f32 does not resolve it, and the host finishes it in f64.
+        } else if left <= resolution::noise(resolution::F32, rho, top) {
+            floored |= relative > tolerance;
+        } else {
+            worst = worst.max(relative);
+            least = least.min(denominator);
+        }
+    }
+    control[c::RESIDUAL] = residual;
+    if control[c::CRITERION] != f64::from(c::BY_RESIDUAL) {
+        return;
+    }
     let (stop, best, best_step) = c::judge(
-        value,
-        control[c::TOLERANCE],
+        worst,
+        tolerance,
+        c::near(top, least),
+        floored,
         control[c::STEP],
         control[c::BEST],
         control[c::BEST_STEP],
@@ -221,8 +248,8 @@ pub fn ascent(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
     let (d, m) = (s[0], s[1]);
     let (v, g) = (b[1].clone(), b[2].clone());
     let mut projected = g.clone();
-    let (mut rho_min, mut rho_max) = (f64::INFINITY, f64::NEG_INFINITY);
-    let (mut length, mut residual) = (0f64, 0f64);
+    let (mut rho, mut left) = (Vec::new(), Vec::new());
+    let mut length = 0f64;
     for a in 0..m {
         let ga = &g[a * d..][..d];
         for e in 0..m {
@@ -231,14 +258,9 @@ pub fn ascent(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
                 projected[a * d + j] -= h * v[e * d + j];
             }
         }
-        let rho = dot(ga, &v[a * d..][..d]);
-        let left = norm(&projected[a * d..][..d]);
-        rho_min = rho_min.min(rho);
-        rho_max = rho_max.max(rho);
+        rho.push(dot(ga, &v[a * d..][..d]));
+        left.push(norm(&projected[a * d..][..d]));
         length = length.max(norm(ga));
-        if left > b[0][c::FLOOR] {
-            residual = residual.max(left / rho.max(b[0][c::FLOOR]).max(1e-30));
-        }
     }
     let control = &mut b[0];
     if !dot(&g, &g).is_finite() {
@@ -248,16 +270,13 @@ pub fn ascent(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
     control[c::SCALE] = if control[c::SCALE_MEAN] == 0.0 {
         control[c::SCALE].max(length)
     } else {
-        control[c::SCALE] + (rho_max - control[c::SCALE]) / control[c::STEP]
+        let largest = rho.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        control[c::SCALE] + (largest - control[c::SCALE]) / control[c::STEP]
     };
-    control[c::RHO] = rho_min;
-    control[c::RESIDUAL] = residual;
-    if control[c::CRITERION] == f64::from(c::BY_RESIDUAL) {
-        judge(control, residual);
-    } else if length <= control[c::FLOOR] {
-        control[c::STOP] = f64::from(c::CONVERGED);
-    }
-    let factor = -2.0 / control[c::SCALE].max(1e-30);
+    control[c::RHO] = rho.iter().copied().fold(f64::INFINITY, f64::min);
+    judge(control, &rho, &left);
+    // A mini-batch may find SCALE tiny beside this step's gradient: the step is then 2 LONGEST rates long, no longer.
+    let factor = -2.0 / control[c::SCALE].max(length / c::LONGEST).max(1e-30);
     let source = if w[0] == 0.0 { g } else { projected };
     b[2] = source.iter().map(|x| factor * x).collect();
 }
@@ -341,31 +360,25 @@ pub fn retract(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
         return;
     }
     let (d, m) = (s[0], s[1]);
-    if !dot(&b[1], &b[1]).is_finite() || (m == 1 && norm(&b[1]) == 0.0) {
-        b[0][c::STOP] = f64::from(c::NOT_FINITE);
+    let square = dot(&b[1], &b[1]);
+    if !square.is_finite() || (m == 1 && square == 0.0) {
+        b[0][c::STOP] = f64::from(c::STEP_NOT_FINITE);
         return;
     }
     gram_schmidt(&mut b[1], d);
-    let outside = |x: &[f64], span: &[f64]| -> Vec<f64> {
-        let mut left = x.to_vec();
-        for q in span.chunks_exact(d) {
-            let along = dot(x, q);
-            left.iter_mut().zip(q).for_each(|(l, q)| *l -= along * q);
-        }
-        left
-    };
-    let mut change = 0f64;
-    for a in 0..m {
-        change = change.max(norm(&outside(&b[1][a * d..][..d], &b[2])));
-        if w[0] != 0.0 {
-            let tangent = outside(&b[3][a * d..][..d], &b[1]);
-            b[3][a * d..][..d].copy_from_slice(&tangent);
-        }
+    if w[0] == 0.0 {
+        return;
     }
-    b[2] = b[1].clone();
-    b[0][c::CHANGE] = change;
-    if b[0][c::CRITERION] == f64::from(c::BY_CHANGE) {
-        judge(&mut b[0], change);
+    let v = b[1].clone();
+    for velocity in b[2].chunks_exact_mut(d) {
+        let before = velocity.to_vec();
+        for q in v.chunks_exact(d) {
+            let along = dot(&before, q);
+            velocity
+                .iter_mut()
+                .zip(q)
+                .for_each(|(x, q)| *x -= along * q);
+        }
     }
 }
 
@@ -380,24 +393,21 @@ pub fn advance(s: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
     control[c::BATCH] = (control[c::BATCH] + 1.0) % s[0] as f64;
 }
 
-pub fn commit(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
+pub fn commit(s: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
     let d = s[0];
     let count = b[0][c::COUNT] as usize;
     let v = b[1].clone();
     b[2][count * d..][..d].copy_from_slice(&v);
     let control = &mut b[0];
-    let rho = control[c::RHO];
     control[c::COUNT] += 1.0;
-    control[c::TOP] = control[c::TOP].max(rho);
-    control[c::FLOOR] = w[0] * control[c::TOP];
+    control[c::TOP] = control[c::TOP].max(control[c::RHO]);
     control[c::STOP] = 0.0;
     control[c::STEP] = 0.0;
     control[c::SCALE] = 0.0;
     control[c::BEST] = f64::from(f32::MAX);
     control[c::BEST_STEP] = 0.0;
-    b[3][count] = rho;
+    b[3].fill(0.0);
     b[4].fill(0.0);
-    b[5].fill(0.0);
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub(super) struct Finished {
     pub components: Array2<f64>,
     /// `|A v - lambda v| / lambda_1` of each.
     pub residuals: Vec<f64>,
+    /// The largest residual as a share of its own eigenvalue, of those that f64 resolves.
+    pub residual: f64,
     /// Whether every residual met the tolerance or is rounding in f64.
     pub settled: bool,
     /// Products with the covariance, of a block of vectors each.
@@ -163,12 +165,15 @@ pub(super) fn finish(
                 .map(|(v, image)| v.dot(&image))
                 .collect();
             let left = &images - &(&components * &column(&eigenvalues));
+            let left: Vec<f64> = left.rows().into_iter().map(norm).collect();
+            let resolved = |x: f64| resolution::resolves(resolution::F64, x, top);
+            let shares = left.iter().zip(&eigenvalues);
+            let shares = shares
+                .filter(|(_, x)| resolved(**x))
+                .map(|(left, x)| left / x);
             return Ok(Finished {
-                residuals: left
-                    .rows()
-                    .into_iter()
-                    .map(|left| norm(left) / top)
-                    .collect(),
+                residual: shares.fold(0.0, f64::max),
+                residuals: left.iter().map(|left| left / top).collect(),
                 eigenvalues,
                 components,
                 settled: open.is_empty(),

@@ -8,14 +8,11 @@
 
 use super::operator::Operator;
 use super::rate::Schedule;
-use super::{Ended, Gradient, Look, Method, Plan, Problem, Verdict, Watch};
+use super::{Ended, Fault, Gradient, Look, Method, Plan, Problem, Verdict, Watch};
 use crate::device::{Device, Element, Info, Slice, SliceMut};
 use crate::error::Result;
 use crate::kernel::{Kernel, control};
 use crate::optimizer::{Cost, launch, read, shuffled};
-
-/// An eigenvalue under this many units in the last place of the largest one is rounding: see [`control::FLOOR`].
-const FLOOR_ULPS: usize = 64;
 
 /// Buffers of an iterative method. `m` rows move at once: 1 for deflation, k for subspace.
 pub(super) struct Iterative<D: Device> {
@@ -25,11 +22,9 @@ pub(super) struct Iterative<D: Device> {
     pub m: usize,
     control: D::Buffer,
     pub v: D::Buffer,
-    previous: D::Buffer,
     states: [D::Buffer; 2],
-    /// Components found (deflation), k x order, and their eigenvalues.
+    /// Components found (deflation), k x order.
     pub basis: D::Buffer,
-    lambda: D::Buffer,
     step: D::Recording,
     step_cost: Cost,
     pub schedule: Schedule,
@@ -41,6 +36,10 @@ pub(super) struct Progress {
     pub iterations: u64,
     pub passes: f64,
     pub cost: Cost,
+    /// Largest relative residual at which a component ended ([`control::RESIDUAL`] of its last step).
+    pub residual: f64,
+    /// Where the state ceased to be finite.
+    pub fault: Option<Fault>,
 }
 
 impl<D: Device> Iterative<D> {
@@ -58,10 +57,8 @@ impl<D: Device> Iterative<D> {
         let control = device.alloc(Element::F32, control::LEN)?;
         let v = rows(device, m)?;
         let g = rows(device, m)?;
-        let previous = rows(device, m)?;
         let states = [rows(device, m)?, rows(device, m)?];
         let basis = rows(device, if m == 1 { k } else { 0 })?;
-        let lambda = device.alloc(Element::F32, k)?;
         let projected = plan.gradient() == Gradient::Projected;
         let transport = projected && plan.rule.has_velocity();
         let batches = match operator {
@@ -74,7 +71,7 @@ impl<D: Device> Iterative<D> {
             operator.apply(device, problem, cost, m, [&control, &v, &g])?;
             launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
             if m == 1 {
-                let buffers = [&control, &basis, &lambda, &v, &g];
+                let buffers = [&control, &basis, &g];
                 launch(device, cost, Kernel::Deflate, &[order, k], &[], &buffers)?;
             }
             let flag = f32::from(u8::from(projected));
@@ -95,7 +92,7 @@ impl<D: Device> Iterative<D> {
                 [&states[0], &states[1]],
             )?;
             let flag = f32::from(u8::from(transport));
-            let buffers = [&control, &v, &previous, &states[0]];
+            let buffers = [&control, &v, &states[0]];
             launch(
                 device,
                 cost,
@@ -113,10 +110,8 @@ impl<D: Device> Iterative<D> {
             m,
             control,
             v,
-            previous,
             states,
             basis,
-            lambda,
             step,
             step_cost: cost,
             schedule,
@@ -150,12 +145,6 @@ impl<D: Device> Iterative<D> {
     /// Puts start vectors in place: orthonormal, and orthogonal to what was found.
     pub fn start(&self, device: &mut D, start: &[f32]) -> Result<()> {
         device.write(&self.v, 0, Slice::F32(start))?;
-        self.orthogonalise(device)?;
-        let v = read(device, &self.v, start.len())?;
-        device.write(&self.previous, 0, Slice::F32(&v))
-    }
-
-    fn orthogonalise(&self, device: &mut D) -> Result<()> {
         let mut ignored = Cost::default();
         if self.m == 1 {
             let buffers = [&self.control, &self.basis, &self.v];
@@ -224,7 +213,17 @@ impl<D: Device> Iterative<D> {
             progress.passes += counted as f64 * self.operator.passes(&problem.samples);
             progress.cost.add_times(self.step_cost, counted);
             let stop = state[control::STOP];
-            if stop == control::NOT_FINITE {
+            let quantity = match stop {
+                control::NOT_FINITE => Some("gradient"),
+                control::STEP_NOT_FINITE => Some("updated vector"),
+                _ => None,
+            };
+            if let Some(quantity) = quantity {
+                progress.fault = Some(Fault {
+                    component,
+                    step: done,
+                    quantity,
+                });
                 return Ok(Ended::Diverged);
             }
             let mut snapshot = || {
@@ -244,37 +243,25 @@ impl<D: Device> Iterative<D> {
                 last: false,
                 snapshot: &mut snapshot,
             })?;
-            if stop == control::CONVERGED {
-                return Ok(Ended::Converged);
-            }
-            if stop == control::FLOOR_REACHED {
-                return Ok(Ended::Floor);
-            }
-            if verdict == Verdict::Stop {
-                return Ok(Ended::Stopped);
-            }
-            if done >= limit {
-                return Ok(Ended::Iterations);
-            }
+            let ended = match stop {
+                control::CONVERGED => Ended::Converged,
+                control::FLOOR_REACHED => Ended::Floor,
+                _ if verdict == Verdict::Stop => Ended::Stopped,
+                _ if done >= limit => Ended::Iterations,
+                _ => continue,
+            };
+            let residual = f64::from(state[control::RESIDUAL]);
+            progress.residual = progress.residual.max(residual);
+            return Ok(ended);
         }
     }
 
-    /// Takes v as the next component. Past the rank, where what is left is rounding, the start vector stands in: it is
-    /// orthogonal to the others, which is all that can be said there.
-    pub fn commit(&self, device: &mut D, start: &[f32]) -> Result<()> {
-        let mut state = [0.0f32; control::LEN];
-        device.read(&self.control, 0, SliceMut::F32(&mut state))?;
-        if state[control::RHO] <= state[control::FLOOR] {
-            device.write(&self.v, 0, Slice::F32(start))?;
-            self.orthogonalise(device)?;
-            device.write(&self.control, control::RHO, Slice::F32(&[0.0]))?;
-        }
-        let floor = FLOOR_ULPS.min(self.order) as f32 * f32::EPSILON;
+    /// Takes v as the next component, and starts the run state anew.
+    pub fn commit(&self, device: &mut D) -> Result<()> {
         let buffers = [
             &self.control,
             &self.v,
             &self.basis,
-            &self.lambda,
             &self.states[0],
             &self.states[1],
         ];
@@ -283,7 +270,7 @@ impl<D: Device> Iterative<D> {
             &mut Cost::default(),
             Kernel::Commit,
             &[self.order, self.k],
-            &[floor],
+            &[],
             &buffers,
         )
     }
@@ -303,4 +290,123 @@ fn kernels<D: Device>(
         kernels.extend([Kernel::Deflate, Kernel::ProjectOut, Kernel::Commit]);
     }
     kernels
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, StandardNormal};
+
+    use super::*;
+    use crate::data::{Elements, Samples, Statistics};
+    use crate::device::cpu::Cpu;
+    use crate::optimizer::{Blind, Rule};
+    use crate::pca::{OperatorKind, Outcome, Solver};
+
+    /// Normal samples with these deviations.
+    fn normal(n: usize, deviations: &[f32], seed: u64) -> Arc<Samples> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let row = || deviations.iter().copied();
+        let elements = (0..n).flat_map(|_| row());
+        let elements = elements.map(|deviation| {
+            let x: f32 = StandardNormal.sample(&mut random);
+            deviation * x
+        });
+        Arc::new(Samples {
+            n,
+            d: deviations.len(),
+            elements: Elements::F32(elements.collect()),
+            unit: 1.0,
+            source_scale: 1.0,
+            offset: Vec::new(),
+            labels: None,
+            image: None,
+            spec: "normal".into(),
+            sha256: String::new(),
+            known: None,
+        })
+    }
+
+    fn solve(samples: &Arc<Samples>, plan: &Plan) -> Outcome {
+        let mut cpu = Cpu::open(1).expect("one thread is always there");
+        let statistics = Statistics::of(samples, 1);
+        let problem = Problem::upload(&mut cpu, samples, &statistics).expect("it fits");
+        let solver = Solver::prepare(&mut cpu, &problem, plan);
+        let solved = solver.expect("it fits").solve(&mut cpu, &mut Blind);
+        solved.expect("it solves")
+    }
+
+    fn plan(rule: Rule, components: usize) -> Plan {
+        Plan {
+            method: Method::Deflation,
+            operator: OperatorKind::Samples,
+            rule,
+            gradient: None,
+            learning_rate: None,
+            components,
+            batch: None,
+            epochs: 20,
+            tolerance: 1e-6,
+            max_iterations: 20_000,
+            seed: 0,
+        }
+    }
+
+    #[test]
+    fn deflation_by_mini_batches_does_not_diverge() {
+        for (n, deviations) in [(4, &[3.0, 1.0][..]), (400, &[10.0, 3.0, 1.0])] {
+            for seed in 0..8 {
+                let samples = normal(n, deviations, seed);
+                for rule in [Rule::Sgd, Rule::Momentum, Rule::Nesterov] {
+                    for batch in [1, 4] {
+                        let plan = Plan {
+                            batch: Some(batch),
+                            seed,
+                            ..plan(rule, deviations.len())
+                        };
+                        let outcome = solve(&samples, &plan);
+                        assert_eq!(outcome.fault, None, "{n} samples: {plan:?}");
+                        assert_ne!(outcome.ended, Ended::Diverged, "{n} samples: {plan:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_solve_tells_the_largest_residual_at_which_a_component_ended() {
+        let samples = normal(400, &[10.0, 3.0, 1.0], 1);
+        for rule in Rule::ALL {
+            let outcome = solve(&samples, &plan(rule, 2));
+            assert_eq!((outcome.ended, outcome.fault), (Ended::Converged, None));
+            assert!((0.0..=1e-6).contains(&outcome.residual), "{rule:?}");
+            let short = Plan {
+                max_iterations: 2,
+                ..plan(rule, 2)
+            };
+            let outcome = solve(&samples, &short);
+            assert_eq!(outcome.ended, Ended::Iterations);
+            assert!(outcome.residual > 1e-6, "{rule:?}: {}", outcome.residual);
+        }
+    }
+
+    #[test]
+    fn a_solve_that_diverges_tells_where() {
+        let samples = normal(400, &[10.0, 3.0, 1.0], 1);
+        let wild = |rule, rate| {
+            let plan = Plan {
+                learning_rate: Some(rate),
+                ..plan(rule, 2)
+            };
+            let outcome = solve(&samples, &plan);
+            assert_eq!(outcome.ended, Ended::Diverged);
+            outcome.fault.expect("it diverged")
+        };
+        let fault = wild(Rule::Sgd, 1e38);
+        assert_eq!((fault.component, fault.step), (0, 1));
+        assert_eq!(fault.quantity, "updated vector");
+    }
 }

@@ -96,6 +96,22 @@ pub struct Outcome {
     pub host_passes: f64,
     /// Learning rate used, in units of 1 / lambda.
     pub learning_rate: f64,
+    /// Largest relative residual at which a component ended its steps, as the device saw it in the last one: of a
+    /// mini-batch where the steps are mini-batches, 0 for `direct`.
+    pub residual: f64,
+    /// Where a solve that diverged ceased to be finite.
+    pub fault: Option<Fault>,
+}
+
+/// Where a solve ceased to be finite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// Component being sought, 0-based (0 where all are sought at once).
+    pub component: usize,
+    /// Its step, from 1.
+    pub step: u64,
+    /// What was not finite: `gradient` or `updated vector` (the vector that a step leaves, not finite or 0).
+    pub quantity: &'static str,
 }
 
 mod accuracy;

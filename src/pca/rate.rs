@@ -13,8 +13,11 @@
 //!   gradient is rounding is normalised like any other;
 //! - mini-batches (Oja 1982): for the first three rules the error falls as one over the root of the samples seen when
 //!   the rate falls as 1 / t; the elementwise rules keep their schedules.
+//!
+//! With the full batch every rule stops by the relative residual of what it moves ([`crate::kernel::Kernel::Ascent`]); a
+//! mini-batch says nothing about the residual of the whole, and its epochs end it.
 
-use super::{Gradient, Plan};
+use super::Plan;
 use crate::kernel::control;
 use crate::optimizer::Rule;
 
@@ -29,7 +32,7 @@ pub struct Schedule {
     pub time: f64,
     /// Tolerance of the criterion.
     pub tolerance: f64,
-    /// One of [`control::BY_NONE`], [`control::BY_CHANGE`], [`control::BY_RESIDUAL`].
+    /// One of [`control::BY_NONE`] and [`control::BY_RESIDUAL`].
     pub criterion: f32,
 }
 
@@ -47,10 +50,10 @@ impl Schedule {
             (Rule::Sgd, true) => (2.0, 1.0, 10.0),
             (Rule::Momentum | Rule::Nesterov, true) => (0.2, 1.0, 10.0),
         };
-        let criterion = match (stochastic, plan.gradient()) {
-            (true, _) => control::BY_NONE,
-            (false, Gradient::Plain) if plan.rule == Rule::Sgd => control::BY_CHANGE,
-            (false, _) => control::BY_RESIDUAL,
+        let criterion = if stochastic {
+            control::BY_NONE
+        } else {
+            control::BY_RESIDUAL
         };
         Self {
             rate: plan.learning_rate.unwrap_or(auto),

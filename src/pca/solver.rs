@@ -114,7 +114,7 @@ impl<'a, D: Device> Solver<'a, D> {
                 other => ended = other,
             }
             if it.m == 1 {
-                it.commit(device, &start)?;
+                it.commit(device)?;
             }
             if round == Ended::Stopped {
                 break;
@@ -135,6 +135,8 @@ impl<'a, D: Device> Solver<'a, D> {
             flops: progress.cost.flops,
             host_passes: 0.0,
             learning_rate: it.schedule.rate,
+            residual: progress.residual,
+            fault: progress.fault,
         }
     }
 
@@ -284,6 +286,7 @@ impl<'a, D: Device> Solver<'a, D> {
         last.progress.cost.bytes += finished.passes * samples.bytes() as f64;
         last.progress.cost.flops += finished.flops;
         if complete {
+            last.progress.residual = finished.residual;
             last.ended = match finished.settled {
                 true => Ended::Converged,
                 false => Ended::Floor,
@@ -335,6 +338,8 @@ impl<'a, D: Device> Solver<'a, D> {
             flops: n * d * (order + 1.0) + 4.0 / 3.0 * order.powi(3),
             host_passes: 0.0,
             learning_rate: 0.0,
+            residual: 0.0,
+            fault: None,
         })
     }
 }
@@ -393,6 +398,8 @@ impl<D: Device> Last<'_, D> {
             flops: self.progress.cost.flops,
             host_passes: 0.0,
             learning_rate: self.it.schedule.rate,
+            residual: self.progress.residual,
+            fault: self.progress.fault,
         }
     }
 }

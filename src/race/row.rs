@@ -6,7 +6,7 @@ use crate::device::Info;
 use crate::kernel::resolution;
 use crate::mlp;
 use crate::optimizer::{Ended, Rule};
-use crate::pca::{Assessment, Outcome, Standing};
+use crate::pca::{Assessment, Fault, Outcome, Standing};
 use crate::record::{
     DataFacts, DeviceFacts, Limits, Network, OptimizerFacts, Record, SCHEMA, Status, Times,
 };
@@ -136,7 +136,18 @@ pub fn verdict(
 ) -> (Status, Option<String>) {
     let at = |what: &str| Some(format!("{what} after {} iterations", outcome.iterations));
     if outcome.ended == Ended::Diverged {
-        return (Status::Diverged, at("not finite"));
+        let place = outcome.fault.map(|fault| {
+            let Fault {
+                component,
+                step,
+                quantity,
+            } = fault;
+            format!(
+                "the {quantity} is not finite at step {step} of component {}",
+                component + 1
+            )
+        });
+        return (Status::Diverged, place.or_else(|| at("not finite")));
     }
     let failures: Vec<_> = assessment.failures.iter().cloned().chain(changed).collect();
     if !failures.is_empty() {
@@ -151,6 +162,7 @@ pub fn verdict(
         Standing::Above | Standing::Failed => {}
     }
     let missed = missed(case, assessment);
+    let residual = format!("{:.1e}", outcome.residual);
     match outcome.ended {
         Ended::Converged => (
             Status::Stalled,
@@ -161,7 +173,9 @@ pub fn verdict(
         ),
         Ended::Floor => (
             Status::Stalled,
-            at(&format!("no further improvement, {missed},")),
+            at(&format!(
+                "no improvement under a residual of {residual}, {missed},"
+            )),
         ),
         Ended::Iterations if case.rows().is_some() => (
             Status::Budget,
@@ -275,6 +289,8 @@ mod tests {
             flops: 1.0,
             host_passes: 0.0,
             learning_rate: 1.0,
+            residual: 0.0,
+            fault: None,
         }
     }
 

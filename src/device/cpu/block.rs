@@ -62,20 +62,13 @@ fn scale(factor: f64, x: &mut [f32]) {
 
 per_isa! {
     /// Row `deflate`.
-    pub unsafe fn deflate(d: usize, count: usize, basis: &[f32], lambda: &[f32], v: &[f32], g: &mut [f32]) = deflate_body;
+    pub unsafe fn deflate(d: usize, count: usize, basis: &[f32], g: &mut [f32]) = deflate_body;
 }
 
 #[inline(always)]
-unsafe fn deflate_body<V: Vector>(
-    d: usize,
-    count: usize,
-    basis: &[f32],
-    lambda: &[f32],
-    v: &[f32],
-    g: &mut [f32],
-) {
-    for (b, lambda) in basis.chunks_exact(d).zip(lambda).take(count) {
-        add_scaled::<V>(-f64::from(*lambda) * dot::<V>(b, v), b, g);
+unsafe fn deflate_body<V: Vector>(d: usize, count: usize, basis: &[f32], g: &mut [f32]) {
+    for b in basis.chunks_exact(d).take(count) {
+        add_scaled::<V>(-dot::<V>(b, g), b, g);
     }
 }
 
@@ -123,10 +116,36 @@ unsafe fn orthonormalise_body<V: Vector>(d: usize, v: &mut [f32]) {
     }
 }
 
-fn judge(control: &mut [f32], value: f64) {
+/// RESIDUAL and the stop criterion, from rho of each row and the length of what its gradient has outside the span.
+fn judge(control: &mut [f32], rows: &[[f32; 2]]) {
+    let rows = || rows.iter().map(|row| row.map(f64::from));
+    let top = rows().fold(f64::from(control[c::TOP]), |top, [rho, _]| top.max(rho));
+    let tolerance = f64::from(control[c::TOLERANCE]);
+    let (mut residual, mut worst, mut floored) = (0f64, 0f64, false);
+    let mut least = f64::INFINITY;
+    let many = rows().len() > 1;
+    for [rho, left] in rows() {
+        let denominator = rho.max(c::NULL_SHARE * top).max(1e-30);
+        let relative = left / denominator;
+        residual = residual.max(relative);
+        if many && rho < c::LEAST_SHARE * top {
+            // The host finishes it in f64.
+        } else if left <= c::NOISE * (top * rho.max(0.0)).sqrt() {
+            floored |= relative > tolerance;
+        } else {
+            worst = worst.max(relative);
+            least = least.min(denominator);
+        }
+    }
+    control[c::RESIDUAL] = residual as f32;
+    if control[c::CRITERION] != c::BY_RESIDUAL {
+        return;
+    }
     let (stop, best, best_step) = c::judge(
-        value,
-        f64::from(control[c::TOLERANCE]),
+        worst,
+        tolerance,
+        c::near(top, least),
+        floored,
         f64::from(control[c::STEP]),
         f64::from(control[c::BEST]),
         f64::from(control[c::BEST_STEP]),
@@ -136,7 +155,7 @@ fn judge(control: &mut [f32], value: f64) {
 }
 
 per_isa! {
-    /// Row `ascent`; `work` holds m x d.
+    /// Row `ascent`; `work` is for m x d numbers and two of every row.
     pub unsafe fn ascent(d: usize, m: usize, projected: bool, control: &mut [f32], v: &[f32], g: &mut [f32], work: &mut Vec<f32>) = ascent_body;
 }
 
@@ -150,13 +169,16 @@ unsafe fn ascent_body<V: Vector>(
     g: &mut [f32],
     work: &mut Vec<f32>,
 ) {
-    let floor = f64::from(control[c::FLOOR]);
     let (mut rho_min, mut rho_max) = (f64::INFINITY, f64::NEG_INFINITY);
-    let (mut length, mut residual) = (0f64, 0f64);
+    let mut length = 0f64;
     work.clear();
     work.extend_from_slice(&g[..m * d]);
+    work.resize(m * (d + 2), 0.0);
+    let (work, rows) = work.split_at_mut(m * d);
+    let (rows, _) = rows.as_chunks_mut::<2>();
     let mut finite = true;
-    for (a, (ga, pa)) in g.chunks_exact(d).zip(work.chunks_exact_mut(d)).enumerate() {
+    let vectors = g.chunks_exact(d).zip(work.chunks_exact_mut(d));
+    for (a, ((ga, pa), row)) in vectors.zip(rows.iter_mut()).enumerate() {
         let mut rho = 0.0;
         for (e, ve) in v.chunks_exact(d).take(m).enumerate() {
             let h = dot::<V>(ga, ve);
@@ -167,31 +189,24 @@ unsafe fn ascent_body<V: Vector>(
         }
         let square = dot::<V>(ga, ga);
         finite &= square.is_finite();
-        let left = dot::<V>(pa, pa).sqrt();
         rho_min = rho_min.min(rho);
         rho_max = rho_max.max(rho);
         length = length.max(square.sqrt());
-        if left > floor {
-            residual = residual.max(left / rho.max(floor).max(1e-30));
-        }
+        *row = [rho as f32, dot::<V>(pa, pa).sqrt() as f32];
     }
     if !finite {
         control[c::STOP] = c::NOT_FINITE;
         return;
     }
+    let length = length as f32;
     control[c::SCALE] = if control[c::SCALE_MEAN] == 0.0 {
-        control[c::SCALE].max(length as f32)
+        control[c::SCALE].max(length)
     } else {
         control[c::SCALE] + (rho_max as f32 - control[c::SCALE]) / control[c::STEP]
     };
     control[c::RHO] = rho_min as f32;
-    control[c::RESIDUAL] = residual as f32;
-    if control[c::CRITERION] == c::BY_RESIDUAL {
-        judge(control, residual);
-    } else if length <= floor {
-        control[c::STOP] = c::CONVERGED;
-    }
-    let factor = -2.0 / control[c::SCALE].max(1e-30);
+    judge(control, rows);
+    let factor = -2.0 / control[c::SCALE].max(length / c::LONGEST as f32).max(1e-30);
     if projected {
         for (g, p) in g.iter_mut().zip(work.iter()) {
             *g = factor * p;
@@ -202,11 +217,10 @@ unsafe fn ascent_body<V: Vector>(
 }
 
 per_isa! {
-    /// Row `retract`; `work` holds d.
-    pub unsafe fn retract(d: usize, m: usize, transport: bool, control: &mut [f32], v: &mut [f32], previous: &mut [f32], velocity: &mut [f32], work: &mut Vec<f32>) = retract_body;
+    /// Row `retract`.
+    pub unsafe fn retract(d: usize, m: usize, transport: bool, control: &mut [f32], v: &mut [f32], velocity: &mut [f32]) = retract_body;
 }
 
-#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 unsafe fn retract_body<V: Vector>(
     d: usize,
@@ -214,40 +228,22 @@ unsafe fn retract_body<V: Vector>(
     transport: bool,
     control: &mut [f32],
     v: &mut [f32],
-    previous: &mut [f32],
     velocity: &mut [f32],
-    work: &mut Vec<f32>,
 ) {
     let v = &mut v[..m * d];
     let square = dot::<V>(v, v);
     if !square.is_finite() || (m == 1 && square == 0.0) {
-        control[c::STOP] = c::NOT_FINITE;
+        control[c::STOP] = c::STEP_NOT_FINITE;
         return;
     }
     // SAFETY: the instruction set is the caller's.
     unsafe { orthonormalise_body::<V>(d, v) };
-    let mut change = 0f64;
-    for row in v.chunks_exact(d) {
-        work.clear();
-        work.extend_from_slice(row);
-        for q in previous.chunks_exact(d).take(m) {
-            add_scaled::<V>(-dot::<V>(row, q), q, work);
-        }
-        change = change.max(dot::<V>(work, work).sqrt());
-    }
     if transport {
         for velocity in velocity.chunks_exact_mut(d).take(m) {
-            work.clear();
-            work.extend_from_slice(velocity);
             for q in v.chunks_exact(d) {
-                add_scaled::<V>(-dot::<V>(work, q), q, velocity);
+                add_scaled::<V>(-dot::<V>(velocity, q), q, velocity);
             }
         }
-    }
-    previous[..m * d].copy_from_slice(v);
-    control[c::CHANGE] = change as f32;
-    if control[c::CRITERION] == c::BY_CHANGE {
-        judge(control, change);
     }
 }
 

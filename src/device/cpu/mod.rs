@@ -331,15 +331,7 @@ impl Cpu {
                 let count = b[0].f32()[control::COUNT] as usize;
                 // SAFETY: the instruction set was checked when the device was opened.
                 unsafe {
-                    block::deflate(
-                        isa,
-                        sizes[0],
-                        count,
-                        &b[1].f32(),
-                        &b[2].f32(),
-                        &b[3].f32(),
-                        &mut b[4].f32_mut(),
-                    );
+                    block::deflate(isa, sizes[0], count, &b[1].f32(), &mut b[2].f32_mut());
                 }
             }
             Kernel::ProjectOut => {
@@ -374,8 +366,7 @@ impl Cpu {
             }
             Kernel::Retract => {
                 let mut control = b[0].f32_mut();
-                let (mut v, mut previous, mut velocity) =
-                    (b[1].f32_mut(), b[2].f32_mut(), b[3].f32_mut());
+                let (mut v, mut velocity) = (b[1].f32_mut(), b[2].f32_mut());
                 let transport = scalars[0] != 0.0;
                 // SAFETY: as above.
                 unsafe {
@@ -386,9 +377,7 @@ impl Cpu {
                         transport,
                         &mut control,
                         &mut v,
-                        &mut previous,
                         &mut velocity,
-                        &mut self.work,
                     );
                 }
             }
@@ -422,10 +411,9 @@ impl Cpu {
                 let d = sizes[0];
                 let count = control[control::COUNT] as usize;
                 b[2].f32_mut()[count * d..][..d].copy_from_slice(&b[1].f32());
-                b[3].f32_mut()[count] = control[control::RHO];
-                commit(&mut control, scalars[0]);
+                commit(&mut control);
+                b[3].f32_mut().fill(0.0);
                 b[4].f32_mut().fill(0.0);
-                b[5].f32_mut().fill(0.0);
             }
             Kernel::GatherF32
             | Kernel::GatherU8
@@ -530,10 +518,9 @@ fn advance(c: &mut [f32], batches: usize) {
     c[control::BATCH] = (c[control::BATCH] + 1.0) % batches as f32;
 }
 
-fn commit(c: &mut [f32], floor: f32) {
+fn commit(c: &mut [f32]) {
     c[control::COUNT] += 1.0;
     c[control::TOP] = c[control::TOP].max(c[control::RHO]);
-    c[control::FLOOR] = floor * c[control::TOP];
     c[control::STOP] = 0.0;
     c[control::STEP] = 0.0;
     c[control::SCALE] = 0.0;

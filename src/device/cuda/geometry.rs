@@ -217,16 +217,15 @@ pub(super) fn passes(
         Kernel::LiftF32 | Kernel::LiftU8 => {
             product::lift(tuning, kernel, sizes, scalars, arguments)
         }
-        Kernel::Deflate | Kernel::ProjectOut | Kernel::Orthonormalise => {
+        Kernel::Deflate | Kernel::ProjectOut | Kernel::Orthonormalise | Kernel::Retract => {
             vec![block(kernel, sizes[0], arguments, None)]
         }
         Kernel::Ascent => vec![block(
             kernel,
             sizes[0],
             arguments,
-            Some(sizes[0] * sizes[1]),
+            Some((sizes[0] + 2) * sizes[1]),
         )],
-        Kernel::Retract => vec![block(kernel, sizes[0], arguments, Some(sizes[0]))],
         Kernel::Sgd
         | Kernel::Momentum
         | Kernel::Nesterov
@@ -397,7 +396,7 @@ fn dual(
     )
 }
 
-/// A row over block vectors: one block. `work` is the length of the vectors it needs besides.
+/// A row over block vectors: one block. `work` is how many numbers it needs besides.
 fn block(kernel: Kernel, d: usize, mut arguments: Vec<Argument>, work: Option<usize>) -> Draft {
     arguments.extend(work.map(|len| Argument::Scratch(Scratch::Work, 4 * len)));
     Draft {

@@ -137,7 +137,7 @@ pub(super) fn passes(
             kernel,
             sizes,
             0.0,
-            &["control", "basis", "lambda", "v", "g"],
+            &["control", "basis", "g"],
         )],
         Kernel::ProjectOut => vec![block(
             tuning,
@@ -159,7 +159,7 @@ pub(super) fn passes(
             kernel,
             sizes,
             scalars[0],
-            &["control", "v", "previous", "velocity"],
+            &["control", "v", "velocity"],
         )],
         Kernel::Sgd
         | Kernel::Momentum
@@ -179,9 +179,9 @@ pub(super) fn passes(
             entry: "commit",
             constants: vec![("WIDTH", word(tuning.width))],
             groups: [1, 1, 1],
-            parameters: vec![word(sizes[0]), word(sizes[1]), bits(scalars[0])],
+            parameters: words([sizes[0], sizes[1]]),
             turns: sizes[0].div_ceil(tuning.width),
-            bindings: arguments(&["control", "v", "basis", "lambda", "s1", "s2"]),
+            bindings: arguments(&["control", "v", "basis", "s1", "s2"]),
         }],
         Kernel::GatherF32 | Kernel::GatherU8 => vec![gather(tuning, kernel, sizes, scalars[0])],
         Kernel::BiasRelu => vec![bias_relu(tuning, sizes)],
@@ -684,7 +684,11 @@ fn block(
     let few = |width: &usize| block_turns(kernel, d, m, *width) <= TURNS;
     let width = widths.into_iter().find(few).unwrap_or(tuning.width);
     let mut bindings = arguments(names);
-    bindings.push(("work", Binding::Scratch(Scratch::Work, (4 * d * m) as u64)));
+    if kernel == Kernel::Ascent {
+        // A block of vectors, and two numbers of every row.
+        let bytes = (4 * (d + 2) * m) as u64;
+        bindings.push(("work", Binding::Scratch(Scratch::Work, bytes)));
+    }
     Pass {
         entry: kernel.row().name,
         constants: vec![("WIDTH", word(width)), ("FOLD", word(fold(width)))],
@@ -885,8 +889,8 @@ fn block_turns(kernel: Kernel, d: usize, m: usize, width: usize) -> usize {
         Kernel::Deflate => project,
         Kernel::ProjectOut => 2 * project + 2 * long + total,
         Kernel::Orthonormalise => gram_schmidt,
-        Kernel::Ascent => m * (project + 4 * long + 2 * total),
-        _ => gram_schmidt + m * (2 * project + 5 * long + 2 * total),
+        Kernel::Ascent => m * (project + 4 * long + 2 * total + 2),
+        _ => gram_schmidt + m * (project + long) + total,
     }
 }
 

@@ -65,6 +65,8 @@ impl Lane for Fake<'_> {
             flops: 1.0,
             host_passes: 0.0,
             learning_rate: 1.0,
+            residual: 0.0,
+            fault: None,
         };
         // The device named c has a clock.
         Ok((
