@@ -4,8 +4,8 @@
 //! so these vectors are only a start. A Rayleigh-Ritz step in their span, on the covariance in f64, gives eigenpairs whose
 //! error is that of f64. Where the device's method has come to its end, the span is then completed: the residuals of the
 //! Ritz vectors join the basis until every residual is under the tolerance (block Krylov subspaces with restarts; Saad,
-//! Numerical Methods for Large Eigenvalue Problems, 2011, 6.4 and 7.2). A method that a limit stopped gets the rotation alone:
-//! what it had not found by then stays so.
+//! Numerical Methods for Large Eigenvalue Problems, 2011, 6.4 and 7.2). A method that its iterations or the time stopped gets the
+//! rotation alone ([`Completion`]): what it had not found by then stays so.
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use ndarray_linalg::{Eigh, UPLO};
@@ -23,6 +23,8 @@ use crate::kernel::resolution;
 const GUARDS: usize = 4;
 /// Most numbers that the basis may hold: 512 MB, and as much for its products with the covariance.
 const BASIS: usize = 1 << 26;
+/// Residual, as a share of its eigenvalue, of a component that a method has found: the default target.
+const FOUND: f64 = 1e-3;
 /// Rounds without a residual that is a tenth smaller before the floor of f64 is taken as reached.
 const PATIENCE: usize = 12;
 /// A row of which Gram-Schmidt leaves less than this share is rounding.
@@ -40,20 +42,32 @@ pub(super) struct Finished {
     pub residuals: Vec<f64>,
     /// The largest residual as a share of its own eigenvalue, of those that f64 resolves.
     pub residual: f64,
-    /// Whether every residual met the tolerance or is rounding in f64.
-    pub settled: bool,
+    /// Whether the span was completed: every residual met the tolerance or is rounding in f64. `None` where it was only rotated.
+    pub settled: Option<bool>,
     /// Products with the covariance, of a block of vectors each.
     pub passes: f64,
     /// Operations of those.
     pub flops: f64,
 }
 
+/// Whether the span is completed, or only rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Completion {
+    /// Never: the time is up, or the method sees mini-batches.
+    Never,
+    /// Where the method has found the components that f32 resolves, to [`FOUND`]: it ran into its limit of iterations over those
+    /// that f32 does not, which no number of them would have found.
+    WhereFound,
+    /// Always: the method has come to its end.
+    Always,
+}
+
 /// What steers [`finish`].
 pub(super) struct Course<'a> {
     /// Residual, as a share of its eigenvalue, under which a component is found.
     pub tolerance: f64,
-    /// Whether the span is completed, or only rotated.
-    pub complete: bool,
+    /// Whether the span is completed.
+    pub completion: Completion,
     /// Seed of the guard vectors.
     pub seed: u64,
     /// Sees the components so far (k x d) and the passes so far, after every round.
@@ -103,10 +117,9 @@ pub(super) fn finish(
     course: &mut Course<'_>,
 ) -> Result<Finished> {
     let (k, d) = start.dim();
-    let guards = if course.complete {
-        GUARDS.min(d - k)
-    } else {
-        0
+    let guards = match course.completion {
+        Completion::Never => 0,
+        _ => GUARDS.min(d - k),
     };
     let mut random = ChaCha8Rng::seed_from_u64(course.seed);
     let mut normal = |rows: usize| {
@@ -139,7 +152,15 @@ pub(super) fn finish(
         idle = if worst < 0.9 * best { 0 } else { idle + 1 };
         best = best.min(worst);
         let components = vectors.slice(s![..k, ..]).to_owned();
-        let over = !course.complete || open.is_empty() || idle > PATIENCE;
+        if passes == 1.0 && course.completion == Completion::WhereFound {
+            let leading = (0..k).filter(|&i| resolution::resolves(resolution::F32, values[i], top));
+            let found = |i: usize| norms[i] <= FOUND * values[i];
+            course.completion = match leading.into_iter().all(found) {
+                true => Completion::Always,
+                false => Completion::Never,
+            };
+        }
+        let over = course.completion == Completion::Never || open.is_empty() || idle > PATIENCE;
         let stopped = over || (course.look)(&components, passes)? == Verdict::Stop;
         let mut more = Array2::zeros((0, d));
         if !stopped {
@@ -176,7 +197,7 @@ pub(super) fn finish(
                 residuals: left.iter().map(|left| left / top).collect(),
                 eigenvalues,
                 components,
-                settled: open.is_empty(),
+                settled: (course.completion == Completion::Always).then_some(open.is_empty()),
                 passes: passes + 1.0,
                 flops: flops + host.flops(k),
             });

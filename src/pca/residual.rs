@@ -88,6 +88,9 @@ fn largest_outside(host: &Host<'_>, v: &Array2<f64>) -> f64 {
         basis = concatenate![Axis(0), basis, row];
         images = concatenate![Axis(0), images, image];
     }
+    if basis.is_empty() {
+        return 0.0;
+    }
     let small = basis.dot(&images.t());
     match (0.5 * (&small + &small.t())).eigh(UPLO::Upper) {
         Ok((values, _)) => values.iter().copied().fold(0.0, f64::max),

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::finish::{Course, finish};
+use super::finish::{Completion, Course, finish};
 use super::host::Host;
 use super::iterative::{Iterative, Progress};
 use super::operator::Operator;
@@ -264,16 +264,19 @@ impl<'a, D: Device> Solver<'a, D> {
         let start: Vec<f64> = start.iter().map(|x| f64::from(*x)).collect();
         let start = ArrayView2::from_shape((k, d), &start)
             .map_err(|e| Error::failed(format!("the components read back: {e}")))?;
-        // Mini-batches and a method that a limit stopped are not carried further than they came.
-        let complete = matches!(last.ended, Ended::Converged | Ended::Floor)
-            && !matches!(last.it.operator, Operator::Batch { .. });
+        let completion = match last.ended {
+            _ if matches!(last.it.operator, Operator::Batch { .. }) => Completion::Never,
+            Ended::Converged | Ended::Floor => Completion::Always,
+            Ended::Iterations => Completion::WhereFound,
+            Ended::Stopped | Ended::Diverged => Completion::Never,
+        };
         let before = last.progress.passes;
         let finished = finish(
             &host,
             start,
             &mut Course {
                 tolerance: self.plan.tolerance,
-                complete,
+                completion,
                 seed: self.plan.seed,
                 look: &mut |components, passes| {
                     last.progress.passes = before + passes;
@@ -285,9 +288,9 @@ impl<'a, D: Device> Solver<'a, D> {
         last.progress.passes = before + finished.passes;
         last.progress.cost.bytes += finished.passes * samples.bytes() as f64;
         last.progress.cost.flops += finished.flops;
-        if complete {
+        if let Some(settled) = finished.settled {
             last.progress.residual = finished.residual;
-            last.ended = match finished.settled {
+            last.ended = match settled {
                 true => Ended::Converged,
                 false => Ended::Floor,
             };
