@@ -397,7 +397,7 @@ pub static ALL: [Row; 31] = [
         tolerance: 1e-5,
         reference: r::deflate,
         cases: &[
-            (&[2, 2], &[]),
+            (&[3, 2], &[]),
             (&[31, 3], &[]),
             (&[33, 2], &[]),
             (&[257, 5], &[]),
