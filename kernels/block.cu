@@ -157,7 +157,8 @@ __device__ void judge(float *control, const float *rows, unsigned m) {
     } else if (worst < IMPROVEMENT * best) {
         control[BEST] = worst;
         control[BEST_STEP] = step;
-    } else if (best < near && worst < NEAR_BEST * best && step - control[BEST_STEP] > fmaxf(PATIENCE, step / 2.0f)) {
+    } else if (best < near && (worst < NEAR_BEST * best || near > HANDED_OVER) &&
+               step - control[BEST_STEP] > fmaxf(PATIENCE, step / 2.0f)) {
         control[STOP] = FLOOR_REACHED;
     }
 }

@@ -31,6 +31,7 @@ constexpr float LONGEST = 64.0f;
 constexpr float NEAR_FLOOR = 3e-5f;
 constexpr float PLATEAU = 1e-6f;
 constexpr float NEAR_BEST = 4.0f;
+constexpr float HANDED_OVER = 2.56e-4f;
 constexpr float IMPROVEMENT = 0.95f;
 constexpr float PATIENCE = 100.0f;
 constexpr float LARGEST = 3.40282347e+38f;

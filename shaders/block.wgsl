@@ -60,6 +60,7 @@ const LONGEST: f32 = 64.0;
 const NEAR_FLOOR: f32 = 3e-5;
 const PLATEAU: f32 = 1e-6;
 const NEAR_BEST: f32 = 4.0;
+const HANDED_OVER: f32 = 2.56e-4;
 const IMPROVEMENT: f32 = 0.95;
 const PATIENCE: f32 = 100.0;
 const LARGEST: f32 = 3.40282347e+38;
@@ -139,7 +140,8 @@ fn judge(rows: u32) {
     } else if worst < IMPROVEMENT * best {
         control[BEST] = worst;
         control[BEST_STEP] = step;
-    } else if best < near && worst < NEAR_BEST * best && step - control[BEST_STEP] > max(PATIENCE, step / 2.0) {
+    } else if best < near && (worst < NEAR_BEST * best || near > HANDED_OVER)
+        && step - control[BEST_STEP] > max(PATIENCE, step / 2.0) {
         control[STOP] = FLOOR_REACHED;
     }
 }

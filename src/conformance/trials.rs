@@ -172,8 +172,11 @@ fn sweep(rows: &mut Array2<f64>, turned: &mut Array2<f64>) -> bool {
     any
 }
 
-/// A table of people's samples: name, samples, whether the file is f32, components asked for.
-pub fn tables() -> Vec<(&'static str, Array2<f64>, bool, usize)> {
+/// Name, samples, whether their file is f32, components asked for.
+pub type Table = (&'static str, Array2<f64>, bool, usize);
+
+/// Tables such as people have.
+pub fn tables() -> Vec<Table> {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let random = &mut random;
     let powers = |last: f64, count: usize| -> Vec<f64> {

@@ -75,6 +75,9 @@ pub const PLATEAU: f64 = 1e-6;
 /// The floor is taken only where the criterion is within this factor of its best: RMSprop's step bursts now and then, and
 /// the state in the middle of a burst is no answer.
 pub const NEAR_BEST: f64 = 4.0;
+/// Where `near` is more than this, f32 does not resolve the component and the host finishes it in f64: any state is a start, and
+/// a residual that is rounding may well be far above its luckiest value.
+pub const HANDED_OVER: f64 = PLATEAU / LEAST_SHARE;
 /// An improvement is at least this factor.
 pub const IMPROVEMENT: f64 = 0.95;
 /// Steps without improvement that are borne: this many, or half of the steps so far (a saddle point takes as long to
@@ -103,7 +106,9 @@ pub fn judge(
         (if floored { FLOOR_REACHED } else { CONVERGED }, worst, step)
     } else if worst < IMPROVEMENT * best {
         (0.0, worst, step)
-    } else if best < near && worst < NEAR_BEST * best && step - best_step > PATIENCE.max(step / 2.0)
+    } else if best < near
+        && (worst < NEAR_BEST * best || near > HANDED_OVER)
+        && step - best_step > PATIENCE.max(step / 2.0)
     {
         (FLOOR_REACHED, best, best_step)
     } else {
@@ -148,6 +153,12 @@ mod tests {
         let stop = |near| judge(4e-4, 1e-6, near, false, 1000.0, 4e-4, 100.0).0;
         assert_eq!(stop(near(1.0, 1.0)), 0.0);
         assert_eq!(stop(near(1.0, 1e-3)), FLOOR_REACHED);
+        // Far above its best: a state for the host where f32 does not resolve the component, and none where it does.
+        let far = |least| judge(9e-3, 1e-6, near(1.0, least), false, 1000.0, 2e-5, 100.0).0;
+        assert_eq!(
+            [far(2.0 * LEAST_SHARE), far(LEAST_SHARE / 2.0)],
+            [0.0, FLOOR_REACHED]
+        );
     }
 
     #[test]

@@ -273,6 +273,7 @@ mod tests {
             ("NEAR_FLOOR", control::NEAR_FLOOR),
             ("PLATEAU", control::PLATEAU),
             ("NEAR_BEST", control::NEAR_BEST),
+            ("HANDED_OVER", control::HANDED_OVER),
             ("IMPROVEMENT", control::IMPROVEMENT),
             ("PATIENCE", control::PATIENCE),
             ("VANISHED", VANISHED),
