@@ -24,7 +24,7 @@ const GUARDS: usize = 4;
 /// Most numbers that the basis may hold: 512 MB, and as much for its products with the covariance.
 const BASIS: usize = 1 << 26;
 /// Residual, as a share of its eigenvalue, of a component that a method has found: the default target.
-const FOUND: f64 = 1e-3;
+pub(super) const FOUND: f64 = 1e-3;
 /// Rounds without a residual that is a tenth smaller before the floor of f64 is taken as reached.
 const PATIENCE: usize = 12;
 /// A row of which Gram-Schmidt leaves less than this share is rounding.

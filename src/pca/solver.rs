@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::finish::{Completion, Course, finish};
+use super::finish::{Completion, Course, FOUND, finish};
 use super::host::Host;
 use super::iterative::{Iterative, Progress};
 use super::operator::Operator;
@@ -211,7 +211,7 @@ impl<'a, D: Device> Solver<'a, D> {
             progress,
             eigenvalues,
         };
-        if last.eigenvalues_in_f32() {
+        if last.is_in_f32() {
             return self.end_on_device(device, last, watch);
         }
         self.end_on_host(device, last, watch)
@@ -357,9 +357,14 @@ struct Last<'a, D: Device> {
 }
 
 impl<D: Device> Last<'_, D> {
-    /// Whether f32 resolves every component asked for: its eigenvalue, and its gap to the next one where they are no cluster.
-    fn eigenvalues_in_f32(&self) -> bool {
+    /// Whether f32 resolves every component asked for: its eigenvalue, and its gap to the next one where they are no cluster. A
+    /// method at its end with a large residual left out rows that f32 seemed not to resolve at the time.
+    fn is_in_f32(&self) -> bool {
         let top = self.eigenvalues[0];
+        let at_its_end = matches!(self.ended, Ended::Converged | Ended::Floor);
+        if at_its_end && self.progress.residual > FOUND {
+            return false;
+        }
         let resolved = |x: &f64| resolution::resolves(resolution::F32, *x, top);
         let apart = |pair: &[f64]| {
             let gap = pair[0] - pair[1];
