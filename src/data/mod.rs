@@ -6,6 +6,7 @@
 //! - [`spec`] reads the words; `file` recognises a file by its first bytes and hands it to `npy`, `csv` or `idx`;
 //! - `mnist` and `folder` read the four MNIST files, `digits` and `spectrum` make their samples from a seed;
 //! - `matrix` is the one gate through which every file passes: shape, finite values, not constant, f64 narrowed;
+//! - [`standardize`] brings columns to zero mean and unit variance, where that is asked for.
 //!
 //! What is made from a seed is the same, byte for byte, on every machine and with any number of threads. This module
 //! knows no problem and no device, and it prints nothing but the progress bar of a download.
@@ -25,10 +26,12 @@ mod parallel;
 pub mod spec;
 pub mod spectrum;
 pub mod split;
+pub mod standardize;
 mod statistics;
 
 pub use spec::{Spec, split_list};
 pub use spectrum::KnownSpectrum;
+pub use standardize::Standardize;
 pub use statistics::Statistics;
 
 use crate::error::Result;
