@@ -2,7 +2,7 @@
 
 mod program;
 
-use program::{Place, stdout, text};
+use program::{Place, normal, stdout, text};
 use serde_json::Value;
 
 fn number(value: &Value) -> f64 {
@@ -154,4 +154,73 @@ fn tuning_gives_every_rule_a_rate_and_keeps_what_was_there() {
         assert_eq!(rates.matches(&format!("\"{rule}\"")).count(), 2, "{rates}");
     }
     place.run("tune --data digits:n=600 --layers 0").code(2);
+}
+
+#[test]
+fn the_same_numbers_in_any_type_of_file_train_alike() {
+    let place = Place::new();
+    let noise = normal(300, &[0.4], 12);
+    let x = normal(300, &[10.0; 5], 11).mapv(|x| (100.0 + x).round());
+    let label = |i: usize| {
+        let sum: f64 = x
+            .row(i)
+            .iter()
+            .zip([1.0, -2.0, 0.5, 0.0, 1.5])
+            .map(|(x, w)| (x - 100.0) / 10.0 * w)
+            .sum();
+        format!("{}\n", u8::from(sum + noise[[i, 0]] > 0.0))
+    };
+    place.write("y.csv", (0..300).map(label).collect::<String>().as_bytes());
+    place.npy("f8.npy", &x);
+    ndarray_npy::write_npy(place.path("f4.npy"), &x.mapv(|x| x as f32)).unwrap();
+    ndarray_npy::write_npy(place.path("i4.npy"), &x.mapv(|x| x as i32)).unwrap();
+    ndarray_npy::write_npy(place.path("u1.npy"), &x.mapv(|x| x as u8)).unwrap();
+    let line = |row: ndarray::ArrayView1<f64>| {
+        let words: Vec<String> = row.iter().map(f64::to_string).collect();
+        words.join(",") + "\n"
+    };
+    let text: String = x.outer_iter().map(line).collect();
+    place.write("text.csv", text.as_bytes());
+    let trained = |flags: &str, out: &str| {
+        place
+            .run(&format!(
+                "run --problem mlp --labels y.csv --layers none --device cpu --threads 1 --repeats 1 --quiet --out {out} \
+                 {flags}"
+            ))
+            .code(0);
+        place.records(out).remove(0)
+    };
+    let mut errors = Vec::new();
+    for file in ["f8.npy", "f4.npy", "i4.npy", "u1.npy", "text.csv"] {
+        let record = trained(&format!("--data {file}"), file);
+        assert_eq!(record["data"]["standardized"], true, "{file}");
+        assert_eq!(record["network"]["test_n"], 50);
+        let case = text(&record, "case");
+        assert!(!case.contains("standardize"), "{case}");
+        errors.push(number(&record["network"]["end"]["test_error"]));
+    }
+    // One test sample of 50.
+    assert!(
+        errors
+            .iter()
+            .all(|e| (e - errors[0]).abs() < 0.0201 && *e <= 0.15),
+        "{errors:?}"
+    );
+    let record = trained("--data u1.npy --standardize none", "none");
+    assert_eq!(record["data"]["standardized"], false);
+    assert!(text(&record, "case").ends_with("/standardize-none"));
+    // Pixels stay as they are.
+    place
+        .run("run --problem mlp --data digits:n=300 --standardize auto,none --layers none --epochs 1 --device cpu \
+              --threads 1 --repeats 1 --quiet --out digits")
+        .code(0);
+    let records = place.records("digits");
+    assert_eq!(
+        (records.len(), &records[0]["data"]["standardized"]),
+        (1, &false.into())
+    );
+    assert_eq!(
+        text(&records[0], "case"),
+        "mlp/digits:n=300/none/sgd/cpu@1/f32/epochs1"
+    );
 }

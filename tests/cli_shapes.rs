@@ -115,3 +115,114 @@ fn equal_eigenvalues() {
         right(&x, k, 1.0, "");
     }
 }
+
+/// Eigenvalues of the only case that these flags give.
+fn found(place: &Place, flags: &str) -> Vec<f64> {
+    place
+        .run(&format!(
+            "run {flags} --device cpu --threads 1 --repeats 1 --quiet --out r"
+        ))
+        .code(0);
+    let record = place.records("r").pop().expect("a record");
+    let status = text(&record, "status");
+    assert_eq!(status, "reached", "{flags}: {}", record["reason"]);
+    let values = record["eigenvalues"].as_array().expect("a list");
+    values
+        .iter()
+        .map(|x| x.as_f64().expect("a number"))
+        .collect()
+}
+
+#[test]
+fn standardized_columns_give_the_correlation_matrix() {
+    let place = Place::new();
+    let mut x = normal(80, &[1.0, 2.0, 3.0, 4.0], 5);
+    for (j, scale) in [1e-6, 1.0, 1e7, 3.0].into_iter().enumerate() {
+        let first = x.column(0).to_owned();
+        x.column_mut(j)
+            .zip_mut_with(&first, |x, first| *x = scale * (*x + first) + scale);
+    }
+    let c = covariance(&x, 1.0);
+    let r =
+        ndarray::Array2::from_shape_fn((4, 4), |(i, j)| c[[i, j]] / (c[[i, i]] * c[[j, j]]).sqrt());
+    place.npy("x.npy", &x);
+    for method in ["direct", "subspace"] {
+        let flags = format!("--data x.npy --method {method} --components 3 --standardize columns");
+        for (value, right) in found(&place, &flags).iter().zip(eigenvalues(&r)) {
+            assert!(
+                (value / right - 1.0).abs() < 1e-5,
+                "{method}: {value} {right}"
+            );
+        }
+    }
+    let record = place.records("r").pop().expect("a record");
+    assert_eq!(record["data"]["standardized"], true);
+    assert!(text(&record, "case").ends_with("/standardize-columns"));
+}
+
+#[test]
+fn small_eigenvalues_of_an_f64_file_are_those_of_its_own_numbers() {
+    let place = Place::new();
+    let scales = [1.0, 1e-2, 1e-4, 1e-6];
+    let (x, turn) = (normal(300, &scales, 9), normal(4, &[1.0; 4], 10));
+    // Turned, so that no column is small by itself.
+    let (q, _) = ndarray_linalg::QR::qr(&turn).expect("four columns");
+    let x = x.dot(&q);
+    place.npy("x.npy", &x);
+    let right = eigenvalues(&covariance(&x, 1.0));
+    let values = found(&place, "--data x.npy --method direct --components 4");
+    assert!(
+        (values[3] / right[3] - 1.0).abs() < 1e-3,
+        "{values:?} {right:?}"
+    );
+}
+
+#[test]
+fn integers_and_f32_at_the_ends_of_their_range_are_as_good_as_any() {
+    let place = Place::new();
+    let x = normal(60, &[1000.0, 300.0, 100.0], 3).mapv(f64::round);
+    let right = eigenvalues(&covariance(&x, 1.0));
+    let holds = |unit: f64, what: &str| {
+        let flags = format!("--data {what} --method deflation,direct --components 3");
+        place
+            .run(&format!(
+                "run {flags} --device cpu --threads 1 --repeats 1 --quiet --out {what}.r"
+            ))
+            .code(0);
+        for record in place.records(&format!("{what}.r")) {
+            assert_eq!(
+                text(&record, "status"),
+                "reached",
+                "{what}: {}",
+                record["reason"]
+            );
+            for (value, right) in record["eigenvalues"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .zip(&right)
+            {
+                let ratio = value.as_f64().expect("a number") / unit / unit / right;
+                assert!((ratio - 1.0).abs() < 1e-5, "{what}: {ratio}");
+            }
+        }
+    };
+    let far = x.mapv(|x| (1i64 << 60) + x as i64);
+    ndarray_npy::write_npy(place.path("i8.npy"), &far).expect("a file");
+    holds(1.0, "i8.npy");
+    let top = x.mapv(|x| u64::MAX - 10_000 + (x as i64 + 5_000) as u64);
+    ndarray_npy::write_npy(place.path("u8.npy"), &top).expect("a file");
+    holds(1.0, "u8.npy");
+    let line = |row: ndarray::ArrayView1<i64>| {
+        let words: Vec<String> = row.iter().map(i64::to_string).collect();
+        words.join(",") + "\n"
+    };
+    let lines: String = far.outer_iter().map(line).collect();
+    place.write("far.csv", lines.as_bytes());
+    holds(1.0, "far.csv");
+    for (unit, name) in [(1e34, "large.npy"), (1e-38, "small.npy")] {
+        let scaled = x.mapv(|x| (x * unit) as f32);
+        ndarray_npy::write_npy(place.path(name), &scaled).expect("a file");
+        holds(unit, name);
+    }
+}

@@ -82,6 +82,10 @@ struct Flags {
     /// mnist, digits[:n=60000,seed=1], spectrum[:n=..,d=..,decay=..], or a path; default mnist, else digits
     #[arg(long, value_name = "LIST")]
     data: Option<String>,
+    /// auto, none, columns: columns to zero mean and unit variance, for mlp those of the training rows; default auto:
+    /// columns for mlp on a file, else none
+    #[arg(long, value_name = "LIST")]
+    standardize: Option<String>,
     /// deflation, subspace, direct; default deflation
     #[arg(long, value_name = "LIST")]
     method: Option<String>,
@@ -149,6 +153,7 @@ impl Flags {
         Ok(Axes {
             problem: list(&self.problem),
             data: data.unwrap_or_default(),
+            standardize: list(&self.standardize),
             layers: Words::whole(&self.layers),
             weight_decay: list(&self.weight_decay),
             method: list(&self.method),

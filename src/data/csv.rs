@@ -1,9 +1,11 @@
 //! `.csv` files: decimal numbers, comma-separated, one row a sample, with a header line or without.
 //!
 //! The first line is a header when it holds no number at all. A line that mixes numbers and words is refused even in
-//! the first place: taking it for a header would lose a row to a typing error.
+//! the first place: taking it for a header would lose a row to a typing error. Integers that f64 cannot hold are kept to the
+//! last digit (see `integers`).
 
 use super::hash::Hashing;
+use super::integers;
 use super::matrix::{Array, Values};
 use crate::error::{Error, Result};
 use std::io::Read;
@@ -17,6 +19,7 @@ pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
         .trim(csv::Trim::All)
         .from_reader(&mut hashing);
     let (mut values, mut rows, mut columns) = (Vec::new(), 0, None);
+    let mut exact = Vec::new();
     let mut record = csv::ByteRecord::new();
     loop {
         // An I/O error is the only one: records are bytes and of any length.
@@ -59,14 +62,19 @@ pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
                     column + 1
                 ))
             })?;
+            let text = std::str::from_utf8(field).unwrap_or_default();
+            exact.extend(integers::beyond_f64(text, value).map(|whole| (values.len(), whole)));
             values.push(value);
         }
         rows += 1;
     }
     drop(lines);
+    let columns = columns.unwrap_or(0);
+    let (values, origin) = integers::restored(values, &exact, columns);
     Ok(Array {
-        shape: vec![rows, columns.unwrap_or(0)],
+        shape: vec![rows, columns],
         values: Values::F64(values),
+        origin,
         sha256: hashing.sha256(),
     })
 }
@@ -109,6 +117,15 @@ mod tests {
     }
 
     #[test]
+    fn integers_beyond_f64_are_read_to_the_last_digit() {
+        let text = "a,b\n1152921504606847976,0.5\n1152921504606845976,1.5\n1152921504606846977,2\n";
+        let array = parse(text).expect("three rows");
+        let right = [0.0, 0.5, -2000.0, 1.5, -999.0, 2.0];
+        assert_eq!(array.values, Values::F64(right.to_vec()));
+        assert_eq!(array.origin, [1152921504606847976i64 as f64, 0.0]);
+    }
+
+    #[test]
     fn errors_name_the_line() {
         for (text, word) in [
             ("1,2\n3\n", "line 2: 1 fields where the lines before have 2"),
@@ -135,6 +152,8 @@ mod tests {
 
         #[test]
         fn numbers_survive_the_way_through_text(x in prop::collection::vec(prop::num::f64::NORMAL, 6)) {
+            // Integers that f64 cannot hold are read otherwise, and Rust writes any number of that size as one.
+            prop_assume!(!x.iter().any(|x| (2f64.powi(53)..=2f64.powi(100)).contains(&x.abs())));
             let text = format!("{},{},{}\n{:e},{:e},{:e}\n", x[0], x[1], x[2], x[3], x[4], x[5]);
             prop_assert_eq!(numbers(&text), (vec![2, 3], x));
         }

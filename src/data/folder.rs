@@ -120,6 +120,7 @@ pub(super) fn images(spec: String, side: usize, pixels: Vec<u8>, labels: Vec<u8>
         unit: 1.0 / 255.0,
         source_scale: 1.0,
         offset: Vec::new(),
+        low: Vec::new(),
         labels: Some(labels),
         image: Some((side, side)),
         spec,

@@ -106,6 +106,7 @@ pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
     Ok(Array {
         shape,
         values,
+        origin: Vec::new(),
         sha256: hashing.sha256(),
     })
 }

@@ -28,6 +28,10 @@ fn load(path: &Path, n: usize) -> Result<Vec<u8>> {
         whole if (0.0..=255.0).contains(&whole) && whole.fract() == 0.0 => Ok(whole as u8),
         other => Err(fail(format!("label {i} (counted from 0) is {other}"))),
     };
+    let origin = match array.origin.is_empty() {
+        true => vec![0.0],
+        false => array.origin,
+    };
     let labels: Vec<u8> = match array.values {
         Values::U8(labels) => labels,
         Values::F32(values) => values
@@ -36,8 +40,11 @@ fn load(path: &Path, n: usize) -> Result<Vec<u8>> {
             .enumerate()
             .map(label)
             .collect::<Result<_>>()?,
+        // A list is one row or one column: the origin is as long, or one number.
         Values::F64(values) => values
             .into_iter()
+            .zip(origin.iter().cycle())
+            .map(|(value, origin)| value + origin)
             .enumerate()
             .map(label)
             .collect::<Result<_>>()?,
@@ -78,6 +85,10 @@ mod tests {
             (b"1\n2\n256\n", "label 2 (counted from 0) is 256"),
             (b"1\n0.5\n2\n", "label 1 (counted from 0) is 0.5"),
             (b"1\nnan\n2\n", "NaN"),
+            (
+                b"1\n2\n36893488147419103232\n",
+                "label 2 (counted from 0) is 3689348814741910",
+            ),
             (b"1,2\n3,4\n5,6\n", "3 x 2 values are no list"),
         ] {
             let error = labels("y.csv", bytes).expect_err(word).to_string();

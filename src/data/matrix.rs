@@ -17,6 +17,8 @@ pub(super) enum Values {
 pub(super) struct Array {
     pub(super) shape: Vec<usize>,
     pub(super) values: Values,
+    /// What was taken from the values of each column because f64 does not hold them (see `integers`); empty otherwise.
+    pub(super) origin: Vec<f64>,
     pub(super) sha256: String,
 }
 
@@ -69,6 +71,7 @@ pub(super) fn into_samples(name: &str, spec: String, array: Array) -> Result<Sam
         n,
         d,
         elements: Elements::U8(Vec::new()),
+        low: Vec::new(),
         unit: 1.0,
         source_scale: 1.0,
         offset: Vec::new(),
@@ -85,15 +88,25 @@ pub(super) fn into_samples(name: &str, spec: String, array: Array) -> Result<Sam
         }
         Values::F32(x) => {
             check(name, &x, d)?;
-            samples.elements = Elements::F32(x);
+            let deviation = statistics::of_reals(&x[..], n, d, parallel::cores()).max_deviation;
+            if AS_THEY_ARE.contains(&deviation) {
+                samples.elements = Elements::F32(x);
+            } else {
+                let x: Vec<f64> = x.into_iter().map(f64::from).collect();
+                narrow(name, &x, array.origin, &mut samples)?;
+            }
         }
         Values::F64(x) => {
             check(name, &x, d)?;
-            narrow(name, &x, &mut samples)?;
+            narrow(name, &x, array.origin, &mut samples)?;
         }
     }
     Ok(samples)
 }
+
+/// Largest deviations from the mean with which f32 values stay as they are: outside, sums of them overflow in f32, or
+/// products vanish.
+const AS_THEY_ARE: std::ops::RangeInclusive<f64> = 1e-20..=1e20;
 
 /// Refuses NaN, infinity, and rows that are all the same.
 fn check<T: Value>(name: &str, x: &[T], d: usize) -> Result<()> {
@@ -118,8 +131,9 @@ fn check<T: Value>(name: &str, x: &[T], d: usize) -> Result<()> {
     Ok(())
 }
 
-/// Narrows finite f64 values: f32 of `(x - mean_j) * 2^e` with the largest magnitude in [0.5, 1].
-fn narrow(name: &str, x: &[f64], samples: &mut Samples) -> Result<()> {
+/// Narrows finite f64 values: f32 of `(x - mean_j) * 2^e` with the largest magnitude in [0.5, 1], and what rounding took
+/// from each. `origin` is what stands between the values and the user's, by column.
+fn narrow(name: &str, x: &[f64], origin: Vec<f64>, samples: &mut Samples) -> Result<()> {
     let (n, d) = (samples.n, samples.d);
     let statistics = statistics::of_reals(x, n, d, parallel::cores());
     // Eigenvalues are squares in f64 and sums over n of them: outside this range they would overflow or vanish.
@@ -132,23 +146,38 @@ fn narrow(name: &str, x: &[f64], samples: &mut Samples) -> Result<()> {
     // In this range the exponent field of a double is its binary exponent + 1023; the scale is 2^-(exponent + 1).
     let exponent = (statistics.max_deviation.to_bits() >> 52) - 1023 + 1024;
     let scale = f64::from_bits((1023 + 1023 - exponent) << 52);
-    let mut narrowed: Vec<f32> = zeroed(n, d, name)?;
-    let rows = (1 << 16) / d + 1;
-    let tasks: Vec<_> = narrowed
-        .chunks_mut(rows * d)
-        .zip(x.chunks(rows * d))
-        .collect();
-    parallel::map(tasks, parallel::cores(), |_, (out, x)| {
-        for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-            for ((out, x), mean) in out.iter_mut().zip(x).zip(&statistics.mean) {
-                *out = ((x - mean) * scale) as f32;
+    let (mut narrowed, mut low): (Vec<f32>, Vec<f32>) = (zeroed(n, d, name)?, zeroed(n, d, name)?);
+    let size = ((1 << 16) / d + 1) * d;
+    let outputs = narrowed.chunks_mut(size).zip(low.chunks_mut(size));
+    let tasks: Vec<_> = outputs.zip(x.chunks(size)).collect();
+    let exact = parallel::map(tasks, parallel::cores(), |_, ((high, low), x)| {
+        let outputs = high.chunks_exact_mut(d).zip(low.chunks_exact_mut(d));
+        let mut exact = true;
+        for ((high, low), x) in outputs.zip(x.chunks_exact(d)) {
+            let outputs = high.iter_mut().zip(low);
+            for (((high, low), x), mean) in outputs.zip(x).zip(&statistics.mean) {
+                [*high, *low] = parts((x - mean) * scale);
+                exact &= *low == 0.0;
             }
         }
+        exact
     });
-    samples.elements = Elements::F32(narrowed);
+    if exact.into_iter().all(|exact| exact) {
+        low = Vec::new();
+    }
+    (samples.elements, samples.low) = (Elements::F32(narrowed), low);
     samples.source_scale = scale;
     samples.offset = statistics.mean;
+    for (offset, origin) in samples.offset.iter_mut().zip(origin) {
+        *offset += origin;
+    }
     Ok(())
+}
+
+/// A number as two of f32: itself, and what rounding took from it.
+pub(super) fn parts(x: f64) -> [f32; 2] {
+    let high = x as f32;
+    [high, (x - f64::from(high)) as f32]
 }
 
 /// n x d zeros, or a word where they do not fit: an allocation that fails would abort the program.
@@ -183,6 +212,7 @@ mod tests {
         let array = Array {
             shape: shape.to_vec(),
             values,
+            origin: Vec::new(),
             sha256: String::new(),
         };
         into_samples("x", "x".to_string(), array)
@@ -235,8 +265,69 @@ mod tests {
                 let offset = samples.offset[i % d];
                 let deviation = f64::from(*element) / samples.source_scale;
                 assert!((deviation - (x - offset)).abs() <= 6e-8 * size, "{x}");
+                let whole = samples.element_f64(i) / samples.source_scale;
+                assert!((whole - (x - offset)).abs() <= 4e-15 * size, "{x}");
             }
         }
+    }
+
+    #[test]
+    fn low_parts_are_kept_where_there_are_any() {
+        let low = |values| samples(&[4, 1], values).expect("finite").low;
+        assert_eq!(
+            low(Values::F64(vec![1.0, 2.0, 4.0, 5.0])),
+            Vec::<f32>::new()
+        );
+        assert_eq!(low(Values::F64(vec![0.1, 0.2, 0.4, 0.5])).len(), 4);
+        assert_eq!(
+            low(Values::F32(vec![0.1, 0.2, 0.4, 0.5])),
+            Vec::<f32>::new()
+        );
+        assert_eq!(low(Values::U8(vec![1, 2, 3, 9])), Vec::<f32>::new());
+    }
+
+    #[test]
+    fn f32_beyond_what_sums_in_f32_hold_is_narrowed_like_f64() {
+        let pattern: Vec<f32> = (0..60).map(|i| (i * 7919 % 101) as f32 - 50.0).collect();
+        for (scale, as_it_is) in [
+            (1.0, true),
+            (1e-20, true),
+            (1e18, true),
+            (1e-24, false),
+            (1e-42, false),
+            (1e20, false),
+            (5e36, false),
+        ] {
+            let x: Vec<f32> = pattern.iter().map(|x| x * scale).collect();
+            let samples = samples(&[20, 3], Values::F32(x.clone())).expect("finite");
+            let Elements::F32(elements) = &samples.elements else {
+                panic!("f32 stays f32")
+            };
+            assert_eq!(*elements == x, as_it_is, "{scale:e}");
+            assert_eq!(samples.offset.is_empty(), as_it_is);
+            let statistics = statistics::Statistics::of(&samples, 1);
+            let size = statistics.max_deviation;
+            assert!(as_it_is || (0.5..=1.0).contains(&size), "{scale:e}: {size}");
+            for (i, x) in x.iter().enumerate() {
+                let offset = samples.offset.get(i % 3).copied().unwrap_or(0.0);
+                let value = samples.element_f64(i) * samples.element_value() + offset;
+                assert!((value - f64::from(*x)).abs() <= 1e-13 * 50.0 * f64::from(scale));
+            }
+        }
+        // The largest difference that f32 has is no f32.
+        let far = samples(&[2, 1], Values::F32(vec![3e38, -3e38])).expect("finite");
+        let value = |i| far.element_f64(i) * far.element_value() + far.offset[0];
+        assert_eq!(
+            [value(0), value(1)],
+            [f64::from(3e38f32), -f64::from(3e38f32)]
+        );
+    }
+
+    #[test]
+    fn a_long_column_is_read() {
+        let x: Vec<u8> = (0..8_388_608u32).map(|i| (i % 251) as u8).collect();
+        let samples = samples(&[8_388_608, 1], Values::U8(x)).expect("bytes");
+        assert_eq!((samples.n, samples.d), (8_388_608, 1));
     }
 
     #[test]

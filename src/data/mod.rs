@@ -5,7 +5,8 @@
 //!
 //! - [`spec`] reads the words; `file` recognises a file by its first bytes and hands it to `npy`, `csv` or `idx`;
 //! - `mnist` and `folder` read the four MNIST files, `digits` and `spectrum` make their samples from a seed;
-//! - `matrix` is the one gate through which every file passes: shape, finite values, not constant, f64 narrowed.
+//! - `matrix` is the one gate through which every file passes: shape, finite values, not constant, f64 narrowed;
+//! - [`standardize`] brings columns to zero mean and unit variance, where that is asked for.
 //!
 //! What is made from a seed is the same, byte for byte, on every machine and with any number of threads. This module
 //! knows no problem and no device, and it prints nothing but the progress bar of a download.
@@ -16,6 +17,7 @@ mod file;
 mod folder;
 mod hash;
 mod idx;
+mod integers;
 mod labels;
 mod matrix;
 pub mod mnist;
@@ -24,10 +26,12 @@ pub(crate) mod parallel;
 pub mod spec;
 pub mod spectrum;
 pub mod split;
+pub mod standardize;
 mod statistics;
 
 pub use spec::{Spec, split_list};
 pub use spectrum::KnownSpectrum;
+pub use standardize::Standardize;
 pub use statistics::Statistics;
 
 use crate::error::Result;
@@ -38,15 +42,16 @@ pub enum Elements {
     /// Images and byte files, as they are.
     U8(Vec<u8>),
     /// Everything else. An f64 source is centred and scaled in f64 while it is narrowed, so its f32 values stand for
-    /// `(x - offset_j) * 2^e`: see [`Samples::offset`] and [`Samples::source_scale`].
+    /// `(x - offset_j) * 2^e`: see [`Samples::offset`], [`Samples::source_scale`] and [`Samples::low`]. So is an f32
+    /// source whose largest deviation from the mean lies outside 1e-20 .. 1e20, where sums in f32 overflow or vanish.
     F32(Vec<f32>),
 }
 
 /// The data matrix X with what is known about it.
 ///
 /// The value of an element in the user's units is
-/// `element / source_scale * unit + offset[j]` (`source_scale` a power of two, 1 but for narrowed f64 sources;
-/// `unit` is 1/255 for images and 1 otherwise; `offset` is empty but for narrowed f64 sources).
+/// `(element + low) / source_scale * unit + offset[j]` (`source_scale` a power of two, 1 but for narrowed sources;
+/// `unit` is 1/255 for images and 1 otherwise; `offset` is empty but for narrowed sources; `low` is 0 where it is empty).
 #[derive(Debug, Clone)]
 pub struct Samples {
     /// Number of samples (rows), at least 2.
@@ -55,11 +60,16 @@ pub struct Samples {
     pub d: usize,
     /// The elements, row-major.
     pub elements: Elements,
+    /// What rounding to f32 took from each element of a narrowed source, row-major: `element + low` is the centred and
+    /// scaled value to about 2^-48. Empty where nothing was taken: bytes, f32 sources, sources that f32 holds. Devices
+    /// compute with the elements alone; what the host computes in f64 has the low parts too.
+    pub low: Vec<f32>,
     /// What one unit of an element is worth: 1/255 for images, 1 for everything else.
     pub unit: f64,
-    /// Power of two by which a narrowed f64 source was multiplied; 1 otherwise.
+    /// Power of two by which a narrowed source was multiplied; 1 otherwise.
     pub source_scale: f64,
-    /// Mean removed in f64 from a narrowed f64 source, length d; empty otherwise.
+    /// Mean removed in f64 from a narrowed source, length d; empty otherwise, and for standardized samples, whose values
+    /// have no unit any more.
     pub offset: Vec<f64>,
     /// Class labels, one per row, when there are any.
     pub labels: Option<Vec<u8>>,
@@ -74,7 +84,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Bytes of the elements in memory.
+    /// Bytes of the elements in memory, which are what a device gets; the low parts are not among them.
     pub fn bytes(&self) -> usize {
         match &self.elements {
             Elements::U8(elements) => elements.len(),
@@ -96,7 +106,19 @@ impl Samples {
         self.unit / self.source_scale
     }
 
-    /// Row `row` in element units, widened, into `out` (length d).
+    /// Element `index` (row-major) in element units, widened, its low part included.
+    ///
+    /// # Panics
+    /// When `index >= n * d`.
+    pub fn element_f64(&self, index: usize) -> f64 {
+        let low = self.low.get(index).copied().unwrap_or_default();
+        match &self.elements {
+            Elements::U8(e) => e[index].into(),
+            Elements::F32(e) => f64::from(e[index]) + f64::from(low),
+        }
+    }
+
+    /// Row `row` in element units, widened, the low parts included, into `out` (length d).
     ///
     /// # Panics
     /// When `row >= n` or `out.len() != d`.
@@ -106,12 +128,17 @@ impl Samples {
         match &self.elements {
             Elements::U8(e) => out
                 .iter_mut()
-                .zip(&e[range])
+                .zip(&e[range.clone()])
                 .for_each(|(o, &x)| *o = x.into()),
             Elements::F32(e) => out
                 .iter_mut()
-                .zip(&e[range])
+                .zip(&e[range.clone()])
                 .for_each(|(o, &x)| *o = x.into()),
+        }
+        if let Some(low) = self.low.get(range) {
+            out.iter_mut()
+                .zip(low)
+                .for_each(|(o, &low)| *o += f64::from(low));
         }
     }
 

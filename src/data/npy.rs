@@ -4,6 +4,7 @@
 //! header is bounded, and type, shape and length are checked against the file's size, before it reads the data.
 
 use super::hash::Hashing;
+use super::integers;
 use super::matrix::{Array, Values};
 use crate::error::{Error, Result};
 use ndarray::ArrayD;
@@ -70,6 +71,8 @@ pub(super) fn read(name: &str, mut reader: impl Read + Seek, bytes: u64) -> Resu
     }
     reader.rewind().map_err(|error| broken(error.to_string()))?;
     let mut hashing = Hashing::new(reader);
+    let columns = shape.get(1).copied().unwrap_or(1);
+    let mut origin = Vec::new();
     let values = match kind {
         Kind::U8 => array::<u8>(&mut hashing).map(Values::U8),
         Kind::F32 => array::<f32>(&mut hashing).map(Values::F32),
@@ -77,14 +80,15 @@ pub(super) fn read(name: &str, mut reader: impl Read + Seek, bytes: u64) -> Resu
         Kind::I8 => widened(array::<i8>(&mut hashing), f64::from),
         Kind::I16 => widened(array::<i16>(&mut hashing), f64::from),
         Kind::I32 => widened(array::<i32>(&mut hashing), f64::from),
-        Kind::I64 => widened(array::<i64>(&mut hashing), |x| x as f64),
+        Kind::I64 => array::<i64>(&mut hashing).map(|x| centred(x, columns, &mut origin)),
         Kind::U16 => widened(array::<u16>(&mut hashing), f64::from),
         Kind::U32 => widened(array::<u32>(&mut hashing), f64::from),
-        Kind::U64 => widened(array::<u64>(&mut hashing), |x| x as f64),
+        Kind::U64 => array::<u64>(&mut hashing).map(|x| centred(x, columns, &mut origin)),
     };
     Ok(Array {
         shape,
         values: values.map_err(broken)?,
+        origin,
         sha256: hashing.sha256(),
     })
 }
@@ -179,7 +183,14 @@ fn array<T: ReadableElement + Clone>(reader: impl Read) -> std::result::Result<V
     Ok(array.into_raw_vec_and_offset().0)
 }
 
-/// Integers as f64 (beyond 2^53 rounded).
+/// Integers that may be beyond 2^53, as f64; `origin` takes what was taken from each column.
+fn centred<T: Copy + Into<i128>>(values: Vec<T>, columns: usize, origin: &mut Vec<f64>) -> Values {
+    let (values, first) = integers::widened(values, columns);
+    *origin = first;
+    Values::F64(values)
+}
+
+/// Integers as f64, which holds them.
 fn widened<T>(
     values: std::result::Result<Vec<T>, String>,
     widen: impl Fn(T) -> f64,
@@ -265,6 +276,44 @@ mod tests {
             parse(&fortran).expect("bytes").values,
             Values::U8(vec![1, 2, 3, 100])
         );
+    }
+
+    #[test]
+    fn integers_beyond_f64_are_read_to_the_last_digit_in_either_order() {
+        fn check<T: Copy + Into<i128> + ndarray_npy::WritableElement>(rows: Array2<T>) {
+            let mut fortran = Array2::from_elem(rows.raw_dim().f(), rows[[0, 0]]);
+            fortran.assign(&rows);
+            for array in [rows.clone(), fortran] {
+                let mut bytes = Vec::new();
+                array.write_npy(&mut bytes).expect("memory");
+                let read = parse(&bytes).expect("an integer file");
+                let Values::F64(values) = read.values else {
+                    panic!("integers are f64")
+                };
+                for (value, (place, x)) in values.iter().zip(rows.indexed_iter()) {
+                    let first: i128 = rows[[0, place.1]].into();
+                    assert_eq!(*value as i128, (*x).into() - first);
+                    assert_eq!(read.origin[place.1], first as f64);
+                }
+            }
+        }
+        let far = 1i64 << 60;
+        check::<i64>(matrix![
+            [far + 1000, -far],
+            [far - 1000, 7 - far],
+            [far + 1, 900 - far]
+        ]);
+        let top = u64::MAX;
+        check::<u64>(matrix![
+            [top, top - 3],
+            [top - 1, top],
+            [top - 1001, top - 2]
+        ]);
+        let mut small = Vec::new();
+        matrix![[1i64 << 53, -5]]
+            .write_npy(&mut small)
+            .expect("memory");
+        assert_eq!(parse(&small).expect("small").origin, Vec::<f64>::new());
     }
 
     #[test]

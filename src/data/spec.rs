@@ -25,6 +25,11 @@ pub enum Spec {
 }
 
 impl Spec {
+    /// Whether it is a path, and no folder is there: then it is a file, or nothing.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Spec::Path(path) if !path.is_dir())
+    }
+
     /// Parses a spec. Whether a path exists is not looked at.
     ///
     /// # Errors

@@ -110,6 +110,10 @@ fn rows(samples: &Samples, chosen: &[usize]) -> Samples {
             .as_ref()
             .map(|labels| pick(labels, 1, chosen)),
         elements,
+        low: match samples.low.is_empty() {
+            true => Vec::new(),
+            false => pick(&samples.low, samples.d, chosen),
+        },
         known: None,
         offset: samples.offset.clone(),
         spec: samples.spec.clone(),

@@ -4,7 +4,7 @@
 //! row, so that a constant column is exactly constant whatever its value), the second corrects that mean by the mean of
 //! what is left of it and sums squares of numbers that are already centred. So a mean of 1e4 against a deviation
 //! of 1 costs nothing, an outlier in the first row neither, and 1e-20 and 1e20 are as good as 1 (f32 squares fit in
-//! f64). No temporary is larger than 64 rows of accumulators.
+//! f64). No temporary is larger than 64 rows of accumulators. Residues ([`Samples::low`]) are part of the numbers.
 
 use super::{Elements, Samples, parallel};
 use std::ops::Range;
@@ -34,8 +34,42 @@ impl Statistics {
     pub fn of(samples: &Samples, threads: usize) -> Statistics {
         match &samples.elements {
             Elements::U8(x) => of_bytes(x, samples.n, samples.d, threads),
-            Elements::F32(x) => of_reals(x, samples.n, samples.d, threads),
+            Elements::F32(x) if samples.low.is_empty() => {
+                of_reals(&x[..], samples.n, samples.d, threads)
+            }
+            Elements::F32(x) => {
+                let whole = WithLow {
+                    high: x,
+                    low: &samples.low,
+                };
+                of_reals(&whole, samples.n, samples.d, threads)
+            }
         }
+    }
+}
+
+/// Real numbers, row-major, widened to f64 as they are read.
+pub(super) trait Reals: Sync {
+    /// Those at these places.
+    fn at(&self, places: Range<usize>) -> impl Iterator<Item = f64>;
+}
+
+impl<T: Copy + Into<f64> + Sync> Reals for [T] {
+    fn at(&self, places: Range<usize>) -> impl Iterator<Item = f64> {
+        self[places].iter().map(|&x| x.into())
+    }
+}
+
+/// Elements with their residues, see [`Samples::low`].
+struct WithLow<'a> {
+    high: &'a [f32],
+    low: &'a [f32],
+}
+
+impl Reals for WithLow<'_> {
+    fn at(&self, places: Range<usize>) -> impl Iterator<Item = f64> {
+        let pairs = self.high[places.clone()].iter().zip(&self.low[places]);
+        pairs.map(|(&high, &low)| f64::from(high) + f64::from(low))
     }
 }
 
@@ -180,24 +214,21 @@ fn sum_bytes_inlined(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
 }
 
 /// Statistics of finite real numbers, n x d, row-major, n >= 1.
-pub(super) fn of_reals<T>(x: &[T], n: usize, d: usize, threads: usize) -> Statistics
-where
-    T: Copy + Into<f64> + PartialOrd + Sync + Send,
-{
+pub(super) fn of_reals<R: Reals + ?Sized>(x: &R, n: usize, d: usize, threads: usize) -> Statistics {
     let rows = n as f64;
-    let pilot = &x[..d];
+    let part = |i: usize, tile: &Tile| x.at(i * d + tile.columns.start..i * d + tile.columns.end);
+    let pilot: Vec<f64> = x.at(0..d).collect();
     let mut mean = vec![0.0; d];
-    let (mut least, mut most) = (pilot.to_vec(), pilot.to_vec());
+    let (mut least, mut most) = (pilot.clone(), pilot.clone());
     let first_pass = |tile: &Tile| {
         let pilot = &pilot[tile.columns.clone()];
         let mut sum = vec![0.0; pilot.len()];
         let (mut least, mut most) = (pilot.to_vec(), pilot.to_vec());
         for i in tile.rows.clone() {
-            let row = &x[i * d + tile.columns.start..i * d + tile.columns.end];
-            for ((s, &x), &p) in sum.iter_mut().zip(row).zip(pilot) {
-                *s += x.into() - p.into();
+            for ((s, x), p) in sum.iter_mut().zip(part(i, tile)).zip(pilot) {
+                *s += x - p;
             }
-            for ((low, high), &x) in least.iter_mut().zip(&mut most).zip(row) {
+            for ((low, high), x) in least.iter_mut().zip(&mut most).zip(part(i, tile)) {
                 *low = if x < *low { x } else { *low };
                 *high = if x > *high { x } else { *high };
             }
@@ -211,8 +242,8 @@ where
             most[k] = if high[j] > most[k] { high[j] } else { most[k] };
         }
     });
-    for (m, &p) in mean.iter_mut().zip(pilot) {
-        *m = p.into() + *m / rows;
+    for (m, p) in mean.iter_mut().zip(&pilot) {
+        *m = p + *m / rows;
     }
 
     let (mut rest, mut square) = (vec![0.0; d], vec![0.0; d]);
@@ -220,9 +251,9 @@ where
         let mean = &mean[tile.columns.clone()];
         let (mut rest, mut square) = (vec![0.0; mean.len()], vec![0.0; mean.len()]);
         for i in tile.rows.clone() {
-            let row = &x[i * d + tile.columns.start..i * d + tile.columns.end];
-            for (((r, s), &x), &m) in rest.iter_mut().zip(&mut square).zip(row).zip(mean) {
-                let c = x.into() - m;
+            let sums = rest.iter_mut().zip(&mut square);
+            for (((r, s), x), m) in sums.zip(part(i, tile)).zip(mean) {
+                let c = x - m;
                 *r += c;
                 *s += c * c;
             }
@@ -238,7 +269,7 @@ where
 
     let mut max_deviation: f64 = 0.0;
     for j in 0..d {
-        let (low, high): (f64, f64) = (least[j].into(), most[j].into());
+        let (low, high) = (least[j], most[j]);
         // The mean of numbers lies among them; the clamp keeps a constant column exactly constant after rounding.
         mean[j] = (mean[j] + rest[j] / rows).clamp(low, high);
         max_deviation = max_deviation.max(high - mean[j]).max(mean[j] - low);
@@ -327,7 +358,7 @@ mod tests {
                 .iter()
                 .map(|&x| (x as f64 * unit + shift) as f32)
                 .collect();
-            let statistics = of_reals(&x, n, d, 2);
+            let statistics = of_reals(&x[..], n, d, 2);
             for j in 0..d {
                 // 1e4 + m / 128 is a multiple of the spacing of f32 near 1e4, so nothing was rounded.
                 let (mean, variance) = exact(&column(&integers, d, j), unit, shift);
@@ -340,7 +371,7 @@ mod tests {
     #[test]
     fn an_outlier_in_the_first_row_does_not_spoil_the_mean() {
         let x: Vec<f64> = (0..1000).map(|i| if i == 0 { 1e15 } else { 0.5 }).collect();
-        let mean = of_reals(&x, 1000, 1, 1).mean[0];
+        let mean = of_reals(&x[..], 1000, 1, 1).mean[0];
         let right = (1e15 + 999.0 * 0.5) / 1000.0;
         assert!((mean - right).abs() <= 1e-15 * right, "{mean} {right}");
     }
@@ -348,7 +379,7 @@ mod tests {
     #[test]
     fn a_constant_column_has_no_deviation() {
         let x = [0.1f64, 7.3, 0.1, 7.3, 0.1, 7.3];
-        let statistics = of_reals(&x, 3, 2, 1);
+        let statistics = of_reals(&x[..], 3, 2, 1);
         assert_eq!(statistics.mean, [0.1, 7.3]);
         assert_eq!(statistics.variance, [0.0, 0.0]);
         assert_eq!(statistics.max_deviation, 0.0);
@@ -358,11 +389,11 @@ mod tests {
     fn the_number_of_threads_changes_no_bit() {
         for (n, d) in [(3000, 7), (9, 20_000)] {
             let x: Vec<f32> = integers(n, d).iter().map(|&x| (x as f32).sqrt()).collect();
-            let one = of_reals(&x, n, d, 1);
+            let one = of_reals(&x[..], n, d, 1);
             assert!(
                 [2, 3, 16]
                     .iter()
-                    .all(|&threads| of_reals(&x, n, d, threads) == one)
+                    .all(|&threads| of_reals(&x[..], n, d, threads) == one)
             );
         }
     }

@@ -17,6 +17,7 @@ use super::words::{Words, batch, layers, positive, rate, seed, weight_decay, who
 pub struct Axes {
     pub problem: Words,
     pub data: Words,
+    pub standardize: Words,
     pub layers: Words,
     pub weight_decay: Words,
     pub method: Words,
@@ -97,6 +98,7 @@ impl Axes {
             optimizer: keep(&self.optimizer, &block.optimizer)?,
             gradient: keep(&self.gradient, &block.gradient)?,
             data: over(&self.data, &block.data),
+            standardize: over(&self.standardize, &block.standardize),
             layers: over(&self.layers, &block.layers),
             weight_decay: over(&self.weight_decay, &block.weight_decay),
             device: over(&self.device, &block.device),
@@ -147,6 +149,9 @@ impl Axes {
             c.problem = x
         })?;
         cross(&mut cases, &self.data, source, |c, x| c.source = x)?;
+        cross(&mut cases, &self.standardize, Named::parse, |c, x| {
+            c.standardize = x
+        })?;
         cross(&mut cases, &self.layers, layers, |c, x| c.layers = Some(x))?;
         cross(&mut cases, &self.weight_decay, weight_decay, |c, x| {
             c.weight_decay = x
@@ -333,6 +338,29 @@ mod tests {
     }
 
     #[test]
+    fn auto_is_the_case_that_it_stands_for() {
+        let ids = |problem: &str, data: &str| {
+            ids(&Axes {
+                problem: Words::split(problem),
+                data: Words::split(data),
+                standardize: Words::split("auto,none,columns"),
+                threads: Words::split("1"),
+                ..Axes::default()
+            })
+        };
+        let pca = "pca/x/deflation/samples/sgd/k10/cpu@1/f32";
+        let columns = format!("{pca}/standardize-columns");
+        assert_eq!(ids("pca", "x.npy"), [pca, &columns]);
+        let mlp = "mlp/x/300-100/sgd/cpu@1/f32";
+        let none = format!("{mlp}/standardize-none");
+        assert_eq!(ids("mlp", "x.npy"), [mlp, &none]);
+        let columns = format!("{mlp}/standardize-columns");
+        for images in ["mnist", "digits", "."] {
+            assert_eq!(ids("mlp", images), [mlp, &columns]);
+        }
+    }
+
+    #[test]
     fn flags_narrow_the_choices_of_a_block_and_replace_the_rest() {
         let block = Axes {
             method: Words::split("deflation,subspace"),
@@ -403,6 +431,7 @@ mod tests {
         assert!(one(|a, w| a.seed = w, "-1").contains("seed"));
         assert!(one(|a, w| a.repeats = w, "1,2").contains("one number"));
         assert!(one(|a, w| a.problem = w, "pka").contains("did you mean pca?"));
+        assert!(one(|a, w| a.standardize = w, "colums").contains("did you mean columns?"));
         assert!(one(|a, w| a.layers = w, "0").contains("from 1"));
         assert!(one(|a, w| a.weight_decay = w, "-1").contains("from 0"));
         assert!(one(|a, w| a.optimizer = w, "momentun").contains("did you mean momentum?"));

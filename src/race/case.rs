@@ -3,6 +3,7 @@
 //! A parameter that a case does not use is absent, or holds its default, so that equal cases compare equal: with
 //! `--method direct --optimizer sgd,adam` there is one case.
 
+use crate::data::{Spec, Standardize};
 use crate::error::{Error, Result};
 use crate::mlp;
 use crate::optimizer::Rule;
@@ -80,6 +81,8 @@ pub struct Case {
     pub problem: ProblemKind,
     /// The samples.
     pub source: Source,
+    /// What is done to the columns of the samples; `Auto` only until settled.
+    pub standardize: Standardize,
     /// Widths of a network's hidden layers; empty is logistic regression.
     pub layers: Option<Vec<usize>>,
     /// Times a network's parameters, added to the gradient.
@@ -121,6 +124,7 @@ impl Default for Case {
         Self {
             problem: ProblemKind::Pca,
             source: Source::Default,
+            standardize: Standardize::Auto,
             layers: None,
             weight_decay: 0.0,
             method: Method::Deflation,
@@ -147,6 +151,7 @@ impl Case {
     /// equal values.
     #[must_use]
     pub fn settled(mut self) -> Self {
+        self.standardize = self.standardize();
         if self.problem == ProblemKind::Mlp {
             return self.settled_network();
         }
@@ -155,6 +160,7 @@ impl Case {
         if self.method == Method::Direct {
             self = Self {
                 source: self.source,
+                standardize: self.standardize,
                 method: self.method,
                 components: self.components,
                 device: self.device,
@@ -183,6 +189,7 @@ impl Case {
         Self {
             problem: self.problem,
             source: self.source,
+            standardize: self.standardize,
             layers: self.layers.or_else(|| Some(LAYERS.to_vec())),
             weight_decay: self.weight_decay,
             optimizer: self.optimizer.or(Some(Rule::Sgd)),
@@ -208,6 +215,26 @@ impl Case {
             (ProblemKind::Mlp, _) => TEST_TARGET,
             (ProblemKind::Pca, Some(_)) => BATCH_TARGET,
             (ProblemKind::Pca, None) => TARGET,
+        }
+    }
+
+    /// What is done to the columns, `auto` resolved.
+    pub fn standardize(&self) -> Standardize {
+        match self.standardize {
+            Standardize::Auto => self.own_standardize(),
+            named => named,
+        }
+    }
+
+    /// What `auto` stands for: a network's inputs should be of one size, which those of a file need not be; pixels are.
+    fn own_standardize(&self) -> Standardize {
+        match (self.problem, &self.source) {
+            (ProblemKind::Mlp, Source::Spec(text))
+                if Spec::parse(text).is_ok_and(|s| s.is_file()) =>
+            {
+                Standardize::Columns
+            }
+            _ => Standardize::None,
         }
     }
 
@@ -278,6 +305,9 @@ impl Case {
             if value != default {
                 parts.push(format!("{word}{value}"));
             }
+        }
+        if self.standardize() != self.own_standardize() {
+            parts.push(format!("standardize-{}", self.standardize().name()));
         }
         parts.join("/")
     }

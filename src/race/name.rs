@@ -1,5 +1,6 @@
 //! The words of the command line, of suites and of case ids: one table per enum, one parser.
 
+use crate::data::Standardize;
 use crate::error::{Error, Result};
 use crate::optimizer::Rule;
 use crate::pca::{Gradient, Method, OperatorKind};
@@ -88,6 +89,15 @@ impl Named for Rule {
         (Rule::Adagrad.name(), Self::Adagrad),
         (Rule::Rmsprop.name(), Self::Rmsprop),
         (Rule::Adam.name(), Self::Adam),
+    ];
+}
+
+impl Named for Standardize {
+    const WHAT: &'static str = "standardize";
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("none", Self::None),
+        ("columns", Self::Columns),
     ];
 }
 

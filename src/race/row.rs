@@ -44,7 +44,7 @@ pub(super) fn blank(case: &Case, id: &str, set: Option<&Loaded>, origin: &Origin
             n: set.samples.n,
             d: set.samples.d,
             dtype: set.samples.dtype().into(),
-            standardized: false,
+            standardized: set.standardized,
             sha256: set.samples.sha256.clone(),
             image: set.samples.image,
         }),
@@ -96,6 +96,14 @@ pub(super) fn blank(case: &Case, id: &str, set: Option<&Loaded>, origin: &Origin
         reference_eigenvalues: Vec::new(),
         artifacts: BTreeMap::new(),
         curve: Vec::new(),
+    }
+}
+
+/// Names the samples whose plane was drawn, so that it is drawn once.
+pub fn plane_of(data: &DataFacts) -> String {
+    match data.standardized {
+        true => format!("{} standardized", data.sha256),
+        false => data.sha256.clone(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::data::split::split;
-use crate::data::{self, Request, Samples, Spec, Statistics};
+use crate::data::{self, Request, Samples, Spec, Standardize, Statistics, standardize};
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
 use crate::record::file::{Folder, PROJECTIONS};
@@ -87,6 +87,8 @@ impl Summary {
 /// Samples that were loaded and checked, with the cases about them.
 pub(super) struct Loaded {
     pub samples: Arc<Samples>,
+    /// Whether their columns were brought to zero mean and unit variance.
+    pub standardized: bool,
     pub material: Material,
     /// Seconds that the statistics took, where there are any.
     pub statistics_s: f64,
@@ -94,17 +96,20 @@ pub(super) struct Loaded {
     pub cases: Vec<(Entry, String)>,
 }
 
+/// What cases must agree in to be about the same samples.
+type Wanted<'a> = (&'a Source, ProblemKind, Standardize);
+
 /// Cases about the same samples, which are loaded now or when their turn comes.
 enum Set {
     Here(Loaded),
-    Later(Source, Vec<(Entry, String)>),
+    Later(Source, Standardize, Vec<(Entry, String)>),
 }
 
 impl Set {
     fn cases(&self) -> &[(Entry, String)] {
         match self {
             Self::Here(set) => &set.cases,
-            Self::Later(_, cases) => cases,
+            Self::Later(.., cases) => cases,
         }
     }
 }
@@ -167,7 +172,8 @@ impl Race {
             let size = Size {
                 n: samples.n,
                 d: samples.d,
-                value_bytes: if samples.dtype() == "u8" { 1 } else { 4 },
+                value_bytes: (samples.bytes() + size_of_val(&samples.low[..]))
+                    / (samples.n * samples.d),
             };
             return Ok((name(&samples), Some(size)));
         }
@@ -242,7 +248,7 @@ impl Race {
         let placed = records
             .iter()
             .filter(|record| record.artifacts.contains_key(PROJECTIONS));
-        let placed = placed.filter_map(|record| Some(record.data.as_ref()?.sha256.clone()));
+        let placed = placed.filter_map(|record| record.data.as_ref().map(row::plane_of));
         let mut track = Track {
             placed: RefCell::new(placed.collect()),
             origin: row::Origin {
@@ -263,12 +269,12 @@ impl Race {
         for set in loaded {
             let set = match set {
                 Set::Here(set) => set,
-                Set::Later(source, cases) => {
+                Set::Later(source, columns, cases) => {
                     let progress = track.progress.get_mut();
                     progress.phase("loading the samples");
                     // These samples are known by name: only memory can be wanting.
                     let (samples, _) = self.load(&source)?;
-                    measured(samples, cases)
+                    measured(samples, columns, cases)?
                 }
             };
             track.race(&set, &done)?;
@@ -321,21 +327,17 @@ impl Race {
     /// Loads every source once and checks its cases against it. All are held until the end of the race, but for the spectra of
     /// a suite: their name says all that can be wrong with a case, and a suite has more of them than memory holds.
     fn load_all(&self, interrupted: &AtomicBool, progress: &mut dyn Progress) -> Result<Vec<Set>> {
-        let mut sources: Vec<(&Source, ProblemKind, Vec<Entry>)> = Vec::new();
+        let mut sources: Vec<(Wanted<'_>, Vec<Entry>)> = Vec::new();
         for entry in &self.entries {
-            let Case {
-                source, problem, ..
-            } = &entry.case;
-            match sources
-                .iter_mut()
-                .find(|(s, p, _)| *s == source && p == problem)
-            {
-                Some((.., entries)) => entries.push(entry.clone()),
-                None => sources.push((source, *problem, vec![entry.clone()])),
+            let case = &entry.case;
+            let wanted = (&case.source, case.problem, case.standardize());
+            match sources.iter_mut().find(|(other, _)| *other == wanted) {
+                Some((_, entries)) => entries.push(entry.clone()),
+                None => sources.push((wanted, vec![entry.clone()])),
             }
         }
         let mut loaded = Vec::new();
-        for (source, problem, entries) in sources {
+        for ((source, problem, columns), entries) in sources {
             if let Some((spec, size)) = later(source, problem).filter(|_| self.skip_large) {
                 for entry in &entries {
                     check_shape(&entry.case, (size.n, size.d), &spec)?;
@@ -345,7 +347,7 @@ impl Race {
                     (entry, id)
                 };
                 let cases = entries.into_iter().map(id).collect();
-                loaded.push(Set::Later(source.clone(), cases));
+                loaded.push(Set::Later(source.clone(), columns, cases));
                 continue;
             }
             progress.phase(match source {
@@ -361,6 +363,10 @@ impl Race {
                 ProblemKind::Mlp => {
                     let request = self.request(source);
                     let split = split(samples, &request, self.test_fraction)?;
+                    let split = match columns {
+                        Standardize::Columns => standardize::split(&split)?,
+                        _ => split,
+                    };
                     (split.train, Some(split.test))
                 }
             };
@@ -374,9 +380,10 @@ impl Race {
             };
             let cases = entries.into_iter().map(id).collect();
             loaded.push(Set::Here(match test {
-                None => measured(samples, cases),
+                None => measured(samples, columns, cases)?,
                 Some(test) => Loaded {
                     samples: Arc::new(samples),
+                    standardized: columns == Standardize::Columns,
                     material: Material::Mlp(Arc::new(test)),
                     statistics_s: 0.0,
                     cases,
@@ -390,15 +397,20 @@ impl Race {
     }
 }
 
-/// Samples of principal components, with their statistics.
-fn measured(samples: Samples, cases: Vec<(Entry, String)>) -> Loaded {
+/// Samples of principal components, standardized where that is asked for, with their statistics.
+fn measured(samples: Samples, columns: Standardize, cases: Vec<(Entry, String)>) -> Result<Loaded> {
+    let samples = match columns {
+        Standardize::Columns => standardize::whole(&samples)?,
+        _ => samples,
+    };
     let (statistics, statistics_s) = timed(|| Statistics::of(&samples, device::cores()));
-    Loaded {
+    Ok(Loaded {
         samples: Arc::new(samples),
+        standardized: columns == Standardize::Columns,
         material: Material::Pca(statistics),
         statistics_s,
         cases,
-    }
+    })
 }
 
 /// Name and size of samples that need not be there before the race begins.

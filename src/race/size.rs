@@ -5,7 +5,7 @@
 //! Time takes steps as they are on MNIST and `RATE` operations a second; it is right to a factor of a few, and stops at
 //! the case's own limit.
 
-use crate::data::Spec;
+use crate::data::{Spec, Standardize};
 use crate::optimizer::Rule;
 use crate::pca::{Method, OperatorKind};
 
@@ -45,7 +45,12 @@ impl Size {
 
     /// Bytes that a case about these samples takes.
     pub fn bytes(&self, case: &Case) -> f64 {
-        let samples = self.n as f64 * self.d as f64 * self.value_bytes as f64;
+        let value_bytes = match case.standardize() {
+            // What comes out has low parts.
+            Standardize::Columns => 8,
+            _ => self.value_bytes,
+        };
+        let samples = self.n as f64 * self.d as f64 * value_bytes as f64;
         let gram = (self.n.min(self.d) as f64).powi(2);
         let formed = match (case.problem, case.operator) {
             (ProblemKind::Mlp, _) => 0.0,

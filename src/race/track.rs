@@ -329,11 +329,12 @@ impl Track<'_> {
         let samples = &set.samples;
         if let Material::Pca(statistics) = &set.material
             && row.status == Status::Reached
-            && !self.placed.borrow().contains(&samples.sha256)
+            && let Some(name) = row.data.as_ref().map(row::plane_of)
+            && !self.placed.borrow().contains(&name)
             && let Some(plane) = plane(samples, statistics, components)
         {
             self.folder.keep(row, PROJECTIONS, plane.view())?;
-            self.placed.borrow_mut().insert(samples.sha256.clone());
+            self.placed.borrow_mut().insert(name);
         }
         if let Some(path) = self.save_components {
             ndarray_npy::write_npy(path, &view).map_err(|e| {

@@ -5,6 +5,7 @@
 //! of labels, and the folder of a file.
 
 use super::group;
+use crate::data::Spec;
 use crate::record::Record;
 
 /// `gradrace run --problem pca --data mnist ...`: the flags that give this case and no other.
@@ -18,6 +19,17 @@ pub fn command(record: &Record) -> String {
     let data = record.data.as_ref().map_or(named, |data| &data.spec);
     flag("data", data);
     let parts: Vec<&str> = record.case.split('/').skip(2).collect();
+    let word = parts
+        .iter()
+        .find_map(|part| part.strip_prefix(group::STANDARDIZE));
+    // Before there was a choice, networks took files as they are.
+    let as_it_is = record.problem == "mlp"
+        && record.data.as_ref().is_some_and(|data| {
+            !data.standardized && matches!(Spec::parse(&data.spec), Ok(Spec::Path(_)))
+        });
+    if let Some(word) = word.or(as_it_is.then_some("none")) {
+        flag("standardize", word);
+    }
     match (&record.network, record.problem.as_str()) {
         (Some(network), _) => {
             let widths: Vec<String> = network.layers.iter().map(usize::to_string).collect();
@@ -117,6 +129,21 @@ mod tests {
         assert!(command(&record).contains("--problem mlp --data mnist --layers 300 "));
         record.network.as_mut().unwrap().layers = vec![];
         assert!(command(&record).contains("--layers none "));
+    }
+
+    #[test]
+    fn what_was_done_to_the_columns_is_told_where_it_is_not_the_default() {
+        let mut record = fixture::race().remove(0);
+        assert!(!command(&record).contains("standardize"));
+        record.case += "/standardize-columns";
+        assert!(command(&record).contains(" --standardize columns "));
+        let mut record = networks().remove(0);
+        assert!(!command(&record).contains("standardize"));
+        let data = record.data.as_mut().unwrap();
+        (data.spec, data.standardized) = ("x.npy".into(), true);
+        assert!(!command(&record).contains("standardize"));
+        record.data.as_mut().unwrap().standardized = false;
+        assert!(command(&record).contains(" --standardize none "));
     }
 
     #[test]

@@ -54,8 +54,11 @@ pub fn groups(records: &[Record]) -> (Vec<Group<'_>>, usize) {
     )
 }
 
-/// Machine, problem, samples, what is sought of them, target.
-type Key<'a> = (&'a str, &'a str, &'a str, String, u64);
+/// How the word of a case id begins that says what was done to the columns.
+pub const STANDARDIZE: &str = "standardize-";
+
+/// Machine, problem, samples, whether they are standardized, what is sought of them, target.
+type Key<'a> = (&'a str, &'a str, &'a str, bool, String, u64);
 
 fn key(record: &Record) -> Key<'_> {
     // The id names the samples even where they were never loaded.
@@ -65,9 +68,22 @@ fn key(record: &Record) -> Key<'_> {
         &record.machine,
         &record.problem,
         data,
+        standardized(record),
         sought(record),
         target,
     )
+}
+
+/// Whether the columns were brought to zero mean and unit variance. A file is always loaded, so that where there are no
+/// samples the id says it.
+fn standardized(record: &Record) -> bool {
+    match &record.data {
+        Some(data) => data.standardized,
+        None => record
+            .case
+            .split('/')
+            .any(|part| part.strip_prefix(STANDARDIZE) == Some("columns")),
+    }
 }
 
 /// What is sought, as the id has it: `k10`, or the hidden layers of a network.
@@ -79,15 +95,22 @@ fn sought(record: &Record) -> String {
 }
 
 impl<'a> Group<'a> {
-    fn new((machine, problem, data, sought, target): Key<'a>, mut rows: Vec<&'a Record>) -> Self {
+    fn new(
+        (machine, problem, data, standardized, sought, target): Key<'a>,
+        mut rows: Vec<&'a Record>,
+    ) -> Self {
         rows.sort_by(|a, b| {
             order(a)
                 .partial_cmp(&order(b))
                 .unwrap_or(std::cmp::Ordering::Equal)
         });
         let size = rows.iter().find_map(|row| row.data.as_ref());
+        let (word, place) = match standardized {
+            true => (", standardized", "/standardized"),
+            false => ("", ""),
+        };
         let size = size
-            .map(|d| format!(" ({} x {}, {})", d.n, d.d, d.dtype))
+            .map(|d| format!(" ({} x {}, {}{word})", d.n, d.d, d.dtype))
             .unwrap_or_default();
         let target = quantity::round(f64::from_bits(target));
         Self {
@@ -97,7 +120,7 @@ impl<'a> Group<'a> {
                     format!("{problem} of {data}{size}, hidden layers {sought}, target {target}")
                 }
             },
-            id: format!("{problem}/{data}/{sought}"),
+            id: format!("{problem}/{data}{place}/{sought}"),
             machine,
             rows,
         }
@@ -240,7 +263,7 @@ pub fn short_id(record: &Record) -> String {
     let sought = sought(record);
     let parts = record.case.split('/').skip(2);
     let parts: Vec<&str> = parts
-        .filter(|part| *part != sought && *part != "f32")
+        .filter(|part| *part != sought && *part != "f32" && !part.starts_with(STANDARDIZE))
         .collect();
     parts.join("/")
 }
@@ -326,6 +349,24 @@ mod tests {
             .find(|row| row.case == records[0].case)
             .unwrap();
         assert_eq!(row.seed, 7);
+    }
+
+    #[test]
+    fn standardized_samples_are_a_task_of_their_own() {
+        let mut records = fixture::race();
+        records.truncate(1);
+        let mut columns = records[0].clone();
+        columns.case += "/standardize-columns";
+        columns.data.as_mut().unwrap().standardized = true;
+        records.push(columns);
+        let (groups, _) = groups(&records);
+        assert_eq!(groups.len(), 2);
+        assert_eq!(
+            groups[1].title,
+            "pca of mnist (60000 x 784, u8, standardized), k = 10, target 1e-3"
+        );
+        assert_eq!(groups[1].id, "pca/mnist/standardized/k10");
+        assert_eq!(short_name(&records[0]), short_name(&records[1]));
     }
 
     #[test]

@@ -97,8 +97,13 @@ pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
     for row in groups.iter().flat_map(|group| &group.rows) {
         let Some(data) = &row.data else { continue };
         let k = row.components.map(|k| format!(", k = {k}"));
+        let standardized = if data.standardized {
+            ", standardized"
+        } else {
+            ""
+        };
         let name = format!(
-            "{} {}{}",
+            "{} {}{}{standardized}",
             row.problem,
             profile::name(row),
             k.unwrap_or_default()

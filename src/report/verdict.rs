@@ -179,8 +179,8 @@ fn measurements(records: &[Record], between_machines: bool) -> Measurements<'_> 
         let before = measurements.entry(key).or_default();
         // The last one says what the case is: another program's, or one that ended otherwise, is of the past.
         let like = |other: &Record| {
-            (&other.program, other.status, sha256(other))
-                == (&record.program, record.status, sha256(record))
+            (&other.program, other.status, samples(other))
+                == (&record.program, record.status, samples(record))
         };
         before.retain(|other| like(other));
         before.push(record);
@@ -188,8 +188,10 @@ fn measurements(records: &[Record], between_machines: bool) -> Measurements<'_> 
     measurements
 }
 
-fn sha256(record: &Record) -> Option<&str> {
-    record.data.as_ref().map(|data| data.sha256.as_str())
+/// The file, and whether it was standardized: networks took files as they are before schema 2.
+fn samples(record: &Record) -> Option<(&str, bool)> {
+    let data = record.data.as_ref()?;
+    Some((data.sha256.as_str(), data.standardized))
 }
 
 fn side(records: &[&Record]) -> (Side, Option<Quartiles>) {
@@ -236,10 +238,13 @@ fn verdict(
     (left, qa): (&Side, Option<Quartiles>),
     (right, qb): (&Side, Option<Quartiles>),
 ) -> (Verdict, Option<String>) {
-    if let (Some(a), Some(b)) = (sha256(a), sha256(b))
+    if let (Some(a), Some(b)) = (samples(a), samples(b))
         && a != b
     {
-        let next = "the samples differ (SHA-256): race both on the same file";
+        let next = match a.0 == b.0 {
+            true => "the samples of one are standardized: race both with the same --standardize",
+            false => "the samples differ (SHA-256): race both on the same file",
+        };
         return (Verdict::Ambiguous, Some(next.into()));
     }
     let (qa, qb) = match (qa, qb) {

@@ -197,6 +197,7 @@ pub(super) fn make(parameters: &Parameters, threads: usize) -> Result<Samples> {
         unit: 1.0,
         source_scale: 1.0,
         offset: Vec::new(),
+        low: Vec::new(),
         labels: None,
         image: None,
         spec: name,

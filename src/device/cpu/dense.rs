@@ -1,5 +1,5 @@
 //! The dense way, in f64: the smaller Gram matrix of the centred samples. Bytes with d <= n are summed exactly in
-//! integers; everything else is centred in f64 in blocks and goes to BLAS with the library's own threads.
+//! integers; everything else is centred in f64 in blocks, low parts included, and goes to BLAS with the library's own threads.
 
 use super::{Cpu, blas, gram};
 use crate::data::{Elements, Samples, Statistics};
@@ -22,7 +22,10 @@ pub fn gram(cpu: &mut Cpu, samples: &Samples, statistics: &Statistics) -> Result
             sums.gram
         }
         Elements::U8(x) => blocks(cpu, n, d, &statistics.mean, |i| f64::from(x[i])),
-        Elements::F32(x) => blocks(cpu, n, d, &statistics.mean, |i| f64::from(x[i])),
+        Elements::F32(x) if samples.low.is_empty() => {
+            blocks(cpu, n, d, &statistics.mean, |i| f64::from(x[i]))
+        }
+        Elements::F32(_) => blocks(cpu, n, d, &statistics.mean, |i| samples.element_f64(i)),
     };
     let order = n.min(d);
     for i in 0..order {

@@ -1,7 +1,7 @@
 //! The dense way, in f64: the smaller Gram matrix of the centred samples by cuBLAS, its eigenpairs by cuSOLVER.
 //!
-//! Samples are centred in f64 on the host, in blocks, as the CPU device does it; the card's memory holds one block at a
-//! time, whatever the samples' size.
+//! Samples are centred in f64 on the host, low parts included, in blocks, as the CPU device does it; the card's memory
+//! holds one block at a time, whatever the samples' size.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use super::blas::int;
 use super::card::Cudarc;
 use super::context::{Context, Memory};
 use super::driver::Driver;
-use crate::data::{Elements, Samples, Statistics};
+use crate::data::{Samples, Statistics};
 use crate::error::{Error, Result};
 
 /// Elements of a block in f64: 32 MiB.
@@ -90,10 +90,7 @@ fn panels(
     mut give: impl FnMut(usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
     let (n, d) = (samples.n, samples.d);
-    let x = |i: usize| match &samples.elements {
-        Elements::U8(x) => f64::from(x[i]),
-        Elements::F32(x) => f64::from(x[i]),
-    };
+    let x = |i: usize| samples.element_f64(i);
     let (sums, across) = if d <= n { (n, d) } else { (d, n) };
     let height = (BLOCK / across).max(1);
     let mut block = Vec::with_capacity(height.min(sums) * across);
@@ -180,7 +177,7 @@ pub(super) fn eigh(card: &mut Cudarc, a: &mut [f64], order: usize) -> Result<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Request, load};
+    use crate::data::{Elements, Request, load};
 
     #[test]
     fn panels_hold_every_centred_sample_once() {
