@@ -321,6 +321,7 @@ mod tests {
             elements: Elements::F32(elements.collect()),
             unit: 1.0,
             source_scale: 1.0,
+            low: Vec::new(),
             offset: Vec::new(),
             labels: None,
             image: None,
