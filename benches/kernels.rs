@@ -66,6 +66,7 @@ impl<D: Device> Lane<'_, D> {
             passes: 1.0,
             bytes,
             flops,
+            host_passes: 0.0,
         };
         let rate = peaks::rate(&work, median, self.peak.get());
         println!(
