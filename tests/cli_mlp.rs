@@ -179,8 +179,8 @@ fn the_same_numbers_in_any_type_of_file_train_alike() {
         let words: Vec<String> = row.iter().map(f64::to_string).collect();
         words.join(",") + "\n"
     };
-    let text: String = x.outer_iter().map(line).collect();
-    place.write("text.csv", text.as_bytes());
+    let lines: String = x.outer_iter().map(line).collect();
+    place.write("text.csv", lines.as_bytes());
     let trained = |flags: &str, out: &str| {
         place
             .run(&format!(
@@ -192,7 +192,7 @@ fn the_same_numbers_in_any_type_of_file_train_alike() {
     };
     let mut errors = Vec::new();
     for file in ["f8.npy", "f4.npy", "i4.npy", "u1.npy", "text.csv"] {
-        let record = trained(&format!("--data {file}"), file);
+        let record = trained(&format!("--data {file}"), &format!("{file}.r"));
         assert_eq!(record["data"]["standardized"], true, "{file}");
         assert_eq!(record["network"]["test_n"], 50);
         let case = text(&record, "case");

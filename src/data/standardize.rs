@@ -27,25 +27,33 @@ pub enum Standardize {
 /// Largest value of a held-out row, in standard deviations: beyond it sums in f32 overflow.
 const FARTHEST: f64 = 1e20;
 
-/// All columns standardized by their own mean and variance.
-///
-/// # Errors
-/// `Error::Input` when they do not fit in memory.
-pub fn whole(samples: &Samples) -> Result<Samples> {
-    Columns::of(samples).apply(samples)
-}
+impl Standardize {
+    /// The samples as they are, or their columns standardized by their own mean and variance.
+    ///
+    /// # Errors
+    /// `Error::Input` when they do not fit in memory.
+    pub fn whole(self, samples: Samples) -> Result<Samples> {
+        match self {
+            Self::Columns => Columns::of(&samples).apply(&samples),
+            Self::Auto | Self::None => Ok(samples),
+        }
+    }
 
-/// Both parts standardized by the mean and the variance of the training rows.
-///
-/// # Errors
-/// `Error::Input` when they do not fit in memory, and when a test row lies so far from the training rows that f32 cannot
-/// compute with it.
-pub fn split(split: &Split) -> Result<Split> {
-    let columns = Columns::of(&split.train);
-    Ok(Split {
-        train: columns.apply(&split.train)?,
-        test: columns.apply(&split.test)?,
-    })
+    /// Both parts as they are, or standardized by the mean and the variance of the training rows.
+    ///
+    /// # Errors
+    /// `Error::Input` when they do not fit in memory, and when a test row lies so far from the training rows that f32 cannot
+    /// compute with it.
+    pub fn split(self, split: Split) -> Result<Split> {
+        if self != Self::Columns {
+            return Ok(split);
+        }
+        let columns = Columns::of(&split.train);
+        Ok(Split {
+            train: columns.apply(&split.train)?,
+            test: columns.apply(&split.test)?,
+        })
+    }
 }
 
 /// What is taken from a column, and what divides it; in element units.
@@ -163,7 +171,9 @@ mod tests {
                 _ => 5.5,
             })
             .collect();
-        let standardized = whole(&samples(3, Values::F64(x))).expect("small");
+        let standardized = Standardize::Columns
+            .whole(samples(3, Values::F64(x)))
+            .expect("small");
         let statistics = Statistics::of(&standardized, 1);
         assert!(statistics.mean.iter().all(|mean| mean.abs() < 1e-12));
         for (variance, right) in statistics.variance.iter().zip([1.0, 1.0, 0.0]) {
@@ -196,7 +206,7 @@ mod tests {
         ]
         .map(|values| {
             let parts = validation(&samples(3, values), 30).expect("30 of 100");
-            split(&parts).expect("near")
+            Standardize::Columns.split(parts).expect("near")
         });
         for other in &parts[1..] {
             for (a, b) in [
@@ -219,7 +229,10 @@ mod tests {
         far[39] = 1e6;
         let trained = |x: Vec<f64>| {
             let parts = validation(&samples(2, Values::F64(x)), 5).expect("5 of 20");
-            split(&parts).expect("near enough").train
+            Standardize::Columns
+                .split(parts)
+                .expect("near enough")
+                .train
         };
         let (a, b) = (trained(x.clone()), trained(far));
         for i in 0..a.n {
@@ -231,7 +244,9 @@ mod tests {
         x.iter_mut().step_by(2).for_each(|x| *x = 0.1);
         x[38] = 0.7;
         let parts = validation(&samples(2, Values::F64(x)), 5).expect("5 of 20");
-        let parts = split(&parts).expect("a constant column is 0");
+        let parts = Standardize::Columns
+            .split(parts)
+            .expect("a constant column is 0");
         assert_eq!(row(&parts.test, 4)[0], 0.0);
     }
 
@@ -241,11 +256,14 @@ mod tests {
         x[19] = 1e30;
         let parts = validation(&samples(1, Values::F64(x)), 5).expect("5 of 20");
         // The mean of the column swallowed the rest of it: nothing but a constant is left.
-        assert!(split(&parts).is_ok());
+        assert!(Standardize::Columns.split(parts).is_ok());
         let mut x: Vec<f32> = (0..20).map(|i| i as f32 * 1e-15).collect();
         x[19] = 1e15;
         let parts = validation(&samples(1, Values::F32(x)), 5).expect("5 of 20");
-        let error = split(&parts).expect_err("far").to_string();
+        let error = Standardize::Columns
+            .split(parts)
+            .expect_err("far")
+            .to_string();
         assert!(error.contains("--standardize none"), "{error}");
     }
 }

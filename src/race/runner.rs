@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::data::split::split;
-use crate::data::{self, Request, Samples, Spec, Standardize, Statistics, standardize};
+use crate::data::{self, Request, Samples, Spec, Standardize, Statistics};
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
 use crate::record::file::{Folder, PROJECTIONS};
@@ -362,11 +362,7 @@ impl Race {
                 ProblemKind::Pca => (samples, None),
                 ProblemKind::Mlp => {
                     let request = self.request(source);
-                    let split = split(samples, &request, self.test_fraction)?;
-                    let split = match columns {
-                        Standardize::Columns => standardize::split(&split)?,
-                        _ => split,
-                    };
+                    let split = columns.split(split(samples, &request, self.test_fraction)?)?;
                     (split.train, Some(split.test))
                 }
             };
@@ -399,10 +395,7 @@ impl Race {
 
 /// Samples of principal components, standardized where that is asked for, with their statistics.
 fn measured(samples: Samples, columns: Standardize, cases: Vec<(Entry, String)>) -> Result<Loaded> {
-    let samples = match columns {
-        Standardize::Columns => standardize::whole(&samples)?,
-        _ => samples,
-    };
+    let samples = columns.whole(samples)?;
     let (statistics, statistics_s) = timed(|| Statistics::of(&samples, device::cores()));
     Ok(Loaded {
         samples: Arc::new(samples),

@@ -25,7 +25,11 @@ pub fn gram(cpu: &mut Cpu, samples: &Samples, statistics: &Statistics) -> Result
         Elements::F32(x) if samples.low.is_empty() => {
             blocks(cpu, n, d, &statistics.mean, |i| f64::from(x[i]))
         }
-        Elements::F32(_) => blocks(cpu, n, d, &statistics.mean, |i| samples.element_f64(i)),
+        Elements::F32(x) => {
+            let low = &samples.low[..x.len()];
+            let whole = |i: usize| f64::from(x[i]) + f64::from(low[i]);
+            blocks(cpu, n, d, &statistics.mean, whole)
+        }
     };
     let order = n.min(d);
     for i in 0..order {
