@@ -7,7 +7,7 @@
 use ndarray::{Array2, ArrayView2};
 
 use crate::data::{Samples, Statistics, parallel};
-use crate::device::cpu::Cpu;
+use crate::device::cpu::Single;
 
 /// Elements of a tile of centred rows: 2 MB of f64, which the second cache of most processors holds.
 const TILE: usize = 1 << 18;
@@ -21,16 +21,18 @@ pub(super) struct Host<'a> {
     pub samples: &'a Samples,
     mean: &'a [f64],
     threads: usize,
+    /// The products are shared among threads of its own.
+    _single: Single,
 }
 
 impl<'a> Host<'a> {
     /// The operator of these samples, on so many threads.
     pub fn new(samples: &'a Samples, statistics: &'a Statistics, threads: usize) -> Self {
-        Cpu::keep_blas_single();
         Self {
             samples,
             mean: &statistics.mean,
             threads,
+            _single: Single::default(),
         }
     }
 

@@ -79,7 +79,7 @@ fn largest_outside(host: &Host<'_>, v: &Array2<f64>) -> f64 {
             }
         }
         let left = next.dot(&next).sqrt();
-        if !(left > 1e-10 * whole) {
+        if left.is_nan() || left <= 1e-10 * whole {
             break;
         }
         let row = (&next / left).insert_axis(Axis(0));

@@ -362,7 +362,7 @@ impl<D: Device> Last<'_, D> {
     fn is_in_f32(&self) -> bool {
         let top = self.eigenvalues[0];
         let at_its_end = matches!(self.ended, Ended::Converged | Ended::Floor);
-        if at_its_end && self.progress.residual > FOUND {
+        if at_its_end && self.progress.residual > FOUND.max(self.it.schedule.tolerance) {
             return false;
         }
         let resolved = |x: &f64| resolution::resolves(resolution::F32, *x, top);

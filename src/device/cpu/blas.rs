@@ -4,6 +4,8 @@
 //! spinning and multiply the time of everything. Only LAPACK's eigensolver, which cannot be split from outside, is given
 //! the threads for the length of one call.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 use cblas_sys::{CBLAS_LAYOUT, CBLAS_TRANSPOSE, CBLAS_UPLO, cblas_dsyrk, cblas_sgemm, cblas_ssyrk};
 use ndarray::ArrayViewMut2;
 use ndarray_linalg::{EighInplace, UPLO};
@@ -18,8 +20,46 @@ unsafe extern "C" {
     fn openblas_set_num_threads(threads: std::ffi::c_int);
 }
 
+/// Held by whoever calls the library: with one thread by many at a time, or with several by one alone. The number of threads is
+/// the process's, and changes the order of a sum.
+static CALLERS: RwLock<()> = RwLock::new(());
+
+/// While it lives, the library has one thread.
+pub struct Single {
+    _held: RwLockReadGuard<'static, ()>,
+}
+
+impl Default for Single {
+    /// Waits until nobody has the library with several threads.
+    fn default() -> Self {
+        let held = CALLERS.read().unwrap_or_else(PoisonError::into_inner);
+        set_threads(1);
+        Self { _held: held }
+    }
+}
+
+/// While it lives, the library has several threads, and belongs to the caller alone.
+pub struct Several {
+    _held: RwLockWriteGuard<'static, ()>,
+}
+
+impl Several {
+    /// Waits until nobody else has the library.
+    pub fn new(threads: usize) -> Self {
+        let held = CALLERS.write().unwrap_or_else(PoisonError::into_inner);
+        set_threads(threads);
+        Self { _held: held }
+    }
+}
+
+impl Drop for Several {
+    fn drop(&mut self) {
+        set_threads(1);
+    }
+}
+
 /// Sets the number of threads of the library itself.
-pub fn set_threads(threads: usize) {
+fn set_threads(threads: usize) {
     #[cfg(not(target_os = "macos"))]
     // SAFETY: a plain setter; called while no BLAS call runs.
     unsafe {
@@ -136,13 +176,12 @@ pub unsafe fn gemm(
 /// # Errors
 /// `Failed` with LAPACK's info code.
 pub fn eigh(a: &mut [f64], order: usize, threads: usize) -> Result<Vec<f64>> {
-    set_threads(threads);
+    let _several = Several::new(threads);
     let mut matrix = ArrayViewMut2::from_shape((order, order), a)
         .map_err(|e| Error::failed(format!("eigensolver: {e}")))?;
     let result = matrix
         .eigh_inplace(UPLO::Upper)
         .map(|(values, _)| values.to_vec());
-    set_threads(1);
     // ndarray-linalg swaps the axes of the view, not the memory: there, LAPACK's columns are rows.
     result.map_err(|e| {
         Error::failed(format!(

@@ -44,7 +44,7 @@ fn blocks(cpu: &Cpu, n: usize, d: usize, mean: &[f64], x: impl Fn(usize) -> f64)
     let order = n.min(d);
     let mut c = vec![0.0; order * order];
     let mut block = Vec::new();
-    blas::set_threads(cpu.pool.threads());
+    let _several = blas::Several::new(cpu.pool.threads());
     if d <= n {
         let height = (BLOCK / d).max(1);
         for start in (0..n).step_by(height) {
@@ -66,6 +66,5 @@ fn blocks(cpu: &Cpu, n: usize, d: usize, mean: &[f64], x: impl Fn(usize) -> f64)
             blas::dsyrk(&block, n, columns, false, &mut c);
         }
     }
-    blas::set_threads(1);
     c
 }

@@ -24,6 +24,7 @@ mod sparse;
 mod vector;
 
 use blas::Matrix;
+pub use blas::Single;
 use pool::Pool;
 use product::{Lift, Product, Rows, Scratch};
 pub use vector::Isa;
@@ -176,7 +177,7 @@ impl Cpu {
             why: format!("the system gives no {threads} threads: {e}"),
             remedy: "ask for fewer with --threads".into(),
         })?;
-        blas::set_threads(1);
+        drop(Single::default());
         let machine = crate::record::machine::machine();
         Ok(Self {
             info: Info {
@@ -206,11 +207,6 @@ impl Cpu {
     /// Cores that this process may use.
     pub fn cores() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)
-    }
-
-    /// Keeps the BLAS library to one thread: callers share the work among threads of their own.
-    pub fn keep_blas_single() {
-        blas::set_threads(1);
     }
 
     fn run(
