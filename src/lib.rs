@@ -28,6 +28,11 @@
 //! | [`report`] | charts, tables, the page: pure functions of records | know a device |
 //! | [`cli`] | the command line as types; one file per command | compute |
 //!
+//! # What is checked
+//!
+//! Every component and every network is judged in f64 on the host, off the clock. What arithmetic can tell of a small eigenvalue
+//! beside a large one is one law, with its derivation and its limits: [`kernel::resolution`].
+//!
 //! # Devices
 //!
 //! What is generic is written once over trait [`device::Device`]; a device adds memory, launches of rows of the kernel table

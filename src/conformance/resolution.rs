@@ -430,7 +430,7 @@ fn judge_can_tell(x: &Array2<f64>, truth: &Truth, k: usize) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_called_right_that_an_svd_refuses_and_what_the_law_promises_is_not_refused(

@@ -42,8 +42,8 @@ pub(super) struct Finished {
     pub residuals: Vec<f64>,
     /// The largest residual as a share of its own eigenvalue, of those that f64 resolves.
     pub residual: f64,
-    /// Whether the span was completed: every residual met the tolerance or is rounding in f64. `None` where it was only rotated.
-    pub settled: Option<bool>,
+    /// How it ended.
+    pub end: End,
     /// Products with the covariance, of a block of vectors each.
     pub passes: f64,
     /// Operations of those.
@@ -60,6 +60,19 @@ pub(super) enum Completion {
     WhereFound,
     /// Always: the method has come to its end.
     Always,
+}
+
+/// How [`finish`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The span was rotated and no more.
+    Rotated,
+    /// Every residual met the tolerance or is rounding in f64.
+    Settled,
+    /// A residual above the tolerance stopped improving.
+    Floor,
+    /// The look said stop.
+    Stopped,
 }
 
 /// What steers [`finish`].
@@ -176,30 +189,16 @@ pub(super) fn finish(
             more = orthonormal(Some(&basis.q), left, &mut normal, 0);
         }
         if more.nrows() == 0 {
-            // Rayleigh quotients of the components themselves: what `ritz` gives has the rounding of the largest eigenvalue,
-            // a product with the samples that of its own.
-            let images = host.apply(components.view());
-            let eigenvalues: Vec<f64> = components
-                .rows()
-                .into_iter()
-                .zip(images.rows())
-                .map(|(v, image)| v.dot(&image))
-                .collect();
-            let left = &images - &(&components * &column(&eigenvalues));
-            let left: Vec<f64> = left.rows().into_iter().map(norm).collect();
-            let resolved = |x: f64| resolution::resolves(resolution::F64, x, top);
-            let shares = left.iter().zip(&eigenvalues);
-            let shares = shares
-                .filter(|(_, x)| resolved(**x))
-                .map(|(left, x)| left / x);
+            let end = match course.completion {
+                Completion::Always if open.is_empty() => End::Settled,
+                Completion::Always if !over => End::Stopped,
+                Completion::Always => End::Floor,
+                _ => End::Rotated,
+            };
             return Ok(Finished {
-                residual: shares.fold(0.0, f64::max),
-                residuals: left.iter().map(|left| left / top).collect(),
-                eigenvalues,
-                components,
-                settled: (course.completion == Completion::Always).then_some(open.is_empty()),
                 passes: passes + 1.0,
                 flops: flops + host.flops(k),
+                ..conclude(host, components, end)
             });
         }
         let image = host.apply(more.view());
@@ -210,6 +209,29 @@ pub(super) fn finish(
             .image
             .append(Axis(0), image.view())
             .expect("rows of d");
+    }
+}
+
+/// The answer: Rayleigh quotients and residuals of the components themselves. What [`Basis::ritz`] gives has the rounding of the
+/// largest eigenvalue, a product with the samples that of each one's own.
+fn conclude(host: &Host<'_>, components: Array2<f64>, end: End) -> Finished {
+    let images = host.apply(components.view());
+    let pairs = components.rows().into_iter().zip(images.rows());
+    let eigenvalues: Vec<f64> = pairs.map(|(v, image)| v.dot(&image)).collect();
+    let left = &images - &(&components * &column(&eigenvalues));
+    let left: Vec<f64> = left.rows().into_iter().map(norm).collect();
+    let top = eigenvalues[0].max(f64::MIN_POSITIVE);
+    let resolved = |x: f64| resolution::resolves(resolution::F64, x, top);
+    let shares = left.iter().zip(&eigenvalues);
+    let shares = shares.filter(|(_, x)| resolved(**x));
+    Finished {
+        residual: shares.map(|(left, x)| left / x).fold(0.0, f64::max),
+        residuals: left.iter().map(|left| left / top).collect(),
+        eigenvalues,
+        components,
+        end,
+        passes: 0.0,
+        flops: 0.0,
     }
 }
 
@@ -267,4 +289,122 @@ fn orthonormal(
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Elements, Samples, Statistics};
+
+    /// Samples whose covariance is diagonal: pairs of rows `s_j e_j` and `-s_j e_j`, so that eigenvector j is e_j with the
+    /// eigenvalue `2 s_j^2`.
+    fn samples(sizes: &[f32]) -> Samples {
+        let d = sizes.len();
+        let mut elements = vec![0.0f32; 2 * d * d];
+        for (j, size) in sizes.iter().enumerate() {
+            elements[2 * j * d + j] = *size;
+            elements[(2 * j + 1) * d + j] = -size;
+        }
+        Samples {
+            n: 2 * d,
+            d,
+            elements: Elements::F32(elements),
+            low: Vec::new(),
+            unit: 1.0,
+            source_scale: 1.0,
+            offset: Vec::new(),
+            labels: None,
+            image: None,
+            spec: "diagonal".into(),
+            sha256: String::new(),
+            known: None,
+        }
+    }
+
+    /// Finishes from the unit vectors of these places, each tilted by 1e-3 towards the last.
+    fn finished(
+        samples: &Samples,
+        places: &[usize],
+        completion: Completion,
+        verdict: Verdict,
+    ) -> Finished {
+        let statistics = Statistics::of(samples, 1);
+        let host = Host::new(samples, &statistics, 1);
+        let mut start = Array2::zeros((places.len(), samples.d));
+        for (mut row, place) in start.rows_mut().into_iter().zip(places) {
+            row[samples.d - 1] = 1e-3;
+            row[*place] = 1.0;
+        }
+        let mut course = Course {
+            tolerance: 1e-6,
+            completion,
+            seed: 1,
+            look: &mut |_, _| Ok(verdict),
+        };
+        finish(&host, start.view(), &mut course).expect("LAPACK")
+    }
+
+    const SIZES: [f32; 12] = [
+        1.0, 0.5, 1e-2, 1e-3, 1e-4, 9e-5, 8e-5, 7e-5, 6e-5, 5e-5, 4e-5, 3e-5,
+    ];
+
+    fn errors(finished: &Finished) -> Vec<f64> {
+        let pairs = finished.eigenvalues.iter().zip(SIZES);
+        let error = |(value, size): (&f64, f32)| value / (2.0 * f64::from(size).powi(2)) - 1.0;
+        pairs.map(|pair| error(pair).abs()).collect()
+    }
+
+    #[test]
+    fn a_span_is_completed_even_with_an_eigenvector_that_its_start_lacks() {
+        let samples = samples(&SIZES);
+        for places in [[0, 1, 2, 3, 4], [0, 2, 3, 4, 5]] {
+            let finished = finished(&samples, &places, Completion::Always, Verdict::Continue);
+            assert_eq!(finished.end, End::Settled);
+            assert!(
+                errors(&finished).iter().all(|e| *e < 1e-10),
+                "{:?}",
+                errors(&finished)
+            );
+            assert!(finished.residual <= 1e-6 && finished.passes >= 2.0);
+            for (i, row) in finished.components.rows().into_iter().enumerate() {
+                assert!((row[i].abs() - 1.0).abs() < 1e-10, "{i}: {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_limit_stopped_is_rotated_and_no_more_unless_all_that_f32_resolves_was_found() {
+        let samples = samples(&SIZES);
+        let end = |places: &[usize], completion| {
+            finished(&samples, places, completion, Verdict::Continue).end
+        };
+        assert_eq!(end(&[0, 1, 2, 3, 4], Completion::Never), End::Rotated);
+        // Tilted by 1e-3 towards an eigenvalue of next to nothing: a residual of 1e-3 of its own.
+        assert_eq!(end(&[0, 1, 2, 3, 4], Completion::WhereFound), End::Settled);
+        let mut far = Array2::<f64>::eye(12);
+        far[[1, 2]] = 0.5;
+        let statistics = Statistics::of(&samples, 1);
+        let host = Host::new(&samples, &statistics, 1);
+        let mut course = Course {
+            tolerance: 1e-6,
+            completion: Completion::WhereFound,
+            seed: 1,
+            look: &mut |_, _| Ok(Verdict::Continue),
+        };
+        let start = far.select(Axis(0), &[0, 1, 5]);
+        let finished = finish(&host, start.view(), &mut course).expect("LAPACK");
+        assert_eq!(finished.end, End::Rotated);
+    }
+
+    #[test]
+    fn the_look_stops_it_with_what_there_is() {
+        let finished = finished(
+            &samples(&SIZES),
+            &[0, 2, 3, 4, 5],
+            Completion::Always,
+            Verdict::Stop,
+        );
+        assert_eq!(finished.end, End::Stopped);
+        assert!(errors(&finished)[1] > 1e-3 && errors(&finished)[0] < 1e-5);
+    }
 }

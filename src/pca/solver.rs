@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::finish::{Completion, Course, FOUND, finish};
+use super::finish::{Completion, Course, End, FOUND, finish};
 use super::host::Host;
 use super::iterative::{Iterative, Progress};
 use super::operator::Operator;
@@ -288,13 +288,15 @@ impl<'a, D: Device> Solver<'a, D> {
         last.progress.passes = before + finished.passes;
         last.progress.cost.bytes += finished.passes * samples.bytes() as f64;
         last.progress.cost.flops += finished.flops;
-        if let Some(settled) = finished.settled {
+        if finished.end != End::Rotated {
             last.progress.residual = finished.residual;
-            last.ended = match settled {
-                true => Ended::Converged,
-                false => Ended::Floor,
-            };
         }
+        last.ended = match finished.end {
+            End::Rotated => last.ended,
+            End::Settled => Ended::Converged,
+            End::Floor => Ended::Floor,
+            End::Stopped => Ended::Stopped,
+        };
         watch.look(last.look(d, true, &mut || Ok(narrowed(&finished.components))))?;
         let values = finished.eigenvalues.iter();
         Ok(Outcome {

@@ -6,7 +6,7 @@ use crate::device::Info;
 use crate::kernel::resolution;
 use crate::mlp;
 use crate::optimizer::{Ended, Rule};
-use crate::pca::{Assessment, Fault, Outcome, Standing};
+use crate::pca::{Assessment, Fault, Method, Outcome, Standing};
 use crate::record::{
     DataFacts, DeviceFacts, Limits, Network, OptimizerFacts, Record, SCHEMA, Status, Times,
 };
@@ -144,17 +144,7 @@ pub fn verdict(
 ) -> (Status, Option<String>) {
     let at = |what: &str| Some(format!("{what} after {} iterations", outcome.iterations));
     if outcome.ended == Ended::Diverged {
-        let place = outcome.fault.map(|fault| {
-            let Fault {
-                component,
-                step,
-                quantity,
-            } = fault;
-            format!(
-                "the {quantity} is not finite at step {step} of component {}",
-                component + 1
-            )
-        });
+        let place = outcome.fault.map(|fault| place(case, fault));
         return (Status::Diverged, place.or_else(|| at("not finite")));
     }
     let failures: Vec<_> = assessment.failures.iter().cloned().chain(changed).collect();
@@ -175,14 +165,14 @@ pub fn verdict(
         Ended::Converged => (
             Status::Stalled,
             at(&format!(
-                "met its tolerance of {:e}, {missed},",
+                "residual {residual}, within the tolerance of {:e}, but {missed},",
                 case.tolerance
             )),
         ),
         Ended::Floor => (
             Status::Stalled,
             at(&format!(
-                "no improvement under a residual of {residual}, {missed},"
+                "no improvement under a residual of {residual}, and {missed},"
             )),
         ),
         Ended::Iterations if case.rows().is_some() => (
@@ -205,6 +195,20 @@ pub fn verdict(
         ),
         Ended::Diverged => (Status::Diverged, None),
     }
+}
+
+/// Where a solve ceased to be finite.
+fn place(case: &Case, fault: Fault) -> String {
+    let Fault {
+        component,
+        step,
+        quantity,
+    } = fault;
+    let component = match case.method {
+        Method::Deflation => format!(" of component {}", component + 1),
+        _ => String::new(),
+    };
+    format!("the {quantity} is not finite at step {step}{component}")
 }
 
 /// Which components have no answer of their own.
@@ -232,15 +236,16 @@ fn missed(case: &Case, assessment: &Assessment) -> String {
     }
 }
 
-/// The same of a network: its test error at the end is held against the target.
+/// The same of a network, after so many steps: its test error at the end is held against the target.
 pub fn network_verdict(
     case: &Case,
-    ended: Ended,
+    (ended, steps): (Ended, u64),
     assessment: &mlp::Assessment,
     changed: Option<String>,
 ) -> (Status, Option<String>) {
     if ended == Ended::Diverged {
-        return (Status::Diverged, None);
+        let reason = format!("the training loss is not finite at step {steps}");
+        return (Status::Diverged, Some(reason));
     }
     let failures: Vec<_> = assessment.failures.iter().cloned().chain(changed).collect();
     if !failures.is_empty() {
@@ -356,6 +361,49 @@ mod tests {
         assert_eq!(
             status(Ended::Converged, Some(f64::NAN), 0.0, &[]),
             Status::Stalled
+        );
+    }
+
+    #[test]
+    fn reasons_say_which_component_is_off_and_where_a_solve_stopped() {
+        let case = Case::default().settled();
+        let reason = |outcome: &Outcome, assessment: &Assessment| {
+            verdict(&case, outcome, assessment, None).1.unwrap()
+        };
+        let mut stalled = outcome(Ended::Floor);
+        stalled.residual = 3e-4;
+        let mut off = assessment(Some(1e-9), 0.0, &[]);
+        (off.accuracy.component_sine, off.worst) = (Some(2e-2), Some((4, 2e-2)));
+        let words = reason(&stalled, &off);
+        assert!(
+            words.contains("residual of 3.0e-4")
+                && words.contains("component 5 at a sine of 2.0e-2"),
+            "{words}"
+        );
+        stalled.ended = Ended::Converged;
+        let words = reason(&stalled, &off);
+        assert!(words.contains("within the tolerance of 1e-6"), "{words}");
+        let mut diverged = outcome(Ended::Diverged);
+        diverged.fault = Some(Fault {
+            component: 2,
+            step: 9,
+            quantity: "gradient",
+        });
+        let words = reason(&diverged, &off);
+        assert_eq!(words, "the gradient is not finite at step 9 of component 3");
+    }
+
+    #[test]
+    fn a_component_that_is_not_resolved_is_never_reached() {
+        let case = Case::default().settled();
+        let mut short = assessment(Some(1e-9), 0.0, &[]);
+        short.accuracy.checked_components = Some(8);
+        let (status, reason) = verdict(&case, &outcome(Ended::Converged), &short, None);
+        assert_eq!(status, Status::Unresolved);
+        let reason = reason.unwrap();
+        assert!(
+            reason.starts_with("8 of 10 components checked: eigenvalues 9 to 10 are"),
+            "{reason}"
         );
     }
 

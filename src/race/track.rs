@@ -408,8 +408,12 @@ impl Judge<'_> {
             (Self::Test(test), Answer::Mlp(outcome), Job::Mlp(plan)) => {
                 let classes = mlp::classes(&set.samples, test);
                 let assessment = mlp::Assessment::of(outcome, &plan, test, classes);
-                (row.status, row.reason) =
-                    row::network_verdict(case, outcome.ended, &assessment, changed);
+                (row.status, row.reason) = row::network_verdict(
+                    case,
+                    (outcome.ended, outcome.iterations),
+                    &assessment,
+                    changed,
+                );
                 let (rule, rate) = (plan.rule, plan.learning_rate);
                 row.optimizer = Some(row::optimizer_facts(rule, rate, auto, "constant".into()));
                 if let Some(network) = &mut row.network {
