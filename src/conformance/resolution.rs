@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::methods::{plan, solve};
 use super::trials::{Table, Truth, loaded, normal, salaries, tables, with_spectrum};
-use crate::data::{Samples, Statistics};
+use crate::data::{Request, Samples, Statistics, load};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::device::cuda::emulated;
@@ -164,6 +164,52 @@ fn every_rule_comes_as_far_as_the_others_on_thirty_components() {
             .map(|rule| plan(Method::Deflation, OperatorKind::Covariance, rule, k))
             .to_vec()
     });
+}
+
+#[test]
+fn a_run_that_is_cut_short_is_no_better_on_more_samples() {
+    // A floor of max(n, d) ulps once left components out of the sine: the same twelve steps were `budget` on 2,000 rows and
+    // `reached` on 100,000.
+    let mut cpu = Cpu::open(1).expect("one thread is always there");
+    let values: Vec<f64> = (0..32).map(|i| 0.8f64.powi(i)).collect();
+    let sines = [2_000, 50_000].map(|n| {
+        let x = with_spectrum(&mut ChaCha8Rng::seed_from_u64(17), n, 32, &values);
+        let cut = Plan {
+            max_iterations: 12,
+            ..plan(Method::Subspace, OperatorKind::Covariance, Rule::Sgd, 24)
+        };
+        let (_, assessment) = solve(&mut cpu, &loaded(&x, true), &cut).expect("it solves");
+        assert_eq!(assessment.standing(TARGET, 24), Standing::Above);
+        assert_eq!(assessment.accuracy.checked_components, Some(24));
+        assessment.accuracy.subspace_sine.expect("a reference")
+    });
+    assert!(sines.iter().all(|sine| *sine > 1e-2), "{sines:?}");
+}
+
+#[test]
+fn eight_million_rows_of_one_column_are_solved_and_checked() {
+    let mut random = ChaCha8Rng::seed_from_u64(19);
+    let bytes: Vec<u8> = (0..1 << 23).map(|_| random.random()).collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.npy");
+    let column = ndarray::Array2::from_shape_vec((1 << 23, 1), bytes).expect("a column");
+    ndarray_npy::write_npy(&path, &column).expect("a temporary file");
+    let samples = load(&Request {
+        spec: path.display().to_string(),
+        quiet: true,
+        ..Request::default()
+    });
+    let samples = Arc::new(samples.expect("bytes that differ"));
+    let mut cpu = Cpu::open(1).expect("one thread is always there");
+    for method in [Method::Direct, Method::Deflation] {
+        let plan = plan(method, OperatorKind::Samples, Rule::Sgd, 1);
+        let (_, assessment) = solve(&mut cpu, &samples, &plan).expect("it solves");
+        assert_eq!(
+            assessment.standing(TARGET, 1),
+            Standing::Right,
+            "{method:?}"
+        );
+    }
 }
 
 #[test]

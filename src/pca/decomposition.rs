@@ -62,15 +62,11 @@ fn columns(
     statistics: &Statistics,
     range: std::ops::Range<usize>,
 ) -> Array2<f64> {
-    let mut block = Array2::zeros((range.len(), samples.n));
-    let mut row = vec![0.0; samples.d];
-    for i in 0..samples.n {
-        samples.centred_row_f64(i, &statistics.mean, &mut row);
-        for (out, x) in block.column_mut(i).iter_mut().zip(&row[range.clone()]) {
-            *out = *x;
-        }
-    }
-    block
+    let Samples { n, d, .. } = *samples;
+    Array2::from_shape_fn((range.len(), n), |(j, i)| {
+        let column = range.start + j;
+        samples.element_f64(i * d + column) - statistics.mean[column]
+    })
 }
 
 #[cfg(test)]

@@ -1,16 +1,20 @@
 //! The covariance of the samples in f64, on the host: products with it from the samples themselves.
 //!
 //! The last step of a solve whose components f32 cannot resolve and the check of every answer share it. A tile of rows is
-//! centred in f64 and meets the vectors in two matrix products; sums over tiles are compensated (Neumaier 1974), so that
-//! their rounding does not grow with the number of samples.
+//! centred in f64 and meets the vectors in two matrix products; what [`RUN`] rows give goes into a compensated sum (Neumaier
+//! 1974), so that rounding does not grow with the number of samples.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, linalg::general_mat_mul};
 
 use crate::data::{Samples, Statistics, parallel};
 use crate::device::cpu::Single;
 
 /// Elements of a tile of centred rows: 2 MB of f64, which the second cache of most processors holds.
 const TILE: usize = 1 << 18;
+/// Fewest rows of a tile, where a row alone is more than that: every tile moves the sums through memory.
+const TILE_ROWS: usize = 8;
+/// Rows that are summed without compensation.
+const RUN: usize = 4096;
 /// Most ranges of rows, each summed by one thread: fixed by the data, so that the threads change no bit.
 const RANGES: usize = 32;
 /// Most numbers that the sums of all ranges may take together (1 GB); beyond it there is one range a thread.
@@ -61,9 +65,11 @@ impl<'a> Host<'a> {
     /// The part of [`Host::apply`] that a range of rows adds.
     fn part(&self, rows: std::ops::Range<usize>, v: ArrayView2<'_, f64>) -> Array2<f64> {
         let d = self.samples.d;
-        let height = (TILE / d).clamp(1, rows.len().max(1));
+        let height = (TILE / d).max(TILE_ROWS).min(rows.len());
         let mut tile = Array2::zeros((height, d));
+        let mut run = Array2::zeros((v.nrows(), d));
         let mut sum = Sum::new(v.nrows(), d);
+        let mut rows_in_run = 0;
         for start in rows.clone().step_by(height) {
             let count = height.min(rows.end - start);
             for (i, mut row) in tile.rows_mut().into_iter().take(count).enumerate() {
@@ -71,8 +77,15 @@ impl<'a> Host<'a> {
                 self.samples.centred_row_f64(start + i, self.mean, row);
             }
             let tile = tile.slice(ndarray::s![..count, ..]);
-            sum.add(&v.dot(&tile.t()).dot(&tile));
+            general_mat_mul(1.0, &v.dot(&tile.t()), &tile, 1.0, &mut run);
+            rows_in_run += count;
+            if rows_in_run >= RUN {
+                sum.add(&run);
+                run.fill(0.0);
+                rows_in_run = 0;
+            }
         }
+        sum.add(&run);
         sum.value()
     }
 }

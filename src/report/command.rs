@@ -5,7 +5,6 @@
 //! of labels, and the folder of a file.
 
 use super::group;
-use crate::data::Spec;
 use crate::record::Record;
 
 /// `gradrace run --problem pca --data mnist ...`: the flags that give this case and no other.
@@ -25,7 +24,8 @@ pub fn command(record: &Record) -> String {
     // Before there was a choice, networks took files as they are.
     let as_it_is = record.problem == "mlp"
         && record.data.as_ref().is_some_and(|data| {
-            !data.standardized && matches!(Spec::parse(&data.spec), Ok(Spec::Path(_)))
+            let name = data.spec.split(':').next().unwrap_or_default();
+            !data.standardized && !["mnist", "digits", "spectrum"].contains(&name)
         });
     if let Some(word) = word.or(as_it_is.then_some("none")) {
         flag("standardize", word);
