@@ -17,6 +17,8 @@ const TILE_ROWS: usize = 8;
 const RUN: usize = 4096;
 /// Most ranges of rows, each summed by one thread: fixed by the data, so that the threads change no bit.
 const RANGES: usize = 32;
+/// Operations under which threads cost more than they save.
+const SHARED: f64 = 2e6;
 /// Most numbers that the sums of all ranges may take together (1 GB); beyond it there is one range a thread.
 const SUMS: usize = 1 << 26;
 
@@ -52,9 +54,13 @@ impl<'a> Host<'a> {
             true => self.threads,
             false => RANGES,
         };
+        let threads = match self.flops(m) < SHARED {
+            true => 1,
+            false => self.threads,
+        };
         let height = n.div_ceil(ranges).max(1);
         let tasks: Vec<_> = (0..n).step_by(height).collect();
-        let parts = parallel::map(tasks, self.threads, |_, start| {
+        let parts = parallel::map(tasks, threads, |_, start| {
             self.part(start..n.min(start + height), v)
         });
         let mut total = Sum::new(m, self.samples.d);
