@@ -241,6 +241,12 @@ pub fn tables() -> Vec<Table> {
             false,
             3,
         ),
+        (
+            "neighbours within a thousandth at 1e-10",
+            with_spectrum(random, 120, 9, &[1.0, 1e-3, 1.001e-10, 1e-10, 5e-11]),
+            false,
+            4,
+        ),
         ("n = 3", with_spectrum(random, 3, 5, &[3.0, 1e-4]), false, 2),
         ("n = 2", normal(random, 2, 31), false, 1),
     ]

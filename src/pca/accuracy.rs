@@ -150,7 +150,7 @@ impl<'a> Pairs<'a> {
                 let gram = ArrayView2::from_shape((d, d), gram).expect("it is d x d");
                 v.dot(&gram)
             }
-            _ => host.apply(v.view()),
+            _ => host.apply(v.view()).images,
         };
         let rows = || v.rows().into_iter().zip(images.rows());
         let quotients: Vec<f64> = rows().map(|(v, image)| v.dot(&image)).collect();

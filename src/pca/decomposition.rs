@@ -1,5 +1,6 @@
-//! Singular values of the samples in f64, by QR and SVD: what the reference takes where the Gram matrix, whose error is some
-//! `u lambda_1`, loses a small eigenvalue. A singular value loses as much of its own size squared less.
+//! Decompositions that keep a small eigenvalue beside a large one, where that of the Gram matrix, whose error is some
+//! `u lambda_1`, loses it: singular values of the samples, for the reference, and Jacobi rotations of a small graded matrix, for
+//! the last step of a solve.
 
 use ndarray::{Array2, Axis, concatenate, s};
 use ndarray_linalg::{JobSvd, QR, SVDDC};
@@ -44,6 +45,49 @@ pub(super) fn singular(samples: &Samples, statistics: &Statistics) -> Result<(Ve
         sizes.iter().rev().map(|x| x * x).collect(),
         vectors.slice(s![..;-1, ..]).iter().copied().collect(),
     ))
+}
+
+/// Sweeps after which the rotations of [`graded`] end whatever is left.
+const SWEEPS: usize = 40;
+
+/// Eigenvalues, largest first, and eigenvectors as rows, of a positive semidefinite matrix of few rows that differ in size: each
+/// eigenvalue has the accuracy of its own row, by cyclic Jacobi rotations down to entries of a rounding of
+/// their own row and column (Demmel and Veselic 1992).
+pub(super) fn graded(mut a: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
+    fn turn(a: &mut Array2<f64>, i: usize, j: usize, (c, s): (f64, f64)) {
+        for l in 0..a.ncols() {
+            let (x, y) = (a[[i, l]], a[[j, l]]);
+            (a[[i, l]], a[[j, l]]) = (c * x - s * y, s * x + c * y);
+        }
+    }
+    let k = a.nrows();
+    let mut vectors = Array2::eye(k);
+    for _ in 0..SWEEPS {
+        let mut turned = false;
+        for (i, j) in (0..k).flat_map(|i| (i + 1..k).map(move |j| (i, j))) {
+            let (p, q, r) = (a[[i, i]], a[[j, j]], 0.5 * (a[[i, j]] + a[[j, i]]));
+            if r.abs() <= f64::EPSILON * (p * q).abs().sqrt() || r == 0.0 {
+                continue;
+            }
+            turned = true;
+            let zeta = (q - p) / (2.0 * r);
+            let t = zeta.signum() / (zeta.abs() + (1.0 + zeta * zeta).sqrt());
+            let c = 1.0 / (1.0 + t * t).sqrt();
+            turn(&mut a, i, j, (c, c * t));
+            a.swap_axes(0, 1);
+            turn(&mut a, i, j, (c, c * t));
+            a.swap_axes(0, 1);
+            (a[[i, j]], a[[j, i]]) = (0.0, 0.0);
+            turn(&mut vectors, i, j, (c, c * t));
+        }
+        if !turned {
+            break;
+        }
+    }
+    let mut order: Vec<usize> = (0..k).collect();
+    order.sort_by(|i, j| a[[*j, *j]].total_cmp(&a[[*i, *i]]));
+    let values = order.iter().map(|i| a[[*i, *i]]).collect();
+    (values, vectors.select(Axis(0), &order))
 }
 
 /// Rows of the centred samples.
@@ -104,6 +148,25 @@ mod tests {
             "{values:?}"
         );
         assert!((vectors[2].abs() - 0.5f64.sqrt()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_graded_matrix_keeps_its_small_eigenvalues() {
+        // S B S with B well conditioned: eigenvalues of very different sizes, each known by the determinants of the corners.
+        let sizes = [1.0, 1e-4, 1e-9];
+        let b = [[1.0, 0.3, 0.2], [0.3, 1.0, 0.4], [0.2, 0.4, 1.0]];
+        let a = Array2::from_shape_fn((3, 3), |(i, j)| sizes[i] * b[i][j] * sizes[j]);
+        let (values, vectors) = graded(a.clone());
+        let corner2 = 1.0 - 0.09;
+        let corner3 = 1.0 + 2.0 * 0.3 * 0.2 * 0.4 - 0.09 - 0.04 - 0.16;
+        let expected = [1.0, corner2 * 1e-8, corner3 / corner2 * 1e-18];
+        for (value, expected) in values.iter().zip(expected) {
+            assert!((value / expected - 1.0).abs() < 1e-6, "{values:?}");
+        }
+        let identity = vectors.dot(&vectors.t()) - Array2::<f64>::eye(3);
+        assert!(identity.iter().all(|x| x.abs() < 1e-14));
+        let (values, vectors) = graded(Array2::from_diag(&ndarray::arr1(&[1.0, 3.0, 0.0])));
+        assert_eq!((values, vectors[[0, 1]]), (vec![3.0, 1.0, 0.0], 1.0));
     }
 
     #[test]

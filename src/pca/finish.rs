@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::Verdict;
+use super::decomposition::graded;
 use super::host::Host;
 use crate::error::{Error, Result};
 use crate::kernel::resolution;
@@ -140,7 +141,7 @@ pub(super) fn finish(
     };
     let first = concatenate![Axis(0), start, normal(guards)];
     let q = orthonormal(None, first, &mut normal, k);
-    let image = host.apply(q.view());
+    let image = host.apply(q.view()).images;
     let (mut passes, mut flops) = (1.0, host.flops(q.nrows()));
     let mut basis = Basis { q, image };
     let sought = k + guards;
@@ -201,7 +202,7 @@ pub(super) fn finish(
                 ..conclude(host, components, end)
             });
         }
-        let image = host.apply(more.view());
+        let image = host.apply(more.view()).images;
         passes += 1.0;
         flops += host.flops(more.nrows());
         basis.q.append(Axis(0), more.view()).expect("rows of d");
@@ -212,12 +213,12 @@ pub(super) fn finish(
     }
 }
 
-/// The answer: Rayleigh quotients and residuals of the components themselves. What [`Basis::ritz`] gives has the rounding of the
-/// largest eigenvalue, a product with the samples that of each one's own.
+/// The answer: a last rotation, by the samples' projections on the components. What [`Basis::ritz`] gives has the rounding of the
+/// largest eigenvalue; these products have each one's own, and so have their eigenvalues ([`graded`]).
 fn conclude(host: &Host<'_>, components: Array2<f64>, end: End) -> Finished {
-    let images = host.apply(components.view());
-    let pairs = components.rows().into_iter().zip(images.rows());
-    let eigenvalues: Vec<f64> = pairs.map(|(v, image)| v.dot(&image)).collect();
+    let product = host.apply(components.view());
+    let (eigenvalues, turn) = graded(product.inner);
+    let (components, images) = (turn.dot(&components), turn.dot(&product.images));
     let left = &images - &(&components * &column(&eigenvalues));
     let left: Vec<f64> = left.rows().into_iter().map(norm).collect();
     let top = eigenvalues[0].max(f64::MIN_POSITIVE);

@@ -47,8 +47,8 @@ impl<'a> Host<'a> {
         4.0 * self.samples.n as f64 * self.samples.d as f64 * m as f64
     }
 
-    /// `v A` for the m rows of `v`: m x d, as `v` is.
-    pub fn apply(&self, v: ArrayView2<'_, f64>) -> Array2<f64> {
+    /// `v A` and `v A v'` for the m rows of `v`.
+    pub fn apply(&self, v: ArrayView2<'_, f64>) -> Product {
         let (n, m) = (self.samples.n, v.nrows());
         let ranges = match v.len() * RANGES > SUMS {
             true => self.threads,
@@ -63,18 +63,25 @@ impl<'a> Host<'a> {
         let parts = parallel::map(tasks, threads, |_, start| {
             self.part(start..n.min(start + height), v)
         });
-        let mut total = Sum::new(m, self.samples.d);
-        parts.iter().for_each(|part| total.add(part));
-        total.value()
+        let mut images = Sum::new(m, self.samples.d);
+        let mut inner = Sum::new(m, m);
+        for part in &parts {
+            images.add(&part.images);
+            inner.add(&part.inner);
+        }
+        Product {
+            images: images.value(),
+            inner: inner.value(),
+        }
     }
 
     /// The part of [`Host::apply`] that a range of rows adds.
-    fn part(&self, rows: std::ops::Range<usize>, v: ArrayView2<'_, f64>) -> Array2<f64> {
-        let d = self.samples.d;
+    fn part(&self, rows: std::ops::Range<usize>, v: ArrayView2<'_, f64>) -> Product {
+        let (m, d) = v.dim();
         let height = (TILE / d).max(TILE_ROWS).min(rows.len());
         let mut tile = Array2::zeros((height, d));
-        let mut run = Array2::zeros((v.nrows(), d));
-        let mut sum = Sum::new(v.nrows(), d);
+        let (mut images, mut inner) = (Sum::new(m, d), Sum::new(m, m));
+        let mut run = [Array2::zeros((m, d)), Array2::zeros((m, m))];
         let mut rows_in_run = 0;
         for start in rows.clone().step_by(height) {
             let count = height.min(rows.end - start);
@@ -83,17 +90,31 @@ impl<'a> Host<'a> {
                 self.samples.centred_row_f64(start + i, self.mean, row);
             }
             let tile = tile.slice(ndarray::s![..count, ..]);
-            general_mat_mul(1.0, &v.dot(&tile.t()), &tile, 1.0, &mut run);
+            let projections = v.dot(&tile.t());
+            general_mat_mul(1.0, &projections, &tile, 1.0, &mut run[0]);
+            general_mat_mul(1.0, &projections, &projections.t(), 1.0, &mut run[1]);
             rows_in_run += count;
-            if rows_in_run >= RUN {
-                sum.add(&run);
-                run.fill(0.0);
+            if rows_in_run >= RUN || start + count == rows.end {
+                images.add(&run[0]);
+                inner.add(&run[1]);
+                run.iter_mut().for_each(|run| run.fill(0.0));
                 rows_in_run = 0;
             }
         }
-        sum.add(&run);
-        sum.value()
+        Product {
+            images: images.value(),
+            inner: inner.value(),
+        }
     }
+}
+
+/// A product of m vectors with the covariance.
+pub(super) struct Product {
+    /// `v A`, m x d.
+    pub images: Array2<f64>,
+    /// `v A v'`, m x m, as the sum of the samples' projections: an entry has the rounding of its own row and column, not of the
+    /// largest eigenvalue.
+    pub inner: Array2<f64>,
 }
 
 /// A compensated sum of matrices.
@@ -156,10 +177,18 @@ mod tests {
                     out.iter_mut().zip(&y).for_each(|(out, y)| *out += u * y);
                 }
             }
-            let one = Host::new(&samples, &statistics, 1).apply(v.view());
+            let product = Host::new(&samples, &statistics, 1).apply(v.view());
+            let inner = v.dot(&expected.t());
+            let error = (&product.inner - &inner).mapv(f64::abs).sum();
+            assert!(
+                error < 1e-13 * inner.mapv(f64::abs).sum(),
+                "{spec}: {error}"
+            );
+            let one = product.images;
             let error = (&one - &expected).mapv(f64::abs).sum() / expected.mapv(f64::abs).sum();
             assert!(error < 1e-13, "{spec}: {error}");
-            assert_eq!(one, Host::new(&samples, &statistics, 2).apply(v.view()));
+            let two = Host::new(&samples, &statistics, 2).apply(v.view());
+            assert_eq!((one, product.inner), (two.images, two.inner));
         }
     }
 

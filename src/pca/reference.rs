@@ -48,13 +48,12 @@ enum Precision {
 }
 
 impl Precision {
-    /// Relative error of the eigenvalue `lambda` beside the largest, `top`.
+    /// Error of the eigenvalue `lambda` beside the largest, `top`.
     fn error(self, lambda: f64, top: f64) -> f64 {
-        let ratio = top / lambda;
         match self {
-            Self::Gram => 8.0 * resolution::F64 * ratio,
-            Self::Singular => 8.0 * resolution::F64 * ratio.sqrt(),
-            Self::Made => 2.0 * resolution::F32 * ratio.sqrt(),
+            Self::Gram => 8.0 * resolution::F64 * top,
+            Self::Singular => 8.0 * resolution::F64 * (top * lambda).sqrt(),
+            Self::Made => 2.0 * resolution::F32 * (top * lambda).sqrt(),
         }
     }
 }
@@ -148,7 +147,7 @@ impl Reference {
                 .rev()
                 .map(|x| in_user_units(samples, x.max(0.0)))
                 .collect();
-            let m = cluster_end(&eigenvalues, components.min(order));
+            let m = cluster_end(&eigenvalues, precision, components.min(order));
             reference.kind = "lapack";
             reference.pairs = Some(Pairs {
                 vectors: top_rows(samples, statistics, &vectors, &values, order, m),
@@ -165,7 +164,8 @@ impl Reference {
             reference.gram = (d <= n).then_some(gram);
         } else if let Some(known) = &samples.known {
             let mut eigenvalues = known.eigenvalues.clone();
-            let vectors = cluster_end(&eigenvalues, components.min(eigenvalues.len()));
+            let asked = components.min(eigenvalues.len());
+            let vectors = cluster_end(&eigenvalues, Precision::Made, asked);
             let rows = (0..vectors).flat_map(|i| known.eigenvector(i)).collect();
             eigenvalues.resize(order.min(eigenvalues.len().max(components)), 0.0);
             reference.kind = "spectrum";
@@ -228,7 +228,7 @@ impl Reference {
     pub(super) fn own_error(&self) -> Option<f64> {
         let pairs = self.pairs.as_ref()?;
         let last = pairs.eigenvalues.get(self.resolved().checked_sub(1)?)?;
-        Some(pairs.precision.error(*last, pairs.eigenvalues[0]))
+        Some(pairs.precision.error(*last, pairs.eigenvalues[0]) / last)
     }
 
     /// Errors of a snapshot (rows x `order`): of the component being sought alone, or of the span, and of the whole
@@ -252,7 +252,7 @@ impl Reference {
         let wide: Vec<f64> = snapshot.iter().map(|x| f64::from(*x)).collect();
         let significant = self.resolved();
         if rows == components {
-            let end = cluster_end(&pairs.eigenvalues, significant);
+            let end = cluster_end(&pairs.eigenvalues, pairs.precision, significant);
             let error = sine(&basis[..end * order], &wide[..significant * order], order);
             let last = rows - 1;
             let own = if last < significant {
@@ -280,7 +280,7 @@ impl Reference {
         order: usize,
         index: usize,
     ) -> f64 {
-        let cluster = cluster_around(&pairs.eigenvalues, index);
+        let cluster = cluster_around(&pairs.eigenvalues, pairs.precision, index);
         let end = cluster.end.min(basis.len() / order);
         sine(&basis[cluster.start * order..end * order], row, order)
     }
@@ -289,7 +289,8 @@ impl Reference {
     pub(super) fn subspace_sine(&self, components: &[f64]) -> Option<f64> {
         let pairs = self.pairs.as_ref()?;
         let (d, resolved) = (self.samples.d, self.resolved());
-        let end = cluster_end(&pairs.eigenvalues, resolved).min(pairs.vectors.len() / d);
+        let end =
+            cluster_end(&pairs.eigenvalues, pairs.precision, resolved).min(pairs.vectors.len() / d);
         Some(sine(
             &pairs.vectors[..end * d],
             &components[..resolved * d],
@@ -324,30 +325,30 @@ impl Reference {
     }
 }
 
-/// Whether neighbours share a cluster: their gap is under the relative one, or f64 cannot tell it beside the largest, `top`.
-fn same_cluster(larger: f64, smaller: f64, top: f64) -> bool {
-    larger - smaller <= CLUSTER_GAP * larger + resolution::least_gap(resolution::F64) * top
+/// Whether the eigenvalue `i` (of descending ones) shares a cluster with the one before it: their gap is under the relative one, or
+/// the reference cannot tell it.
+fn joined(eigenvalues: &[f64], precision: Precision, i: usize) -> bool {
+    let (larger, smaller) = (eigenvalues[i - 1], eigenvalues[i]);
+    let blur = 2.0 * precision.error(larger, eigenvalues[0]);
+    larger - smaller <= CLUSTER_GAP * larger + blur
 }
 
 /// The first index at or after `k` at which a cluster of descending eigenvalues ends.
-fn cluster_end(eigenvalues: &[f64], k: usize) -> usize {
+fn cluster_end(eigenvalues: &[f64], precision: Precision, k: usize) -> usize {
     let mut end = k;
-    while end > 0
-        && end < eigenvalues.len()
-        && same_cluster(eigenvalues[end - 1], eigenvalues[end], eigenvalues[0])
-    {
+    while end > 0 && end < eigenvalues.len() && joined(eigenvalues, precision, end) {
         end += 1;
     }
     end
 }
 
 /// The cluster that holds `index`.
-fn cluster_around(eigenvalues: &[f64], index: usize) -> Range<usize> {
+fn cluster_around(eigenvalues: &[f64], precision: Precision, index: usize) -> Range<usize> {
     let mut start = index;
-    while start > 0 && same_cluster(eigenvalues[start - 1], eigenvalues[start], eigenvalues[0]) {
+    while start > 0 && joined(eigenvalues, precision, start) {
         start -= 1;
     }
-    start..cluster_end(eigenvalues, index + 1)
+    start..cluster_end(eigenvalues, precision, index + 1)
 }
 
 /// `|(I - U'U) V'|_2`, the sine of the largest principal angle of the rows of V (made unit length) to the span of the
@@ -376,10 +377,16 @@ mod tests {
     #[test]
     fn a_cluster_ends_where_the_relative_gap_opens() {
         let eigenvalues = [5.0, 3.0, 3.0, 2.99999, 1.0];
-        assert_eq!(cluster_end(&eigenvalues, 1), 1);
-        assert_eq!(cluster_end(&eigenvalues, 2), 4);
-        assert_eq!(cluster_around(&eigenvalues, 2), 1..4);
-        assert_eq!(cluster_around(&eigenvalues, 4), 4..5);
+        let (end, around) = (
+            |k| cluster_end(&eigenvalues, Precision::Gram, k),
+            |i| cluster_around(&eigenvalues, Precision::Gram, i),
+        );
+        assert_eq!([end(1), end(2)], [1, 4]);
+        assert_eq!([around(2), around(4)], [1..4, 4..5]);
+        // A gap of a tenth that the Gram matrix loses and the singular values tell.
+        let small = [1.0, 1e-14, 0.9e-14];
+        assert_eq!(cluster_around(&small, Precision::Gram, 1), 1..3);
+        assert_eq!(cluster_around(&small, Precision::Singular, 1), 1..2);
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn largest_outside(host: &Host<'_>, v: &Array2<f64>) -> f64 {
             break;
         }
         let row = (&next / left).insert_axis(Axis(0));
-        let image = host.apply(row.view());
+        let image = host.apply(row.view()).images;
         next = image.row(0).to_owned();
         basis = concatenate![Axis(0), basis, row];
         images = concatenate![Axis(0), images, image];

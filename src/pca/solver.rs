@@ -11,10 +11,10 @@ use super::host::Host;
 use super::iterative::{Iterative, Progress};
 use super::operator::Operator;
 use super::problem::in_user_units;
-use super::reference::CLUSTER_GAP;
+use super::reference::{CLUSTER_GAP, GRAM_SHARE};
 use super::{Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::cpu::Cpu;
-use crate::device::{Device, Element, Gemm, Slice, SliceMut};
+use crate::device::{Device, Element, Gemm, Info, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control, resolution};
 use crate::optimizer::{launch, read};
@@ -205,72 +205,80 @@ impl<'a, D: Device> Solver<'a, D> {
         device.write(&finish.small, 0, Slice::F32(&rotation))?;
         device.gemm(&rotating(k, d), &finish.small, &finish.v, &finish.rotated)?;
         device.synchronise()?;
-        let last = Last {
-            it,
+        let mut outcome = Outcome {
             ended,
-            progress,
-            eigenvalues,
+            eigenvalues: Vec::new(),
+            components: Vec::new(),
+            residuals: Vec::new(),
+            iterations: progress.iterations,
+            passes: progress.passes,
+            bytes: progress.cost.bytes,
+            flops: progress.cost.flops,
+            host_passes: 0.0,
+            learning_rate: it.schedule.rate,
+            residual: progress.residual,
+            fault: progress.fault,
         };
-        if last.is_in_f32() {
-            return self.end_on_device(device, last, watch);
+        let component = if it.m == 1 { k - 1 } else { 0 };
+        if is_in_f32(&outcome, &eigenvalues, it.schedule.tolerance) {
+            let mut snapshot = || read(device, &finish.rotated, k * d);
+            watch.look(outcome.look(component, d, true, &mut snapshot))?;
+            // Off the clock from here on.
+            self.read_back(device, &mut outcome, &eigenvalues)?;
+            return Ok(outcome);
         }
-        self.end_on_host(device, last, watch)
+        let completion = match outcome.ended {
+            _ if matches!(it.operator, Operator::Batch { .. }) => Completion::Never,
+            Ended::Converged | Ended::Floor => Completion::Always,
+            Ended::Iterations => Completion::WhereFound,
+            Ended::Stopped | Ended::Diverged => Completion::Never,
+        };
+        let start = read(device, &finish.rotated, k * d)?;
+        outcome.components = start.iter().map(|x| f64::from(*x)).collect();
+        self.end_on_host(device.info(), &mut outcome, completion, component, watch)?;
+        let mut snapshot = || Ok(narrowed(&outcome.components));
+        watch.look(outcome.look(component, d, true, &mut snapshot))?;
+        Ok(outcome)
     }
 
-    /// The answer as the device has it.
-    fn end_on_device(
-        &self,
-        device: &mut D,
-        last: Last<'_, D>,
-        watch: &mut dyn Watch,
-    ) -> Result<Outcome> {
+    /// The answer as the device has it; `eigenvalues` are those of the scaled operator.
+    fn read_back(&self, device: &mut D, outcome: &mut Outcome, eigenvalues: &[f64]) -> Result<()> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
         let finish = &self.buffers;
-        let mut snapshot = || read(device, &finish.rotated, k * d);
-        watch.look(last.look(d, true, &mut snapshot))?;
-        // Off the clock from here on.
         let components = read(device, &finish.rotated, k * d)?;
         device.gemm(&rotating(k, d), &finish.small, &finish.g, &finish.v)?;
         let images = read(device, &finish.v, k * d)?;
-        let top = last.eigenvalues[0].abs().max(f64::MIN_POSITIVE);
+        let top = eigenvalues[0].abs().max(f64::MIN_POSITIVE);
         let pairs = components.chunks_exact(d).zip(images.chunks_exact(d));
         let residual = |(lambda, (v, image)): (&f64, (&[f32], &[f32]))| {
             let left = |(v, image): (&f32, &f32)| f64::from(*image) - lambda * f64::from(*v);
             let square: f64 = v.iter().zip(image).map(|pair| left(pair).powi(2)).sum();
             square.sqrt() / top
         };
-        let residuals = last.eigenvalues.iter().zip(pairs).map(residual).collect();
-        let values = last.eigenvalues.iter().map(|x| self.problem.unscale(*x));
-        Ok(Outcome {
-            eigenvalues: values.collect(),
-            components: components.iter().map(|x| f64::from(*x)).collect(),
-            residuals,
-            ..last.outcome()
-        })
+        outcome.residuals = eigenvalues.iter().zip(pairs).map(residual).collect();
+        let values = eigenvalues.iter().map(|x| self.problem.unscale(*x));
+        outcome.eigenvalues = values.collect();
+        outcome.components = components.iter().map(|x| f64::from(*x)).collect();
+        Ok(())
     }
 
-    /// The answer where f32 does not resolve it: the last step in f64, on the host, on as many threads as the device has.
+    /// The last step in f64, on the host, from the components of the outcome (k x d), on as many threads as the device has.
     fn end_on_host(
         &self,
-        device: &mut D,
-        mut last: Last<'_, D>,
+        info: &Info,
+        outcome: &mut Outcome,
+        completion: Completion,
+        component: usize,
         watch: &mut dyn Watch,
-    ) -> Result<Outcome> {
+    ) -> Result<()> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
         let samples = &self.problem.samples;
-        let threads = device.info().threads.unwrap_or_else(Cpu::cores);
+        let threads = info.threads.unwrap_or_else(Cpu::cores);
         let host = Host::new(samples, &self.problem.statistics, threads);
-        let start = read(device, &self.buffers.rotated, k * d)?;
-        let start: Vec<f64> = start.iter().map(|x| f64::from(*x)).collect();
+        let start = std::mem::take(&mut outcome.components);
         let start = ArrayView2::from_shape((k, d), &start)
-            .map_err(|e| Error::failed(format!("the components read back: {e}")))?;
-        let completion = match last.ended {
-            _ if matches!(last.it.operator, Operator::Batch { .. }) => Completion::Never,
-            Ended::Converged | Ended::Floor => Completion::Always,
-            Ended::Iterations => Completion::WhereFound,
-            Ended::Stopped | Ended::Diverged => Completion::Never,
-        };
-        let before = last.progress.passes;
+            .map_err(|e| Error::failed(format!("the components so far: {e}")))?;
+        let before = outcome.passes;
         let finished = finish(
             &host,
             start,
@@ -279,33 +287,30 @@ impl<'a, D: Device> Solver<'a, D> {
                 completion,
                 seed: self.plan.seed,
                 look: &mut |components, passes| {
-                    last.progress.passes = before + passes;
-                    last.progress.iterations += 1;
-                    watch.look(last.look(d, false, &mut || Ok(narrowed(components))))
+                    outcome.passes = before + passes;
+                    let mut snapshot = || Ok(components.iter().map(|x| *x as f32).collect());
+                    watch.look(outcome.look(component, d, false, &mut snapshot))
                 },
             },
         )?;
-        last.progress.passes = before + finished.passes;
-        last.progress.cost.bytes += finished.passes * samples.bytes() as f64;
-        last.progress.cost.flops += finished.flops;
-        if finished.end != End::Rotated {
-            last.progress.residual = finished.residual;
-        }
-        last.ended = match finished.end {
-            End::Rotated => last.ended,
+        outcome.ended = match finished.end {
+            End::Rotated => outcome.ended,
             End::Settled => Ended::Converged,
             End::Floor => Ended::Floor,
             End::Stopped => Ended::Stopped,
         };
-        watch.look(last.look(d, true, &mut || Ok(narrowed(&finished.components))))?;
+        if finished.end != End::Rotated {
+            outcome.residual = finished.residual;
+        }
         let values = finished.eigenvalues.iter();
-        Ok(Outcome {
-            eigenvalues: values.map(|x| in_user_units(samples, *x)).collect(),
-            components: finished.components.iter().copied().collect(),
-            residuals: finished.residuals,
-            host_passes: finished.passes,
-            ..last.outcome()
-        })
+        outcome.eigenvalues = values.map(|x| in_user_units(samples, *x)).collect();
+        outcome.components = finished.components.iter().copied().collect();
+        outcome.residuals = finished.residuals;
+        outcome.passes = before + finished.passes;
+        outcome.host_passes = finished.passes;
+        outcome.bytes += finished.passes * samples.bytes() as f64;
+        outcome.flops += finished.flops;
+        Ok(())
     }
 
     /// The device's dense eigensolver on the smaller Gram matrix, all in f64.
@@ -320,98 +325,64 @@ impl<'a, D: Device> Solver<'a, D> {
             super::reference::top_rows(samples, &self.problem.statistics, &gram, &values, order, k);
         complete(&mut components, d);
         device.synchronise()?;
-        watch.look(Look {
-            iteration: 0,
-            passes: 1.0,
-            component: 0,
-            order: d,
-            last: true,
-            snapshot: &mut || Ok(components.iter().map(|x| *x as f32).collect()),
-        })?;
-        let (n, d, order) = (n as f64, d as f64, order as f64);
-        Ok(Outcome {
+        let kept: Vec<f64> = values.iter().rev().take(k).map(|x| x.max(0.0)).collect();
+        let order = order as f64;
+        let mut outcome = Outcome {
             ended: Ended::Converged,
-            eigenvalues: (0..k)
-                .map(|i| in_user_units(samples, values[values.len() - 1 - i].max(0.0)))
-                .collect(),
+            eigenvalues: kept.iter().map(|x| in_user_units(samples, *x)).collect(),
             components,
             residuals: Vec::new(),
             iterations: 0,
             passes: 1.0,
             bytes: samples.bytes() as f64 + 8.0 * order * order,
             // Half of a product of n x d by d x n, and the tridiagonal reduction (Golub and Van Loan, 8.3).
-            flops: n * d * (order + 1.0) + 4.0 / 3.0 * order.powi(3),
+            flops: n as f64 * d as f64 * (order + 1.0) + 4.0 / 3.0 * order.powi(3),
             host_passes: 0.0,
             learning_rate: 0.0,
             residual: 0.0,
             fault: None,
-        })
-    }
-}
-
-/// What the Rayleigh-Ritz step found on the device, with how the method came there.
-struct Last<'a, D: Device> {
-    it: &'a Iterative<D>,
-    ended: Ended,
-    progress: Progress,
-    /// Of the scaled operator, largest first, k.
-    eigenvalues: Vec<f64>,
-}
-
-impl<D: Device> Last<'_, D> {
-    /// Whether f32 resolves every component asked for: its eigenvalue, and its gap to the next one where they are no cluster. A
-    /// method at its end with a large residual left out rows that f32 seemed not to resolve at the time.
-    fn is_in_f32(&self) -> bool {
-        let top = self.eigenvalues[0];
-        let at_its_end = matches!(self.ended, Ended::Converged | Ended::Floor);
-        if at_its_end && self.progress.residual > FOUND.max(self.it.schedule.tolerance) {
-            return false;
-        }
-        let resolved = |x: &f64| resolution::resolves(resolution::F32, *x, top);
-        let apart = |pair: &[f64]| {
-            let gap = pair[0] - pair[1];
-            gap <= CLUSTER_GAP * pair[0] || gap > resolution::least_gap(resolution::F32) * top
         };
-        self.eigenvalues.iter().all(resolved) && self.eigenvalues.windows(2).all(apart)
+        if kept[k - 1] < GRAM_SHARE * kept[0] {
+            self.end_on_host(device.info(), &mut outcome, Completion::Always, 0, watch)?;
+        }
+        let mut snapshot = || Ok(narrowed(&outcome.components));
+        watch.look(outcome.look(0, d, true, &mut snapshot))?;
+        Ok(outcome)
     }
+}
 
+impl Outcome {
+    /// What a watch sees of it so far.
     fn look<'a>(
         &self,
+        component: usize,
         order: usize,
         last: bool,
         snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
     ) -> Look<'a> {
         Look {
-            iteration: self.progress.iterations,
-            passes: self.progress.passes,
-            component: if self.it.m == 1 {
-                self.eigenvalues.len() - 1
-            } else {
-                0
-            },
+            iteration: self.iterations,
+            passes: self.passes,
+            component,
             order,
             last,
             snapshot,
         }
     }
+}
 
-    /// An outcome without the pairs.
-    fn outcome(&self) -> Outcome {
-        Outcome {
-            ended: self.ended,
-            eigenvalues: Vec::new(),
-            components: Vec::new(),
-            residuals: Vec::new(),
-            iterations: self.progress.iterations,
-            passes: self.progress.passes,
-            bytes: self.progress.cost.bytes,
-            flops: self.progress.cost.flops,
-            host_passes: 0.0,
-            learning_rate: self.it.schedule.rate,
-            residual: self.progress.residual,
-            fault: self.progress.fault,
-        }
-    }
+/// Whether f32 resolves every component asked for: its eigenvalue (of the scaled operator, largest first), and its gap to the next
+/// one where they are no cluster. A method at its end with a large residual left out rows that f32 seemed not to resolve.
+fn is_in_f32(outcome: &Outcome, eigenvalues: &[f64], tolerance: f64) -> bool {
+    let top = eigenvalues[0];
+    let at_its_end = matches!(outcome.ended, Ended::Converged | Ended::Floor);
+    let left_out = at_its_end && outcome.residual > FOUND.max(tolerance);
+    let resolved = |x: &f64| resolution::resolves(resolution::F32, *x, top);
+    let apart = |pair: &[f64]| {
+        let gap = pair[0] - pair[1];
+        gap <= CLUSTER_GAP * pair[0] || gap > resolution::least_gap(resolution::F32) * top
+    };
+    !left_out && eigenvalues.iter().all(resolved) && eigenvalues.windows(2).all(apart)
 }
 
 /// The product that turns k vectors of d numbers by a k x k matrix.
@@ -427,7 +398,7 @@ fn rotating(k: usize, d: usize) -> Gemm {
     }
 }
 
-fn narrowed(components: &Array2<f64>) -> Vec<f32> {
+fn narrowed(components: &[f64]) -> Vec<f32> {
     components.iter().map(|x| *x as f32).collect()
 }
 
