@@ -70,7 +70,8 @@ fn a_race_is_planned_run_collected_and_reported_and_leaves_nothing() {
     ended.expect(0, &plan, &[]);
     assert_eq!(ended.error, "", "{ended:#?}");
     let id = race_id(&ended.out);
-    ended.expect(0, &["verify", "suite", "done 0"], &[]);
+    // What passes between two looks of the launcher is not seen: verifying lasts seconds here.
+    ended.expect(0, &["suite", "done 0"], &[]);
     ended.expect(0, &["left in us-east-1", "r/aws/report.html"], &[]);
 
     for kind in ["c7i.xlarge", "m7i.xlarge"] {
