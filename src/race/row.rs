@@ -227,7 +227,12 @@ fn unresolved(checked: usize, asked: usize) -> String {
 fn missed(case: &Case, assessment: &Assessment) -> String {
     match assessment.worst {
         Some((component, sine)) if sine.is_nan() || sine > case.target() => {
-            format!("component {} at a sine of {sine:.1e}", component + 1)
+            // Without a reference it is a bound.
+            let most = match assessment.accuracy.subspace_sine {
+                Some(_) => "",
+                None => "at most ",
+            };
+            format!("component {} at a sine of {most}{sine:.1e}", component + 1)
         }
         _ => match assessment.accuracy.subspace_sine {
             Some(sine) => format!("the span at a sine of {sine:.1e}"),
