@@ -30,8 +30,8 @@
 //!
 //! # What is checked
 //!
-//! Every component and every network is judged in f64 on the host, off the clock. What arithmetic can tell of a small eigenvalue
-//! beside a large one is one law, with its derivation and its limits: [`kernel::resolution`].
+//! Every component and every network is judged in f64 on the host, off the clock. One law says how small an eigenvalue beside the
+//! largest arithmetic resolves, with its derivation and its limits: [`kernel::resolution`].
 //!
 //! # Devices
 //!
