@@ -160,6 +160,16 @@ fn without_a_reference_the_residuals_refuse_what_is_spoiled_and_find_a_component
                 }
             }
         }
+        // A direction without variance in place of the second: its residual is 0, and it is no component past the rank.
+        if samples.d > 5 {
+            let past = plan(Method::Direct, OperatorKind::Covariance, Rule::Sgd, 6);
+            let past = solve(&mut cpu, &samples, &past).expect(name).0;
+            let d = samples.d;
+            let mut null = right.clone();
+            null.components[d..2 * d].copy_from_slice(&past.components[5 * d..6 * d]);
+            null.eigenvalues[1] = past.eigenvalues[5];
+            assert_eq!(standing(&null), Standing::Above, "{name}: no variance");
+        }
         // The second eigenvector left out: every residual is 0, and it is wrong.
         let all = plan(
             Method::Direct,

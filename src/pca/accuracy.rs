@@ -46,7 +46,7 @@ pub enum Standing {
 impl Assessment {
     /// How the answer stands against a target for the sine of the span and of every one of the `asked` components.
     pub fn standing(&self, target: f64, asked: usize) -> Standing {
-        // Without a reference the bounds that the residuals give stand for the angles.
+        // Without a reference, `component_sine` is a bound from the residuals, and the span has none of its own.
         let component = self.accuracy.component_sine.unwrap_or(f64::NAN);
         let span = self.accuracy.subspace_sine.unwrap_or(component);
         match self.accuracy.checked_components {
@@ -201,6 +201,10 @@ fn failures(
     let quotients = pairs.quotients.iter().take(resolved);
     for (i, (lambda, quotient)) in outcome.eigenvalues.iter().zip(quotients).enumerate() {
         let quotient = in_user_units(&reference.samples, *quotient);
+        // Two numbers that are rounding agree on that: whether the component is one is its angle's to say.
+        if !resolution::resolves(resolution::F64, lambda.max(quotient), top) {
+            continue;
+        }
         let ratio = (top / quotient).min(1.0 / resolution::least_share(resolution::F32));
         let allowed = EIGENVALUE + 4.0 * resolution::F32 * ratio;
         let off = (lambda - quotient).abs() / quotient.max(f64::MIN_POSITIVE);

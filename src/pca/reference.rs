@@ -1,7 +1,7 @@
 //! The answer that a case is checked against, in f64 on the host, computed once per data set off the clock.
 //!
-//! Where the smaller Gram matrix fits, it is LAPACK's eigendecomposition of it; else the spectrum known by construction;
-//! else nothing, and the residual alone is the check.
+//! Where the smaller Gram matrix fits, it is LAPACK's eigendecomposition of it, or the singular values of the samples where that
+//! loses a component asked for; else the spectrum known by construction; else nothing, and the residuals are the check.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -28,9 +28,10 @@ pub(super) fn bounds(
 ) -> Vec<f64> {
     let below = largest_outside(host, v);
     let top = values.iter().copied().fold(0.0, f64::max);
+    // Nothing is too small to tell as long as something that can be told was left outside.
     let resolved = values
         .iter()
-        .take_while(|x| resolution::resolves(resolution::F64, **x, top));
+        .take_while(|x| resolution::resolves(resolution::F64, x.max(below), top));
     (0..resolved.count())
         .map(|i| {
             let mut left = &images.row(i) - &(values[i] * &v.row(i));

@@ -107,7 +107,7 @@ impl<'a, D: Device> Solver<'a, D> {
                 &mut progress,
             )?;
             match round {
-                Ended::Diverged => return Ok(self.diverged(it, &progress)),
+                Ended::Diverged => return Ok(so_far(it, round, &progress)),
                 Ended::Converged => {}
                 // Of several reasons the gravest is told: a limit outweighs the floor of the arithmetic.
                 Ended::Floor if ended != Ended::Converged => {}
@@ -121,23 +121,6 @@ impl<'a, D: Device> Solver<'a, D> {
             }
         }
         self.rayleigh_ritz(device, it, ended, progress, watch)
-    }
-
-    fn diverged(&self, it: &Iterative<D>, progress: &Progress) -> Outcome {
-        Outcome {
-            ended: Ended::Diverged,
-            eigenvalues: Vec::new(),
-            components: Vec::new(),
-            residuals: Vec::new(),
-            iterations: progress.iterations,
-            passes: progress.passes,
-            bytes: progress.cost.bytes,
-            flops: progress.cost.flops,
-            host_passes: 0.0,
-            learning_rate: it.schedule.rate,
-            residual: progress.residual,
-            fault: progress.fault,
-        }
     }
 
     /// Rotates the span that was found to the eigenvectors of A within it: one block pass, a k x k eigenproblem on the
@@ -205,20 +188,7 @@ impl<'a, D: Device> Solver<'a, D> {
         device.write(&finish.small, 0, Slice::F32(&rotation))?;
         device.gemm(&rotating(k, d), &finish.small, &finish.v, &finish.rotated)?;
         device.synchronise()?;
-        let mut outcome = Outcome {
-            ended,
-            eigenvalues: Vec::new(),
-            components: Vec::new(),
-            residuals: Vec::new(),
-            iterations: progress.iterations,
-            passes: progress.passes,
-            bytes: progress.cost.bytes,
-            flops: progress.cost.flops,
-            host_passes: 0.0,
-            learning_rate: it.schedule.rate,
-            residual: progress.residual,
-            fault: progress.fault,
-        };
+        let mut outcome = so_far(it, ended, &progress);
         let component = if it.m == 1 { k - 1 } else { 0 };
         if is_in_f32(&outcome, &eigenvalues, it.schedule.tolerance) {
             let mut snapshot = || read(device, &finish.rotated, k * d);
@@ -288,7 +258,7 @@ impl<'a, D: Device> Solver<'a, D> {
                 seed: self.plan.seed,
                 look: &mut |components, passes| {
                     outcome.passes = before + passes;
-                    let mut snapshot = || Ok(components.iter().map(|x| *x as f32).collect());
+                    let mut snapshot = || Ok(narrowed(components));
                     watch.look(outcome.look(component, d, false, &mut snapshot))
                 },
             },
@@ -351,6 +321,24 @@ impl<'a, D: Device> Solver<'a, D> {
     }
 }
 
+/// What an iterative method did, without an answer yet.
+fn so_far<D: Device>(it: &Iterative<D>, ended: Ended, progress: &Progress) -> Outcome {
+    Outcome {
+        ended,
+        eigenvalues: Vec::new(),
+        components: Vec::new(),
+        residuals: Vec::new(),
+        iterations: progress.iterations,
+        passes: progress.passes,
+        bytes: progress.cost.bytes,
+        flops: progress.cost.flops,
+        host_passes: 0.0,
+        learning_rate: it.schedule.rate,
+        residual: progress.residual,
+        fault: progress.fault,
+    }
+}
+
 impl Outcome {
     /// What a watch sees of it so far.
     fn look<'a>(
@@ -398,8 +386,8 @@ fn rotating(k: usize, d: usize) -> Gemm {
     }
 }
 
-fn narrowed(components: &[f64]) -> Vec<f32> {
-    components.iter().map(|x| *x as f32).collect()
+fn narrowed<'a>(components: impl IntoIterator<Item = &'a f64>) -> Vec<f32> {
+    components.into_iter().map(|x| *x as f32).collect()
 }
 
 /// Turns the sign of every row of d numbers so that its largest entry is positive, as scikit-learn's `svd_flip` does: answers of

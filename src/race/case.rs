@@ -226,7 +226,7 @@ impl Case {
         }
     }
 
-    /// What `auto` stands for: a network's inputs should be of one size, which those of a file need not be; pixels are.
+    /// What `auto` stands for. A network trains well only on inputs of similar size: pixels are, the columns of a file may not be.
     fn own_standardize(&self) -> Standardize {
         match (self.problem, &self.source) {
             (ProblemKind::Mlp, Source::Spec(text))
