@@ -20,12 +20,12 @@ use gradrace::data::{Request, Statistics, load};
 use gradrace::device::{Device, Element, Gemm, Launch, Slice, SliceMut};
 use gradrace::error::Result;
 use gradrace::kernel::{ALL, Kernel, Row, control};
+use gradrace::machine::rented_machine;
 use gradrace::optimizer::Rule;
 use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, Watch};
 use gradrace::race::device::{self, AnyDevice, DeviceSpec};
 use gradrace::race::peaks;
 use gradrace::record::file::Folder;
-use gradrace::record::machine::rented_machine;
 use gradrace::record::{KernelRate, Machine, Peak, Work};
 
 /// Operations that a software adapter does in about a tenth of a second.

@@ -12,11 +12,12 @@
 //!
 //! Imports go one way; a test (`tests/layers.rs`) holds it:
 //!
-//! `error, record, data, kernel` -> `device` -> `optimizer` -> `pca, mlp` -> `race, conformance` -> `report` -> `cli`.
+//! `error` -> `record` -> `machine` -> `data, kernel` -> `device` -> `optimizer` -> `pca, mlp` -> `race, conformance` -> `report` -> `cli`.
 //!
 //! | module | owns | does not |
 //! |---|---|---|
-//! | [`record`] | what was measured: plain types, files, machine facts, statistics | know a device |
+//! | [`record`] | what was measured: plain types, files, statistics over samples | know a device |
+//! | [`machine`] | what this machine is: facts, instruction sets, cores, cloud instance | measure |
 //! | [`data`] | where samples come from | know a problem |
 //! | [`kernel`] | the kernel table: one row per device operation, with its f64 reference | run anything |
 //! | [`device`] | trait `Device` and its three implementations: cpu, CUDA, wgpu | know an optimizer or a problem |
@@ -54,6 +55,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod kernel;
+pub mod machine;
 pub mod mlp;
 pub mod optimizer;
 pub mod pca;

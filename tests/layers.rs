@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// What a top-level module may name besides itself. `report` sees records alone, whatever stands below it.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("record", &["error"]),
-    ("data", &["error"]),
+    ("machine", &["error", "record"]),
+    ("data", &["error", "machine"]),
     ("kernel", &["error"]),
-    ("device", &["error", "record", "data", "kernel"]),
+    ("device", &["error", "machine", "data", "kernel"]),
     (
         "optimizer",
-        &["error", "record", "data", "kernel", "device"],
+        &["error", "record", "machine", "data", "kernel", "device"],
     ),
     ("pca", BELOW_PROBLEMS),
     ("mlp", BELOW_PROBLEMS),
@@ -29,10 +30,19 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("main", &["cli", "error"]),
 ];
 
-const BELOW_PROBLEMS: &[&str] = &["error", "record", "data", "kernel", "device", "optimizer"];
+const BELOW_PROBLEMS: &[&str] = &[
+    "error",
+    "record",
+    "machine",
+    "data",
+    "kernel",
+    "device",
+    "optimizer",
+];
 const BELOW_RACE: &[&str] = &[
     "error",
     "record",
+    "machine",
     "data",
     "kernel",
     "device",
@@ -259,7 +269,7 @@ fn an_import_against_the_layers_is_seen_in_every_form() {
             "fn f() { assert!(crate::optimizer::ok()); }",
             "optimizer",
         ),
-        ("kernel.rs", "use super::device::Element;", "device"),
+        ("kernel/mod.rs", "use super::device::Element;", "device"),
         (
             "kernel/rows.rs",
             "use super::super::device::Element;",

@@ -4,21 +4,23 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
-use gradrace::device::cpu::Cpu;
+use gradrace::machine;
 use gradrace::race::device::{self, DeviceSpec, Threads};
 
 /// The CPU with one thread, then every device found.
 pub fn devices() -> Vec<DeviceSpec> {
     let one = DeviceSpec::cpu(Threads::Count(1));
     let found = device::present().into_iter().map(|found| found.spec);
-    let all = found.filter(|spec| *spec != DeviceSpec::cpu(Threads::All) || Cpu::cores() > 1);
+    let all = found.filter(|spec| *spec != DeviceSpec::cpu(Threads::All) || machine::cores() > 1);
     std::iter::once(one).chain(all).collect()
 }
 
 /// A device's name in the output.
 pub fn label(spec: DeviceSpec) -> String {
     match spec.threads {
-        Threads::All if spec == DeviceSpec::cpu(Threads::All) => format!("cpu@{}", Cpu::cores()),
+        Threads::All if spec == DeviceSpec::cpu(Threads::All) => {
+            format!("cpu@{}", machine::cores())
+        }
         _ if device::is_software(spec) => format!("{spec} (software)"),
         _ => spec.to_string(),
     }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use crate::data::{self, Request, Samples, Statistics, mnist};
 use crate::error::{Error, Result};
-use crate::race::device;
+use crate::machine;
 
 use super::output::{End, print};
 
@@ -97,7 +97,7 @@ impl Data {
 /// What samples are, one fact a line.
 fn info(samples: &Samples) -> String {
     let Samples { n, d, .. } = *samples;
-    let statistics = Statistics::of(samples, device::cores());
+    let statistics = Statistics::of(samples, machine::cores());
     let value = samples.element_value();
     let variance: f64 = statistics.variance.iter().sum::<f64>() * value * value;
     let constant = statistics.variance.iter().filter(|x| **x == 0.0).count();

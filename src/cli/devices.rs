@@ -6,10 +6,10 @@ use crate::device::cuda::cards;
 use crate::device::wgpu::{adapters, hint};
 use crate::device::{Info, Unavailable};
 use crate::error::{Error, Result};
+use crate::machine::machine;
 use crate::race::device::{self, DeviceSpec, Threads};
 use crate::race::lane;
 use crate::race::name::Kind;
-use crate::record::machine::machine;
 use crate::record::{Peak, software_label};
 
 use super::output::{End, print};

@@ -4,8 +4,9 @@ use clap::Args;
 
 use crate::conformance::{Check, Verdict, methods};
 use crate::device::Unavailable;
-use crate::device::cpu::{Cpu, Isa};
+use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::machine::{self, Isa};
 use crate::race::device::{self, AnyDevice, DeviceSpec, Threads};
 use crate::race::lane::guarded;
 use crate::race::name::{Kind, Named};
@@ -56,7 +57,7 @@ impl Verify {
         }
         let wanted = |spec: DeviceSpec| asked.is_empty() || asked.contains(&spec);
         let mut total = Counts::default();
-        let cores = device::cores();
+        let cores = machine::cores();
         let mut threads = vec![1, cores];
         threads.dedup();
         let cpu = wanted(DeviceSpec::cpu(Threads::All));

@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_bits() {
         let samples = generated("digits:n=300,seed=2").expect("digits need no file");
-        for threads in [1, Cpu::cores()] {
+        for threads in [1, crate::machine::cores()] {
             let mut cpu = Cpu::open(threads).expect("this machine has the cores");
             let plan = plan(Method::Deflation, OperatorKind::Samples, Rule::Adam, 2);
             let first = solve(&mut cpu, &samples, &plan).expect("it solves").0;

@@ -447,7 +447,8 @@ fn replay<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::cpu::{Cpu, Isa};
+    use crate::device::cpu::Cpu;
+    use crate::machine::{self, Isa};
 
     fn conforms(threads: usize, isa: Isa) {
         let mut cpu = Cpu::open_with(threads, isa).expect("this machine has the cores");
@@ -478,7 +479,7 @@ mod tests {
     #[test]
     fn every_row_agrees_with_its_reference_on_every_instruction_set_with_all_threads() {
         for isa in Isa::available() {
-            conforms(Cpu::cores(), isa);
+            conforms(machine::cores(), isa);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Elements, Samples, parallel, statistics};
 use crate::error::{Error, Result};
+use crate::machine;
 use std::path::Path;
 
 /// Values as a file gives them. Integers other than bytes are widened to f64.
@@ -88,7 +89,7 @@ pub(super) fn into_samples(name: &str, spec: String, array: Array) -> Result<Sam
         }
         Values::F32(x) => {
             check(name, &x, d)?;
-            let deviation = statistics::of_reals(&x[..], n, d, parallel::cores()).max_deviation;
+            let deviation = statistics::of_reals(&x[..], n, d, machine::cores()).max_deviation;
             if AS_THEY_ARE.contains(&deviation) {
                 samples.elements = Elements::F32(x);
             } else {
@@ -135,7 +136,7 @@ fn check<T: Value>(name: &str, x: &[T], d: usize) -> Result<()> {
 /// from each. `origin` is what stands between the values and the user's, by column.
 fn narrow(name: &str, x: &[f64], origin: Vec<f64>, samples: &mut Samples) -> Result<()> {
     let (n, d) = (samples.n, samples.d);
-    let statistics = statistics::of_reals(x, n, d, parallel::cores());
+    let statistics = statistics::of_reals(x, n, d, machine::cores());
     // Eigenvalues are squares in f64 and sums over n of them: outside this range they would overflow or vanish.
     if !(1e-150..1e150).contains(&statistics.max_deviation) {
         return Err(Error::input(format!(
@@ -150,7 +151,7 @@ fn narrow(name: &str, x: &[f64], origin: Vec<f64>, samples: &mut Samples) -> Res
     let size = ((1 << 16) / d + 1) * d;
     let outputs = narrowed.chunks_mut(size).zip(low.chunks_mut(size));
     let tasks: Vec<_> = outputs.zip(x.chunks(size)).collect();
-    let exact = parallel::map(tasks, parallel::cores(), |_, ((high, low), x)| {
+    let exact = parallel::map(tasks, machine::cores(), |_, ((high, low), x)| {
         let outputs = high.chunks_exact_mut(d).zip(low.chunks_exact_mut(d));
         let mut exact = true;
         for ((high, low), x) in outputs.zip(x.chunks_exact(d)) {

@@ -35,6 +35,7 @@ pub use standardize::Standardize;
 pub use statistics::Statistics;
 
 use crate::error::Result;
+use crate::machine;
 
 /// Elements of the samples, row-major, n x d.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,8 +174,8 @@ pub struct Request {
 pub fn load(request: &Request) -> Result<Samples> {
     let samples = match Spec::parse(&request.spec)? {
         Spec::Mnist => mnist::load(request.data_dir.as_deref(), request.quiet)?,
-        Spec::Digits(parameters) => digits::draw(parameters, parallel::cores())?,
-        Spec::Spectrum(parameters) => spectrum::make(&parameters, parallel::cores())?,
+        Spec::Digits(parameters) => digits::draw(parameters, machine::cores())?,
+        Spec::Spectrum(parameters) => spectrum::make(&parameters, machine::cores())?,
         Spec::Path(path) => file::load(&path)?,
     };
     labels::attach(samples, request.labels.as_deref())
@@ -189,7 +190,7 @@ pub fn default_samples(request: &Request) -> Result<(Samples, Option<String>)> {
     let (samples, word) = match mnist::open(request.data_dir.as_deref(), request.quiet)? {
         mnist::Opened::Samples(samples) => (*samples, None),
         mnist::Opened::Absent(why) => {
-            let digits = digits::draw(digits::Parameters::default(), parallel::cores())?;
+            let digits = digits::draw(digits::Parameters::default(), machine::cores())?;
             let word = format!("digits, drawn by the program, stand in for mnist: {why}");
             (digits, Some(word))
         }

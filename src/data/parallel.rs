@@ -4,11 +4,6 @@
 
 use std::sync::Mutex;
 
-/// Number of cores that the program may use.
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get())
-}
-
 /// Applies `work` to every task, with its index, on at most `threads` threads; the results are in the order of the tasks.
 pub(crate) fn map<T: Send, R: Send>(
     tasks: Vec<T>,

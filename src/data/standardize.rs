@@ -11,6 +11,7 @@
 use super::split::Split;
 use super::{Elements, Samples, Statistics, matrix, parallel};
 use crate::error::{Error, Result};
+use crate::machine;
 
 /// What is done to the columns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +65,7 @@ struct Columns {
 
 impl Columns {
     fn of(samples: &Samples) -> Self {
-        let statistics = Statistics::of(samples, parallel::cores());
+        let statistics = Statistics::of(samples, machine::cores());
         Self {
             mean: statistics.mean,
             deviation: statistics.variance.into_iter().map(f64::sqrt).collect(),
@@ -81,7 +82,7 @@ impl Columns {
         let rows = (1 << 16) / d + 1;
         let outputs = high.chunks_mut(rows * d).zip(low.chunks_mut(rows * d));
         let tasks: Vec<_> = outputs.enumerate().collect();
-        let done = parallel::map(tasks, parallel::cores(), |_, (block, (high, low))| {
+        let done = parallel::map(tasks, machine::cores(), |_, (block, (high, low))| {
             let mut row = vec![0.0; d];
             let (mut exact, mut farthest) = (true, 0f64);
             let outputs = high.chunks_exact_mut(d).zip(low.chunks_exact_mut(d));

@@ -7,6 +7,7 @@
 //! f64). No temporary is larger than 64 rows of accumulators. Residues ([`Samples::low`]) are part of the numbers.
 
 use super::{Elements, Samples, parallel};
+use crate::machine::Isa;
 use std::ops::Range;
 
 /// From this dimension on, tiles are panels of columns (one accumulator a column in all); below it, blocks of rows.
@@ -160,7 +161,7 @@ fn of_bytes(x: &[u8], n: usize, d: usize, threads: usize) -> Statistics {
 /// Sums of a tile, with AVX2 where the processor has it: twice as fast as the compiler's baseline.
 fn sum_bytes(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
+    if Isa::available().contains(&Isa::Avx2) {
         #[target_feature(enable = "avx2")]
         fn with_avx2(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
             sum_bytes_inlined(x, d, tile)

@@ -6,7 +6,7 @@
 
 use super::control as c;
 use super::rows::{CONTROL, CONTROL_RW, f32, rows, u8};
-use super::{Access, Element, Fill, Kernel, Parameter, Row};
+use super::{Access, Element, Family, Fill, Kernel, Parameter, Row};
 
 use Access::{Read, Update};
 use Fill::{Classes, Normal, Permutation};
@@ -33,6 +33,7 @@ const GATHER_FORMULA: &str = "out_i = weight x[rows[BATCH batch + offset + i] - 
 
 pub const GATHER_F32: Row = Row {
     kernel: Kernel::GatherF32,
+    family: Family::Network,
     name: "gather_f32",
     formula: GATHER_FORMULA,
     sizes: GATHER_SIZES,
@@ -53,6 +54,7 @@ pub const GATHER_F32: Row = Row {
 
 pub const GATHER_U8: Row = Row {
     kernel: Kernel::GatherU8,
+    family: Family::Network,
     name: "gather_u8",
     formula: GATHER_FORMULA,
     sizes: GATHER_SIZES,
@@ -73,6 +75,7 @@ pub const GATHER_U8: Row = Row {
 
 pub const BIAS_RELU: Row = Row {
     kernel: Kernel::BiasRelu,
+    family: Family::Network,
     name: "bias_relu",
     formula: "z = max(0, z + bias), the bias added to every row",
     sizes: &["b", "h"],
@@ -96,6 +99,7 @@ pub const BIAS_RELU: Row = Row {
 
 pub const SOFTMAX_LOSS: Row = Row {
     kernel: Kernel::SoftmaxLoss,
+    family: Family::Network,
     name: "softmax_loss",
     formula: "s = softmax(z + bias); losses[BATCH] = beta losses[BATCH] - sum_i ln s[i, label_i] / batch; z = (s - onehot(label)) / batch; \
               dbias = beta dbias + sum_i z_i; label_i = labels[rows[BATCH batch + offset + i]]; a loss that is not finite stops",
@@ -126,6 +130,7 @@ pub const SOFTMAX_LOSS: Row = Row {
 
 pub const RELU_BACKWARD: Row = Row {
     kernel: Kernel::ReluBackward,
+    family: Family::Network,
     name: "relu_backward",
     formula: "delta = delta where a > 0, else 0; dbias = beta dbias + sum of its rows",
     sizes: &["b", "h"],
@@ -151,6 +156,7 @@ pub const RELU_BACKWARD: Row = Row {
 
 pub const SCORE: Row = Row {
     kernel: Kernel::Score,
+    family: Family::Network,
     name: "score",
     formula: "totals += [samples whose largest z + bias is not their label's, sum_i -ln softmax(z + bias)[i, label_i]], sample i being \
               rows[BATCH b + i]; numbers from n on are no samples",

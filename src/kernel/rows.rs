@@ -1,7 +1,7 @@
 //! The rows. A long file because it is a table.
 
 use super::reference as r;
-use super::{Access, Element, Fill, Kernel, Parameter, Row, network};
+use super::{Access, Element, Family, Fill, Kernel, Parameter, Row, network};
 
 pub(super) const fn f32(
     name: &'static str,
@@ -125,6 +125,7 @@ const BLOCK: &[(&[usize], &[f32])] = &[
 pub static ALL: [Row; 31] = [
     Row {
         kernel: Kernel::StreamRead,
+        family: Family::Stream,
         name: "stream_read",
         formula: "out = sum_i x_i",
         sizes: &["n"],
@@ -148,6 +149,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::SamplesProductF32,
+        family: Family::Product,
         name: "samples_product_f32",
         formula: "g = beta g + w_out sum_i w_in (y_i . v) y_i, for each row of v",
         sizes: &["n", "d", "m"],
@@ -168,6 +170,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::SamplesProductU8,
+        family: Family::Product,
         name: "samples_product_u8",
         formula: "g = beta g + w_out sum_i w_in (y_i . v) y_i, for each row of v",
         sizes: &["n", "d", "m"],
@@ -188,6 +191,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::BatchProductF32,
+        family: Family::Product,
         name: "batch_product_f32",
         formula: "as samples_product, over those rows of mini-batch BATCH (rows[BATCH b ..][..b]) that lie in first..first + n",
         sizes: &["n", "d", "m", "b", "first"],
@@ -216,6 +220,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::BatchProductU8,
+        family: Family::Product,
         name: "batch_product_u8",
         formula: "as samples_product, over those rows of mini-batch BATCH (rows[BATCH b ..][..b]) that lie in first..first + n",
         sizes: &["n", "d", "m", "b", "first"],
@@ -244,6 +249,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::SymmetricProduct,
+        family: Family::Product,
         name: "symmetric_product",
         formula: "g = C v, for each row of v; C symmetric",
         sizes: &["p", "m"],
@@ -271,6 +277,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::CovarianceF32,
+        family: Family::Gram,
         name: "covariance_f32",
         formula: "C = beta C + w_out w_in sum_i y_i y_i'",
         sizes: &["n", "d"],
@@ -289,6 +296,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::CovarianceU8,
+        family: Family::Gram,
         name: "covariance_u8",
         formula: "C = beta C + w_out w_in sum_i y_i y_i'",
         sizes: &["n", "d"],
@@ -307,6 +315,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::DualF32,
+        family: Family::Gram,
         name: "dual_f32",
         formula: "K[first_a + i, first_b + j] = w_out w_in ya_i . yb_j; the rest of K is left alone",
         sizes: &["na", "nb", "d", "n", "first_a", "first_b"],
@@ -326,6 +335,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::DualU8,
+        family: Family::Gram,
         name: "dual_u8",
         formula: "K[first_a + i, first_b + j] = w_out w_in ya_i . yb_j; the rest of K is left alone",
         sizes: &["na", "nb", "d", "n", "first_a", "first_b"],
@@ -345,6 +355,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::LiftF32,
+        family: Family::Product,
         name: "lift_f32",
         formula: "out = beta out + w sum_i u[:, first + i] y_i: eigenvectors of the dual back to samples",
         sizes: &["n", "d", "m", "total", "first"],
@@ -364,6 +375,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::LiftU8,
+        family: Family::Product,
         name: "lift_u8",
         formula: "out = beta out + w sum_i u[:, first + i] y_i: eigenvectors of the dual back to samples",
         sizes: &["n", "d", "m", "total", "first"],
@@ -383,6 +395,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Deflate,
+        family: Family::Block,
         name: "deflate",
         formula: "g -= sum_{j < COUNT} (basis_j . g) basis_j",
         sizes: &["d", "k"],
@@ -408,6 +421,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::ProjectOut,
+        family: Family::Block,
         name: "project_out",
         formula: "v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), the projection done twice",
         sizes: &["d", "k"],
@@ -433,6 +447,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Orthonormalise,
+        family: Family::Block,
         name: "orthonormalise",
         formula: "Q of v' = Q R, R's diagonal positive (Gram-Schmidt, twice); a row that vanishes is replaced (see the reference)",
         sizes: &["d", "m"],
@@ -454,6 +469,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Ascent,
+        family: Family::Block,
         name: "ascent",
         formula: "H = g v'; P = g - H v; updates RHO, RESIDUAL, SCALE and the stop criterion; g = -2 (projected ? P : g) / max(SCALE, |g| / 64)",
         sizes: &["d", "m"],
@@ -472,6 +488,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Sgd,
+        family: Family::Rules,
         name: "sgd",
         formula: "p -= RATE g",
         sizes: &["len"],
@@ -497,6 +514,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Momentum,
+        family: Family::Rules,
         name: "momentum",
         formula: "s1 = mu s1 + g; p -= RATE s1",
         sizes: &["len"],
@@ -523,6 +541,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Nesterov,
+        family: Family::Rules,
         name: "nesterov",
         formula: "s1 = mu s1 + g; p -= RATE (g + mu s1)",
         sizes: &["len"],
@@ -549,6 +568,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Adagrad,
+        family: Family::Rules,
         name: "adagrad",
         formula: "s1 += g^2; p -= RATE g / (sqrt(s1) + epsilon)",
         sizes: &["len"],
@@ -575,6 +595,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Rmsprop,
+        family: Family::Rules,
         name: "rmsprop",
         formula: "s1 = decay s1 + (1 - decay) g^2; p -= RATE g / (sqrt(s1) + epsilon)",
         sizes: &["len"],
@@ -601,6 +622,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Adam,
+        family: Family::Rules,
         name: "adam",
         formula: "s1, s2 = moving averages of g, g^2; p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon), t = STEP",
         sizes: &["len"],
@@ -628,6 +650,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Retract,
+        family: Family::Block,
         name: "retract",
         formula: "v = orthonormalise(v); with transport, velocity -= its part in span v",
         sizes: &["d", "m"],
@@ -646,6 +669,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Advance,
+        family: Family::Control,
         name: "advance",
         formula: "STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches",
         sizes: &["batches"],
@@ -660,6 +684,7 @@ pub static ALL: [Row; 31] = [
     },
     Row {
         kernel: Kernel::Commit,
+        family: Family::Control,
         name: "commit",
         formula: "basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); the run state, s1 and s2 start anew",
         sizes: &["d", "k"],

@@ -6,8 +6,8 @@ use ndarray_linalg::{Eigh, UPLO};
 use super::host::Host;
 use super::problem::{in_element_units, in_user_units};
 use super::{Outcome, Reference, residual};
-use crate::device::cpu::Cpu;
 use crate::kernel::resolution;
+use crate::machine;
 use crate::record::Accuracy;
 
 /// Largest `|V'V - I|` of components that count as orthonormal.
@@ -137,7 +137,7 @@ impl<'a> Pairs<'a> {
     fn of(outcome: &Outcome, reference: &'a Reference) -> Self {
         let samples = &*reference.samples;
         let (d, k) = (samples.d, outcome.eigenvalues.len());
-        let host = Host::new(samples, &reference.statistics, Cpu::cores());
+        let host = Host::new(samples, &reference.statistics, machine::cores());
         let mut v = Array2::from_shape_fn((k, d), |(i, j)| outcome.components[i * d + j]);
         for mut row in v.rows_mut() {
             let length = row.dot(&row).sqrt();

@@ -13,6 +13,7 @@ use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::kernel::resolution;
+use crate::machine;
 
 /// Relative gap under which neighbouring eigenvalues are one cluster: inside it any rotation is right.
 pub(super) const CLUSTER_GAP: f64 = 1e-4;
@@ -130,8 +131,8 @@ impl Reference {
         let Samples { n, d, .. } = **samples;
         let order = n.min(d);
         let mut reference = Self::without_pairs(samples, statistics, components);
-        let mut cpu =
-            Cpu::open(Cpu::cores()).map_err(|e| Error::failed(format!("reference: {}", e.why)))?;
+        let mut cpu = Cpu::open(machine::cores())
+            .map_err(|e| Error::failed(format!("reference: {}", e.why)))?;
         if check_dense(order, cpu.info().max_buffer_bytes).is_ok() {
             let gram = cpu.gram(samples, statistics)?;
             let mut vectors = gram.clone();

@@ -13,7 +13,6 @@ use super::operator::Operator;
 use super::problem::in_user_units;
 use super::reference::{CLUSTER_GAP, GRAM_SHARE};
 use super::{Ended, Look, Method, Outcome, Plan, Problem, Watch};
-use crate::device::cpu::Cpu;
 use crate::device::{Device, Element, Gemm, Info, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control, resolution};
@@ -243,7 +242,7 @@ impl<'a, D: Device> Solver<'a, D> {
     ) -> Result<()> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
         let samples = &self.problem.samples;
-        let threads = info.threads.unwrap_or_else(Cpu::cores);
+        let threads = info.threads.unwrap_or_else(crate::machine::cores);
         let host = Host::new(samples, &self.problem.statistics, threads);
         let start = std::mem::take(&mut outcome.components);
         let start = ArrayView2::from_shape((k, d), &start)

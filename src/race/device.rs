@@ -5,6 +5,7 @@ use crate::device::cuda::{self, Cuda};
 use crate::device::wgpu::{self, Wgpu};
 use crate::device::{Device, Info, Unavailable};
 use crate::error::{Error, Result};
+use crate::machine;
 
 use super::name::{Kind, Named};
 
@@ -156,18 +157,13 @@ pub fn is_software(spec: DeviceSpec) -> bool {
             .is_some_and(|adapter| adapter.software)
 }
 
-/// Number of cores that the program may use.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// Opens a device.
 ///
 /// # Errors
 /// Why it is not there, and what to do about it.
 pub fn open(spec: DeviceSpec) -> std::result::Result<AnyDevice, Unavailable> {
     let threads = match spec.threads {
-        Threads::All => cores(),
+        Threads::All => machine::cores(),
         Threads::Count(threads) => threads,
     };
     match spec.kind {

@@ -10,8 +10,8 @@ use crate::data::split::split;
 use crate::data::{self, Request, Samples, Spec, Standardize, Statistics};
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
+use crate::machine::{self, program_version, rented_machine};
 use crate::record::file::{Folder, PROJECTIONS};
-use crate::record::machine::{program_version, rented_machine};
 use crate::record::read::{finished, read};
 use crate::record::{Machine, Record, Status};
 
@@ -396,7 +396,7 @@ impl Race {
 /// Samples of principal components, standardized where that is asked for, with their statistics.
 fn measured(samples: Samples, columns: Standardize, cases: Vec<(Entry, String)>) -> Result<Loaded> {
     let samples = columns.whole(samples)?;
-    let (statistics, statistics_s) = timed(|| Statistics::of(&samples, device::cores()));
+    let (statistics, statistics_s) = timed(|| Statistics::of(&samples, machine::cores()));
     Ok(Loaded {
         samples: Arc::new(samples),
         standardized: columns == Standardize::Columns,

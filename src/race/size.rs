@@ -6,11 +6,12 @@
 //! the case's own limit.
 
 use crate::data::{Spec, Standardize};
+use crate::machine;
 use crate::optimizer::Rule;
 use crate::pca::{Method, OperatorKind};
 
 use super::case::{Case, EPOCHS, LAYERS};
-use super::device::{self, Threads};
+use super::device::Threads;
 use super::name::{Kind, ProblemKind};
 
 /// Operations a second of one thread, and of a GPU as long as nothing is known of it.
@@ -66,7 +67,7 @@ impl Size {
     pub fn seconds(&self, case: &Case, repeats: Option<usize>) -> f64 {
         let rate = match (case.device.kind, case.device.threads) {
             (Kind::Cpu, Threads::Count(threads)) => RATE.0 * threads as f64,
-            (Kind::Cpu, Threads::All) => RATE.0 * device::cores() as f64,
+            (Kind::Cpu, Threads::All) => RATE.0 * machine::cores() as f64,
             _ => RATE.1,
         };
         let solve_s = (self.operations(case) / rate).min(case.time_limit_s);

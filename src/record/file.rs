@@ -169,7 +169,7 @@ pub fn safe_name(case: &str) -> String {
 }
 
 /// First eight hex digits of the SHA-256 of a text.
-pub(super) fn short_hash(text: &str) -> String {
+pub(crate) fn short_hash(text: &str) -> String {
     Sha256::digest(text.as_bytes())
         .iter()
         .take(4)

@@ -8,8 +8,6 @@ pub mod criterion;
 pub mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
-pub mod instance;
-pub mod machine;
 pub mod read;
 pub mod schema;
 pub mod statistics;

@@ -74,7 +74,7 @@ pub fn exact_sums(cpu: &mut Cpu, x: &[u8], n: usize, mean: &[f64]) -> Sums {
     assert!(x.len() >= n * d);
     let centre: Vec<i16> = mean.iter().map(|mean| mean.round() as i16).collect();
     let lanes = match cpu.isa {
-        super::Isa::Avx512 => 16,
+        crate::machine::Isa::Avx512 => 16,
         _ => 8,
     };
     let padded = d.next_multiple_of(RIGHT * lanes);

@@ -10,6 +10,7 @@ use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable, c
 use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control};
+use crate::machine::{self, Isa};
 
 mod blas;
 mod block;
@@ -27,7 +28,6 @@ use blas::Matrix;
 pub use blas::Single;
 use pool::Pool;
 use product::{Lift, Product, Rows, Scratch};
-pub use vector::Isa;
 
 /// Matrix products under this many operations stay on the calling thread.
 const SMALL_GEMM: usize = 1 << 20;
@@ -160,7 +160,7 @@ impl Cpu {
     /// # Errors
     /// As [`Cpu::open`], and when the machine lacks the instruction set.
     pub fn open_with(threads: usize, isa: Isa) -> std::result::Result<Self, Unavailable> {
-        let cores = Self::cores();
+        let cores = machine::cores();
         if threads == 0 || threads > cores {
             return Err(Unavailable {
                 why: format!("{threads} threads asked for, {cores} cores here"),
@@ -178,7 +178,7 @@ impl Cpu {
             remedy: "ask for fewer with --threads".into(),
         })?;
         drop(Single::default());
-        let machine = crate::record::machine::machine();
+        let machine = machine::machine();
         Ok(Self {
             info: Info {
                 kind: "cpu",
@@ -202,11 +202,6 @@ impl Cpu {
             sparse: (0..threads).map(|_| Mutex::default()).collect(),
             recording: None,
         })
-    }
-
-    /// Cores that this process may use.
-    pub fn cores() -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
     }
 
     fn run(

@@ -3,9 +3,10 @@
 //! the order of the rows whatever the number of threads.
 
 use super::product::Shared;
-use super::vector::{Isa, Vector, per_isa};
+use super::vector::{Vector, per_isa};
 use super::{Buffer, Cpu};
 use crate::kernel::{Kernel, control};
+use crate::machine::Isa;
 
 /// Elements under which a launch stays on the calling thread: waking the others costs about as much.
 const SMALL: usize = 1 << 14;

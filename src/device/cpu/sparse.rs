@@ -10,10 +10,11 @@
 
 use std::ops::Range;
 
+use super::Cpu;
 use super::product::Shared;
 use super::vector::{Vector, per_isa};
-use super::{Cpu, Isa};
 use crate::device::Gemm;
+use crate::machine::Isa;
 
 /// Rows of C of a tile: more rows share fewer zeros, fewer rows do less per element of B.
 const ROWS: usize = 4;
@@ -358,7 +359,7 @@ mod tests {
     fn a_product_that_skips_zeros_is_that_of_f64_whatever_the_shape() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         for isa in Isa::available() {
-            let mut cpu = Cpu::open_with(Cpu::cores().min(2), isa).unwrap();
+            let mut cpu = Cpu::open_with(crate::machine::cores().min(2), isa).unwrap();
             for (m, n, k) in [
                 (1, 1, 1),
                 (4, 24, 31),
@@ -405,7 +406,7 @@ mod tests {
             random(&mut rng, 131 * 129, 0.8),
             random(&mut rng, 129 * 300, 0.0),
         );
-        let mut products = [1, Cpu::cores().min(2)].map(|threads| {
+        let mut products = [1, crate::machine::cores().min(2)].map(|threads| {
             let mut c = vec![0.0; 131 * 300];
             multiply(&mut Cpu::open(threads).unwrap(), &gemm, &a, &b, &mut c);
             c

@@ -2,45 +2,7 @@
 //!
 //! A kernel is written once over [`Vector`] (f32 lanes, and pairs of i16 for exact sums of bytes) as an
 //! `#[inline(always)]` function; [`per_isa!`] compiles it once per instruction set behind `#[target_feature]` and picks
-//! one by [`Isa`]. The trait has just what the kernels need.
-
-/// Instruction set of the CPU kernels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Isa {
-    /// Whatever the target's baseline is (SSE2 on x86-64, NEON on AArch64), left to the compiler.
-    Portable,
-    /// AVX2 with FMA.
-    Avx2,
-    /// AVX-512 F and BW.
-    Avx512,
-}
-
-impl Isa {
-    /// Name in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Isa::Portable => "portable",
-            Isa::Avx2 => "avx2",
-            Isa::Avx512 => "avx512",
-        }
-    }
-
-    /// The instruction sets that this machine can run, the best one last.
-    pub fn available() -> Vec<Isa> {
-        let mut found = vec![Isa::Portable];
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") && has!("fma") {
-                found.push(Isa::Avx2);
-                if has!("avx512f") && has!("avx512bw") {
-                    found.push(Isa::Avx512);
-                }
-            }
-        }
-        found
-    }
-}
+//! one by [`crate::machine::Isa`]. The trait has just what the kernels need.
 
 /// Lanes of f32, and of pairs of i16 that are multiplied and summed into i32.
 ///
@@ -342,8 +304,9 @@ macro_rules! per_isa {
     ($(#[$doc:meta])* $vis:vis unsafe fn $name:ident $(<$($g:ident : $bound:path),+>)? ($($arg:ident : $ty:ty),* $(,)?) = $body:ident;) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
-        $vis unsafe fn $name $(<$($g: $bound),+>)? (isa: $crate::device::cpu::vector::Isa, $($arg: $ty),*) {
-            use $crate::device::cpu::vector::{Isa, Portable};
+        $vis unsafe fn $name $(<$($g: $bound),+>)? (isa: $crate::machine::Isa, $($arg: $ty),*) {
+            use $crate::device::cpu::vector::Portable;
+            use $crate::machine::Isa;
             #[cfg(target_arch = "x86_64")]
             use $crate::device::cpu::vector::{Avx2, Avx512};
             #[cfg(target_arch = "x86_64")]

@@ -198,7 +198,7 @@ mod tests {
             .collect()
         };
         // Several at once: optimising the largest takes seconds.
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = crate::machine::cores();
         let failures: Vec<String> = std::thread::scope(|scope| {
             let parts = targets.chunks(targets.len().div_ceil(threads));
             let running: Vec<_> = parts.map(|part_of| scope.spawn(|| part(part_of))).collect();

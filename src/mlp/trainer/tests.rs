@@ -93,7 +93,7 @@ fn agrees<D: Device>(device: &mut D, split: &Split, plan: &Plan, chunk: usize) {
 #[test]
 fn every_rule_trains_as_the_reference_does_on_the_cpu() {
     let split = digits(130);
-    for threads in [1, Cpu::cores()] {
+    for threads in [1, crate::machine::cores()] {
         let mut cpu = Cpu::open(threads).unwrap();
         for rule in Rule::ALL {
             agrees(&mut cpu, &split, &plan(&[13], rule, Some(16)), CHUNK);
@@ -166,7 +166,7 @@ fn samples_of_floats_train_as_the_reference_does_and_in_blocks_of_rows() {
 #[test]
 fn the_test_set_is_scored_whole_and_the_error_falls() {
     let split = digits(1500);
-    let mut cpu = Cpu::open(Cpu::cores()).unwrap();
+    let mut cpu = Cpu::open(crate::machine::cores()).unwrap();
     let (outcome, seen) = train(&mut cpu, &split, &plan(&[40], Rule::Adam, Some(32)), CHUNK);
     assert_eq!((seen.len(), outcome.iterations), (8, 92));
     assert_eq!(seen.last().unwrap().0, 92);
@@ -182,7 +182,7 @@ fn the_test_set_is_scored_whole_and_the_error_falls() {
 #[test]
 fn the_same_seed_gives_the_same_bits_and_another_one_others() {
     let split = digits(130);
-    let mut cpu = Cpu::open(Cpu::cores()).unwrap();
+    let mut cpu = Cpu::open(crate::machine::cores()).unwrap();
     let one = plan(&[13], Rule::Adam, Some(16));
     let (first, _) = train(&mut cpu, &split, &one, CHUNK);
     let (again, _) = train(&mut cpu, &split, &one, CHUNK);

@@ -60,6 +60,51 @@ pub enum Kernel {
     Score,
 }
 
+/// The rows that share a file on every floor: `kernels/*.cu`, `shaders/*.wgsl`, and a module of each device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Reads memory once: the roof of bandwidth.
+    Stream,
+    /// Products of the samples, or of a symmetric matrix, with a block of vectors.
+    Product,
+    /// Products of the samples with themselves: covariance and dual.
+    Gram,
+    /// Blocks of vectors: deflation, orthonormalisation, ascent on the sphere.
+    Block,
+    /// Update rules.
+    Rules,
+    /// The control buffer: step number, rate, components found.
+    Control,
+    /// What a network adds to products of matrices.
+    Network,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Self; 7] = [
+        Self::Stream,
+        Self::Product,
+        Self::Gram,
+        Self::Block,
+        Self::Rules,
+        Self::Control,
+        Self::Network,
+    ];
+
+    /// Stem of its files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Product => "product",
+            Self::Gram => "gram",
+            Self::Block => "block",
+            Self::Rules => "rules",
+            Self::Control => "control",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// Element type of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Element {
@@ -134,6 +179,8 @@ pub struct Parameter {
 pub struct Row {
     /// The kernel.
     pub kernel: Kernel,
+    /// Where it stands on every floor.
+    pub family: Family,
     /// Entry name on every device.
     pub name: &'static str,
     /// What it computes, in one formula.

@@ -1,8 +1,14 @@
-//! Facts of the machine, without host, user or path; and which program this is.
+//! What this machine is, without host, user or path: facts, instruction sets, cores, cloud instance; and which program this is.
 
-use super::file::short_hash;
-use super::instance::instance;
-use super::{Instance, Machine, SCHEMA};
+mod instance;
+mod isa;
+
+pub use instance::ENDPOINT_VARIABLE;
+pub use isa::Isa;
+
+use crate::record::file::short_hash;
+use crate::record::{Instance, Machine, SCHEMA};
+use instance::instance;
 use ndarray_linalg as _; // brings in the BLAS that `blas` asks
 
 /// The program's version and commit, `0.1.0+abc1234`: `-dirty` when its sources differ from the commit, `unknown` when it
@@ -31,11 +37,19 @@ fn rented(machine: Machine, instance: Option<Instance>) -> Machine {
     }
 }
 
+/// Number of cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Looks at the machine. Peaks are empty, and nobody is asked what it is rented as.
 pub fn machine() -> Machine {
     let cpu = cpu();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let isa = isa();
+    let cores = cores();
+    let isa: Vec<String> = Isa::available()
+        .iter()
+        .map(|isa| isa.name().to_string())
+        .collect();
     let memory_bytes = memory_bytes();
     // What stays through updates of system and libraries; memory in GiB, since a kernel keeps some of it to itself.
     let stable = format!(
@@ -107,24 +121,6 @@ fn sysctl(name: &str) -> Option<String> {
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_string();
     (output.status.success() && !text.is_empty()).then_some(text)
-}
-
-/// Instruction sets the program has paths for and this processor has.
-fn isa() -> Vec<String> {
-    let mut found = vec!["portable".to_string()];
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            found.push("avx2".into());
-        }
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-        {
-            found.push("avx512".into());
-        }
-    }
-    found
 }
 
 /// Operating system and kernel release. `uname` also tells the host's name: it is not looked at.

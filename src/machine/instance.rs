@@ -3,7 +3,7 @@
 //! Only a machine whose firmware says Amazon EC2 is asked, so that nobody else waits; and all of it has
 //! `LIMIT` together. A machine that does not answer is one without these facts: they are never a reason to fail.
 
-use super::Instance;
+use crate::record::Instance;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
