@@ -1,7 +1,8 @@
 //! A path: which reader it is for. A file is known by its first bytes; only `.csv` needs its name.
 
-use super::matrix::{self, Array, io_error};
-use super::{Samples, csv, folder, idx, npy, spec};
+use super::matrix::{self, Array};
+use super::path::io_error;
+use super::{Samples, csv, folder, idx, npy, path};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -14,7 +15,7 @@ pub(super) fn load(path: &Path) -> Result<Samples> {
         true => folder::load(path),
         false => matrix::into_samples(
             &path.display().to_string(),
-            spec::base_name(path),
+            path::base_name(path),
             read(path)?,
         ),
     }

@@ -1,7 +1,8 @@
 //! A folder with the four files of the MNIST format: training and test images, and the labels of each.
 
-use super::matrix::{Array, Values, io_error};
-use super::{Elements, Samples, hash, idx, matrix, spec};
+use super::matrix::{Array, Values};
+use super::path::io_error;
+use super::{Elements, Samples, hash, idx, matrix, path};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,7 @@ pub(super) fn load(folder: &Path) -> Result<Samples> {
             folder.display()
         )));
     }
-    let mut samples = matrix::into_samples(&name, spec::base_name(folder), array)?;
+    let mut samples = matrix::into_samples(&name, path::base_name(folder), array)?;
     samples.unit = 1.0 / 255.0;
     samples.labels = Some(labels);
     Ok(samples)
@@ -78,7 +79,7 @@ pub(super) fn load_test(folder: &Path) -> Result<Samples> {
     let [_, _, test, test_labels] = locate_all(folder)?;
     let (array, labels) = pair(&test, &test_labels)?;
     let name = test.display().to_string();
-    let mut samples = matrix::into_samples(&name, spec::base_name(folder), array)?;
+    let mut samples = matrix::into_samples(&name, path::base_name(folder), array)?;
     samples.unit = 1.0 / 255.0;
     samples.labels = Some(labels);
     Ok(samples)

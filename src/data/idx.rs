@@ -7,7 +7,8 @@
 //! ```
 
 use super::hash::Hashing;
-use super::matrix::{Array, Values, io_error};
+use super::matrix::{Array, Values};
+use super::path::io_error;
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;

@@ -3,7 +3,6 @@
 use super::{Elements, Samples, parallel, statistics};
 use crate::error::{Error, Result};
 use crate::machine;
-use std::path::Path;
 
 /// Values as a file gives them. Integers other than bytes are widened to f64.
 #[derive(Debug, Clone, PartialEq)]
@@ -190,19 +189,6 @@ pub(super) fn zeroed<T: Clone + Default>(n: usize, d: usize, name: &str) -> Resu
             "{name}: {n} x {d} values do not fit in memory; give fewer rows or columns"
         ))),
     }
-}
-
-/// The error for a file that cannot be opened or read.
-pub(super) fn io_error(path: &Path, error: &std::io::Error) -> Error {
-    use std::io::ErrorKind;
-    let what = match error.kind() {
-        ErrorKind::NotFound => return super::spec::missing(path),
-        ErrorKind::PermissionDenied => {
-            "no permission to read it; change its mode or copy it".to_string()
-        }
-        _ => format!("cannot be read ({error}); check the path and the disk"),
-    };
-    Error::input(format!("{}: {what}", path.display()))
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@
 //! [`Spec`]'s `Display` gives them back in a fixed order and only where they are not the default, so that equal samples
 //! have equal specs in records.
 
+use super::keys::Keys;
+use super::path::{accepted, base_name};
 use super::{digits, spectrum};
 use crate::error::{Error, Result};
-use std::path::{Path, PathBuf};
-
-/// Names that are not paths.
-const NAMES: [&str; 3] = ["mnist", "digits", "spectrum"];
+use std::path::PathBuf;
 
 /// A spec, parsed.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,23 +74,6 @@ impl std::fmt::Display for Spec {
     }
 }
 
-/// The last part of a path, for records: never a folder.
-pub(super) fn base_name(path: &Path) -> String {
-    let resolved;
-    let name = match path.file_name() {
-        Some(name) => Some(name),
-        // `.`, `..` and `x/..` have no last part of their own.
-        None => {
-            resolved = path.canonicalize().unwrap_or_default();
-            resolved.file_name()
-        }
-    };
-    name.map_or_else(
-        || "folder".to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
-}
-
 /// Splits a comma-separated list of specs; a piece `key=value` continues the name before it, so that
 /// `digits:n=2000,seed=3,mnist` is two specs.
 ///
@@ -126,95 +108,12 @@ pub fn split_list(text: &str) -> Result<Vec<String>> {
     Ok(specs)
 }
 
-/// The error for a path that is not there: perhaps a name was meant.
-pub(super) fn missing(path: &Path) -> Error {
-    let text = path.display().to_string();
-    let name = text.split(':').next().unwrap_or_default();
-    let hint = match nearest(name, &NAMES) {
-        Some(near) => format!("did you mean {near}?"),
-        None => accepted(),
-    };
-    Error::input(format!("{text}: no such file or folder; {hint}"))
-}
-
-fn accepted() -> String {
-    format!("give {} or a path", NAMES.join(", "))
-}
-
-/// The nearest of `known`, when it is near enough to have been meant.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distance = |known: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), known);
-    let near = known.iter().copied().min_by_key(|name| distance(name))?;
-    (distance(&near) <= near.len().div_ceil(3) && distance(&near) < near.len()).then_some(near)
-}
-
-/// The `key=value` pairs of a spec, each key known and given once.
-pub(super) struct Keys<'a> {
-    spec: &'a str,
-    usage: &'a str,
-    pairs: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Keys<'a> {
-    fn parse(
-        spec: &'a str,
-        keys: Option<&'a str>,
-        usage: &'a str,
-        known: &[&str],
-    ) -> Result<Keys<'a>> {
-        let mut pairs: Vec<(&str, &str)> = Vec::new();
-        for piece in keys.into_iter().flat_map(|keys| keys.split(',')) {
-            let fail = |what: String| Err(Error::input(format!("{spec}: {what}; usage: {usage}")));
-            let Some((key, value)) = piece.split_once('=') else {
-                return fail(format!("`{piece}` is not key=value"));
-            };
-            let (key, value) = (key.trim(), value.trim());
-            if !known.contains(&key) {
-                let hint = nearest(key, known).map(|near| format!(", did you mean {near}?"));
-                return fail(format!("no key `{key}`{}", hint.unwrap_or_default()));
-            }
-            if pairs.iter().any(|(earlier, _)| *earlier == key) {
-                return fail(format!("{key} is given twice"));
-            }
-            pairs.push((key, value));
-        }
-        Ok(Keys { spec, usage, pairs })
-    }
-
-    /// The value of a key, as it is written.
-    pub(super) fn text(&self, key: &str) -> Option<&'a str> {
-        self.pairs
-            .iter()
-            .find(|(k, _)| *k == key)
-            .map(|(_, value)| *value)
-    }
-
-    /// A whole number between `least` and `most`.
-    pub(super) fn whole(&self, key: &str, least: u64, most: u64) -> Result<Option<u64>> {
-        let Some(text) = self.text(key) else {
-            return Ok(None);
-        };
-        match text.parse() {
-            Ok(value) if (least..=most).contains(&value) => Ok(Some(value)),
-            _ if most == u64::MAX => Err(self.refuse(key, &format!("a whole number from {least}"))),
-            _ => Err(self.refuse(key, &format!("a whole number from {least} to {most}"))),
-        }
-    }
-
-    /// The error for a value that a key cannot have.
-    pub(super) fn refuse(&self, key: &str, must: &str) -> Error {
-        let value = self.text(key).unwrap_or_default();
-        Error::input(format!(
-            "{}: {key} must be {must}, not `{value}`; usage: {}",
-            self.spec, self.usage
-        ))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::path::missing;
     use super::*;
     use proptest::prelude::*;
+    use std::path::Path;
 
     fn message(spec: &str) -> String {
         Spec::parse(spec).expect_err(spec).to_string()

@@ -10,7 +10,8 @@ mod draw;
 #[rustfmt::skip]
 mod glyphs;
 
-use super::spec::{Keys, Spec};
+use super::keys::Keys;
+use super::spec::Spec;
 use super::{Samples, folder, matrix, parallel};
 use crate::error::Result;
 use draw::SIDE;

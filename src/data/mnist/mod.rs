@@ -9,7 +9,7 @@ mod fetch;
 #[cfg(test)]
 mod tests;
 
-use super::{Samples, folder, hash, idx, matrix};
+use super::{Samples, folder, hash, idx, path};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -147,7 +147,7 @@ pub(super) fn load(data_dir: Option<&Path>, quiet: bool) -> Result<Samples> {
 /// `Error::Input` when what is found is damaged.
 pub(super) fn open(data_dir: Option<&Path>, quiet: bool) -> Result<Opened> {
     if let Some(folder) = data_dir {
-        std::fs::read_dir(folder).map_err(|error| matrix::io_error(folder, &error))?;
+        std::fs::read_dir(folder).map_err(|error| path::io_error(folder, &error))?;
     }
     open_in(&Places::of_this_user(data_dir, quiet), Part::Training)
 }

@@ -18,7 +18,7 @@
 
 mod cosine;
 
-use super::{Elements, Samples, hash, matrix, parallel, spec, spec::Keys};
+use super::{Elements, Samples, hash, keys::Keys, matrix, parallel, spec};
 use crate::error::Result;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
