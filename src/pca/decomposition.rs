@@ -3,7 +3,7 @@
 //! the last step of a solve.
 
 use ndarray::{Array2, Axis, concatenate, s};
-use ndarray_linalg::{JobSvd, QR, SVDDC};
+use ndarray_linalg::{Eigh, JobSvd, QR, SVDDC, UPLO};
 
 use crate::data::{Samples, Statistics};
 use crate::error::{Error, Result};
@@ -113,6 +113,19 @@ fn columns(
     })
 }
 
+/// Largest singular value of a matrix of few rows, rows x columns.
+pub(super) fn spectral_norm(a: &[f64], rows: usize, columns: usize) -> f64 {
+    let row = |i: usize| &a[i * columns..][..columns];
+    let gram = Array2::from_shape_fn((rows, rows), |(i, j)| {
+        row(i).iter().zip(row(j)).map(|(x, y)| x * y).sum::<f64>()
+    });
+    match gram.eigh(UPLO::Upper) {
+        Ok((values, _)) => values.iter().copied().fold(0.0, f64::max).sqrt(),
+        // Frobenius bounds it from above: an error that LAPACK hides must not look small.
+        Err(_) => a.iter().map(|x| x * x).sum::<f64>().sqrt(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,5 +209,11 @@ mod tests {
                 assert!((a - b).abs() < 1e-13 * top, "{spec}: {a} {b}");
             }
         }
+    }
+
+    #[test]
+    fn the_spectral_norm_is_the_largest_singular_value() {
+        assert!((spectral_norm(&[3.0, 0.0, 0.0, 4.0], 2, 2) - 4.0).abs() < 1e-14);
+        assert!((spectral_norm(&[1.0, 1.0, 1.0, 1.0], 2, 2) - 2.0).abs() < 1e-14);
     }
 }

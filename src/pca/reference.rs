@@ -368,7 +368,7 @@ fn sine(u: &[f64], v: &[f64], order: usize) -> f64 {
             }
         }
     }
-    super::accuracy::spectral_norm(&outside, rows, order)
+    decomposition::spectral_norm(&outside, rows, order)
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@
 //! are the same on every machine.
 
 mod cosine;
+mod known;
+
+pub use known::KnownSpectrum;
 
 use super::{Elements, Samples, hash, keys::Keys, matrix, parallel, spec};
 use crate::error::Result;
@@ -117,33 +120,6 @@ impl Parameters {
             }
         }
         eigenvalues
-    }
-}
-
-/// Eigenpairs known by construction, in the user's units, covariance with divisor n - 1.
-#[derive(Debug, Clone)]
-pub struct KnownSpectrum {
-    /// All non-zero eigenvalues, largest first.
-    pub eigenvalues: Vec<f64>,
-    /// Frequency g_i of eigenvector i in the cosine transform, one per eigenvalue.
-    frequencies: Vec<usize>,
-    /// Sign of every coordinate, +1 or -1, length d.
-    signs: Vec<f64>,
-}
-
-impl KnownSpectrum {
-    /// Unit eigenvector of eigenvalue `i`, length d, to rounding.
-    ///
-    /// # Panics
-    /// When `i` is not less than the number of non-zero eigenvalues.
-    pub fn eigenvector(&self, i: usize) -> Vec<f64> {
-        let d = self.signs.len();
-        let mut v = vec![0.0; d];
-        cosine::column(d, self.frequencies[i], 0, &mut v);
-        v.iter_mut()
-            .zip(&self.signs)
-            .for_each(|(v, sign)| *v *= sign);
-        v
     }
 }
 
