@@ -78,7 +78,7 @@ pub fn default_samples(request: &Request) -> Result<(Samples, Option<String>)> {
         mnist::Opened::Samples(samples) => (*samples, None),
         mnist::Opened::Absent(why) => {
             let digits = digits::draw(digits::Parameters::default(), machine::cores())?;
-            let word = format!("digits, drawn by the program, stand in for mnist: {why}");
+            let word = format!("using digits drawn by the program in place of mnist: {why}");
             (digits, Some(word))
         }
     };
