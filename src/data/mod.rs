@@ -15,6 +15,7 @@ mod csv;
 pub mod digits;
 mod file;
 mod folder;
+pub mod generator;
 mod hash;
 mod idx;
 mod integers;
@@ -61,8 +62,7 @@ pub struct Request {
 pub fn load(request: &Request) -> Result<Samples> {
     let samples = match Spec::parse(&request.spec)? {
         Spec::Mnist => mnist::load(request.data_dir.as_deref(), request.quiet)?,
-        Spec::Digits(parameters) => digits::draw(parameters, machine::cores())?,
-        Spec::Spectrum(parameters) => spectrum::make(&parameters, machine::cores())?,
+        Spec::Made(made) => made.make(machine::cores())?,
         Spec::Path(path) => file::load(&path)?,
     };
     labels::attach(samples, request.labels.as_deref())
@@ -95,24 +95,18 @@ pub struct Description {
 }
 
 /// Every kind of source.
-pub fn list() -> &'static [Description] {
-    &[
-        Description {
-            spec: "mnist",
-            what: "60,000 handwritten digits, 28 x 28, ten classes: found, or fetched and checked",
-        },
-        Description {
-            spec: digits::USAGE,
-            what: "digits drawn by the program from a seed, 28 x 28, ten classes; any n",
-        },
-        Description {
-            spec: spectrum::USAGE,
-            what: "synthetic, eigenpairs known: decay is a ratio (0.8: eigenvalues 0.8^i), geometric (0.8) or power \
-                   (1 / (i + 1)); every eigenvalue after the rank (at most 64 by default) is 0",
-        },
-        Description {
-            spec: "PATH",
-            what: ".npy, .csv or idx file (idx .gz or not), taken as it is; or a folder with four MNIST-format files",
-        },
-    ]
+pub fn list() -> impl Iterator<Item = Description> {
+    let mnist = Description {
+        spec: "mnist",
+        what: "60,000 handwritten digits, 28 x 28, ten classes: found, or fetched and checked",
+    };
+    let path = Description {
+        spec: "PATH",
+        what: ".npy, .csv or idx file (idx .gz or not), taken as it is; or a folder with four MNIST-format files",
+    };
+    let generators = generator::KINDS.iter().map(|kind| Description {
+        spec: kind.usage,
+        what: kind.what,
+    });
+    [mnist].into_iter().chain(generators).chain([path])
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::keys::nearest;
 use crate::error::Error;
 
-/// Names that are not paths.
+/// Names that are not paths: mnist and the generators.
 const NAMES: [&str; 3] = ["mnist", "digits", "spectrum"];
 
 /// The last part of a path, for records: never a folder.
@@ -52,4 +52,16 @@ pub(super) fn io_error(path: &Path, error: &std::io::Error) -> Error {
         _ => format!("cannot be read ({error}); check the path and the disk"),
     };
     Error::input(format!("{}: {what}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::generator;
+    use super::*;
+
+    #[test]
+    fn every_generator_is_among_the_names() {
+        let kinds = generator::KINDS.iter().map(|kind| kind.name);
+        assert!(["mnist"].into_iter().chain(kinds).eq(NAMES));
+    }
 }

@@ -4,9 +4,8 @@
 //! [`Spec`]'s `Display` gives them back in a fixed order and only where they are not the default, so that equal samples
 //! have equal specs in records.
 
-use super::keys::Keys;
+use super::generator::Made;
 use super::path::{accepted, base_name};
-use super::{digits, spectrum};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
@@ -15,10 +14,8 @@ use std::path::PathBuf;
 pub enum Spec {
     /// The 60,000 training images of MNIST.
     Mnist,
-    /// Digits drawn by the program.
-    Digits(digits::Parameters),
-    /// Samples with known eigenpairs.
-    Spectrum(spectrum::Parameters),
+    /// Samples that the program makes.
+    Made(Made),
     /// A file or a folder.
     Path(PathBuf),
 }
@@ -45,30 +42,19 @@ impl Spec {
                 "{text}: mnist takes no keys; write `mnist`"
             ))),
             "mnist" => Ok(Spec::Mnist),
-            "digits" => {
-                let keys = Keys::parse(text, keys, digits::USAGE, &["n", "seed"])?;
-                digits::Parameters::from_keys(&keys).map(Spec::Digits)
-            }
-            "spectrum" => {
-                let known = ["n", "d", "decay", "rank", "seed"];
-                let keys = Keys::parse(text, keys, spectrum::USAGE, &known)?;
-                spectrum::Parameters::from_keys(&keys).map(Spec::Spectrum)
-            }
-            _ => Ok(Spec::Path(PathBuf::from(text))),
+            _ => match Made::parse(text, name, keys) {
+                Some(made) => made.map(Spec::Made),
+                None => Ok(Spec::Path(PathBuf::from(text))),
+            },
         }
     }
 }
 
 impl std::fmt::Display for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let keyed = |name: &str, keys: Vec<String>| match keys.as_slice() {
-            [] => name.to_string(),
-            keys => format!("{name}:{}", keys.join(",")),
-        };
         match self {
             Spec::Mnist => f.write_str("mnist"),
-            Spec::Digits(parameters) => f.write_str(&keyed("digits", parameters.keys())),
-            Spec::Spectrum(parameters) => f.write_str(&keyed("spectrum", parameters.keys())),
+            Spec::Made(made) => made.fmt(f),
             Spec::Path(path) => f.write_str(&base_name(path)),
         }
     }

@@ -1,6 +1,6 @@
 //! Which samples a classifier is judged by: never those that it is trained on.
 
-use super::{Elements, Request, Samples, Spec, digits, folder, mnist};
+use super::{Elements, Request, Samples, Spec, folder, mnist};
 use crate::error::{Error, Result};
 use crate::machine;
 use rand::{SeedableRng, seq::SliceRandom};
@@ -37,7 +37,7 @@ pub fn split(samples: Samples, request: &Request, fraction: Option<f64>) -> Resu
             request.data_dir.as_deref(),
             request.quiet,
         )?),
-        Ok(Spec::Digits(parameters)) => Some(digits::draw_test(parameters, machine::cores())?),
+        Ok(Spec::Made(made)) => made.make_test(machine::cores()).transpose()?,
         _ => match Spec::parse(&request.spec) {
             Ok(Spec::Path(path)) if path.is_dir() => Some(folder::load_test(&path)?),
             _ => None,

@@ -412,8 +412,9 @@ fn later(source: &Source, problem: ProblemKind) -> Option<(String, Size)> {
         return None;
     };
     let spec = Spec::parse(text).ok()?;
-    let spectrum = matches!(spec, Spec::Spectrum(_)) && problem == ProblemKind::Pca;
-    Some((spec.to_string(), Size::of(&spec).filter(|_| spectrum)?))
+    let known =
+        matches!(&spec, Spec::Made(made) if made.knows_eigenpairs()) && problem == ProblemKind::Pca;
+    Some((spec.to_string(), Size::of(&spec).filter(|_| known)?))
 }
 
 fn check_shape(case: &Case, (n, d): (usize, usize), spec: &str) -> Result<()> {

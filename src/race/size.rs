@@ -38,8 +38,10 @@ impl Size {
         let size = |n, d, value_bytes| Some(Self { n, d, value_bytes });
         match spec {
             Spec::Mnist => size(60_000, 784, 1),
-            Spec::Digits(parameters) => size(parameters.n, 784, 1),
-            Spec::Spectrum(parameters) => size(parameters.n, parameters.d, 4),
+            Spec::Made(made) => {
+                let (n, d, value_bytes) = made.size();
+                size(n, d, value_bytes)
+            }
             Spec::Path(_) => None,
         }
     }

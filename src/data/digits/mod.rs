@@ -10,16 +10,24 @@ mod draw;
 #[rustfmt::skip]
 mod glyphs;
 
+use std::sync::Arc;
+
+use super::generator::{self, Generator, Kind};
 use super::keys::Keys;
-use super::spec::Spec;
 use super::{Samples, folder, matrix, parallel};
 use crate::error::Result;
 use draw::SIDE;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// The spec with its keys and their defaults.
-pub(super) const USAGE: &str = "digits[:n=60000,seed=1]";
+/// How the spec is read.
+pub(super) const KIND: Kind = Kind {
+    name: "digits",
+    usage: "digits[:n=60000,seed=1]",
+    what: "digits drawn by the program from a seed, 28 x 28, ten classes; any n",
+    keys: &["n", "seed"],
+    parse: |keys| Ok(Arc::new(Parameters::from_keys(keys)?)),
+};
 
 /// Number of classes.
 const CLASSES: usize = 10;
@@ -40,7 +48,7 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    pub(super) fn from_keys(keys: &Keys) -> Result<Parameters> {
+    fn from_keys(keys: &Keys) -> Result<Parameters> {
         let default = Parameters::default();
         Ok(Parameters {
             n: keys
@@ -49,13 +57,33 @@ impl Parameters {
             seed: keys.whole("seed", 0, u64::MAX)?.unwrap_or(default.seed),
         })
     }
+}
 
-    /// The keys that are not the default.
-    pub(super) fn keys(&self) -> Vec<String> {
+impl Generator for Parameters {
+    fn keys(&self) -> Vec<String> {
         let default = Parameters::default();
         let n = (self.n != default.n).then(|| format!("n={}", self.n));
         let seed = (self.seed != default.seed).then(|| format!("seed={}", self.seed));
         n.into_iter().chain(seed).collect()
+    }
+
+    fn size(&self) -> (usize, usize, usize) {
+        (self.n, SIDE * SIDE, 1)
+    }
+
+    fn knows_eigenpairs(&self) -> bool {
+        false
+    }
+
+    fn make(&self, threads: usize) -> Result<Samples> {
+        draw(*self, threads)
+    }
+
+    /// Digits drawn after the last training digit, a sixth as many.
+    fn make_test(&self, threads: usize) -> Option<Result<Samples>> {
+        let first_ten = self.n.div_ceil(CLASSES);
+        let n = self.n.div_ceil(6).max(2);
+        Some(draw_from(*self, first_ten, n, threads))
     }
 }
 
@@ -67,17 +95,6 @@ pub(super) fn draw(parameters: Parameters, threads: usize) -> Result<Samples> {
     draw_from(parameters, 0, parameters.n, threads)
 }
 
-/// Draws on where the training digits end, a sixth as many: those that a classifier is judged by.
-pub(super) fn draw_test(parameters: Parameters, threads: usize) -> Result<Samples> {
-    let first_ten = parameters.n.div_ceil(CLASSES);
-    draw_from(
-        parameters,
-        first_ten,
-        parameters.n.div_ceil(6).max(2),
-        threads,
-    )
-}
-
 fn draw_from(
     parameters: Parameters,
     first_ten: usize,
@@ -85,7 +102,7 @@ fn draw_from(
     threads: usize,
 ) -> Result<Samples> {
     let seed = parameters.seed;
-    let name = Spec::Digits(parameters).to_string();
+    let name = generator::spec(KIND.name, &parameters.keys());
     let mut pixels: Vec<u8> = matrix::zeroed(n, SIDE * SIDE, &name)?;
     let tens: Vec<_> = pixels.chunks_mut(CLASSES * SIDE * SIDE).collect();
     let labels = parallel::map(tens, threads, |ten, images| {

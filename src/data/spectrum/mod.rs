@@ -21,13 +21,24 @@ mod known;
 
 pub use known::KnownSpectrum;
 
-use super::{Elements, Samples, hash, keys::Keys, matrix, parallel, spec};
+use std::sync::Arc;
+
+use super::generator::{self, Generator, Kind};
+use super::keys::Keys;
+use super::{Elements, Samples, hash, matrix, parallel};
 use crate::error::Result;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// The spec with its keys and their defaults.
-pub(super) const USAGE: &str = "spectrum[:n=5000,d=1000,decay=0.8,rank=64,seed=1]";
+/// How the spec is read.
+pub(super) const KIND: Kind = Kind {
+    name: "spectrum",
+    usage: "spectrum[:n=5000,d=1000,decay=0.8,rank=64,seed=1]",
+    what: "synthetic, eigenpairs known: decay is a ratio (0.8: eigenvalues 0.8^i), geometric (0.8) or power (1 / (i + 1)); \
+           every eigenvalue after the rank (at most 64 by default) is 0",
+    keys: &["n", "d", "decay", "rank", "seed"],
+    parse: |keys| Ok(Arc::new(Parameters::from_keys(keys)?)),
+};
 
 /// Rank when none is given, where n and d allow it: 0.8^64 is 6e-7, beyond what f32 data can tell from zero.
 const RANK: usize = 64;
@@ -57,7 +68,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    pub(super) fn from_keys(keys: &Keys) -> Result<Parameters> {
+    fn from_keys(keys: &Keys) -> Result<Parameters> {
         let most = 1_000_000_000;
         let n = keys.whole("n", 2, most)?.unwrap_or(5000) as usize;
         let d = keys.whole("d", 1, most)?.unwrap_or(1000) as usize;
@@ -84,24 +95,6 @@ impl Parameters {
         })
     }
 
-    /// The keys that are not the default.
-    pub(super) fn keys(&self) -> Vec<String> {
-        let mut keys = Vec::new();
-        let mut push = |differs: bool, key: String| differs.then(|| keys.push(key));
-        push(self.n != 5000, format!("n={}", self.n));
-        push(self.d != 1000, format!("d={}", self.d));
-        match self.decay {
-            Decay::Geometric(ratio) => push(ratio != 0.8, format!("decay={ratio}")),
-            Decay::Power => push(true, "decay=power".to_string()),
-        };
-        push(
-            self.rank != self.d.min(self.n - 1).min(RANK),
-            format!("rank={}", self.rank),
-        );
-        push(self.seed != 1, format!("seed={}", self.seed));
-        keys
-    }
-
     /// The eigenvalues that are not 0: fewer than the rank where a ratio to the power i leaves the range of f64.
     fn eigenvalues(&self) -> Vec<f64> {
         let mut value = 1.0;
@@ -123,6 +116,41 @@ impl Parameters {
     }
 }
 
+impl Generator for Parameters {
+    fn keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut push = |differs: bool, key: String| differs.then(|| keys.push(key));
+        push(self.n != 5000, format!("n={}", self.n));
+        push(self.d != 1000, format!("d={}", self.d));
+        match self.decay {
+            Decay::Geometric(ratio) => push(ratio != 0.8, format!("decay={ratio}")),
+            Decay::Power => push(true, "decay=power".to_string()),
+        };
+        push(
+            self.rank != self.d.min(self.n - 1).min(RANK),
+            format!("rank={}", self.rank),
+        );
+        push(self.seed != 1, format!("seed={}", self.seed));
+        keys
+    }
+
+    fn size(&self) -> (usize, usize, usize) {
+        (self.n, self.d, size_of::<f32>())
+    }
+
+    fn knows_eigenpairs(&self) -> bool {
+        true
+    }
+
+    fn make(&self, threads: usize) -> Result<Samples> {
+        make(self, threads)
+    }
+
+    fn make_test(&self, _: usize) -> Option<Result<Samples>> {
+        None
+    }
+}
+
 /// Rows in a tile of X, and columns in it: 512 rows share one evaluation of a panel of V (r x 512 in f64 fits in L2).
 const TILE: (usize, usize) = (512, 512);
 
@@ -133,7 +161,7 @@ const TILE: (usize, usize) = (512, 512);
 pub(super) fn make(parameters: &Parameters, threads: usize) -> Result<Samples> {
     let &Parameters { n, d, seed, .. } = parameters;
     let eigenvalues = parameters.eigenvalues();
-    let name = spec::Spec::Spectrum(parameters.clone()).to_string();
+    let name = generator::spec(KIND.name, &parameters.keys());
     let mut x: Vec<f32> = matrix::zeroed(n, d, &name)?;
 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -260,10 +288,9 @@ mod tests {
     use ndarray_linalg::{Eigh, UPLO};
 
     fn samples(keys: &str) -> Samples {
-        let spec = spec::Spec::parse(&format!("spectrum:{keys}")).expect(keys);
-        let spec::Spec::Spectrum(parameters) = spec else {
-            panic!("a spectrum was asked for")
-        };
+        let pairs = Keys::parse("spectrum", Some(keys), KIND.usage, KIND.keys).expect(keys);
+        let parameters =
+            Parameters::from_keys(&pairs).expect("the keys have values that they can have");
         make(&parameters, 2).expect(keys)
     }
 
