@@ -1,7 +1,7 @@
-//! How people write the ten digits: strokes in a box one wide and one high, y downwards.
+//! Glyphs of the ten digits: strokes in a unit box, with y pointing down.
 //!
-//! A glyph is a few strokes; a stroke is the points it passes through, joined by straight lines or by a smooth curve
-//! (Catmull-Rom). Coordinates may leave the box a little. The variants of a digit are equally likely.
+//! A glyph is a list of strokes. A stroke is a list of points joined by straight lines or by a smooth curve
+//! (Catmull-Rom). Coordinates may lie slightly outside the box. The variants of a digit are equally likely.
 
 /// A point, x to the right and y down.
 pub(super) type Point = (f32, f32);
