@@ -2,8 +2,8 @@
 //! with one thread and with all).
 //!
 //! Sizes are those of MNIST. The product also runs with sixteen columns, and each rule takes one step on the
-//! covariance. Each benchmark prints its share of the binding peak, measured on the same device in the same run. `cargo
-//! bench -- NAME` selects benchmarks. The measurements are written to results/local/kernels, for the report's
+//! covariance. Each benchmark prints its share of the binding peak, measured on the same device in the same run.
+//! `cargo bench -- NAME` selects benchmarks. The measurements are written to results/local/kernels, for the report's
 //! rooflines.
 //!
 //! Many launches are replayed and waited for together, as in a solve, because launching and waiting individually costs

@@ -19,7 +19,7 @@ use gradrace::optimizer::{Look, Rule, Verdict, Watch};
 use gradrace::race::device::{self, AnyDevice, is_software};
 
 const BATCH: usize = 128;
-/// Steps of an epoch, and on a software adapter, of which it only shows that it trains.
+/// Steps per epoch; the second constant is for a software adapter, which only has to train.
 const STEPS: usize = 100;
 const SOFTWARE_STEPS: usize = 4;
 const NETWORKS: [(&str, &[usize]); 2] = [("none", &[]), ("300-100", &[300, 100])];

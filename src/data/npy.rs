@@ -67,7 +67,7 @@ pub(super) fn read(name: &str, mut reader: impl Read + Seek, bytes: u64) -> Resu
             "truncated"
         };
         return Err(broken(format!(
-            "{fault}: its header announces {words} of data, it has {found}"
+            "{fault}: its header announces {words} of data, but it has {found}"
         )));
     }
     reader.rewind().map_err(|error| broken(error.to_string()))?;

@@ -1,11 +1,11 @@
 //! Column statistics in f64, computed over fixed tiles: identical for any number of threads.
 //!
-//! Bytes need one pass, because sums and squares are exact integers. Real numbers need two. The first pass sums `x -
-//! x_0`, with x_0 the first row, so that a constant column is exactly constant. The second corrects the mean by the
-//! mean of the remaining deviations and sums squares of values that are already centred. A mean of 1e4 with a deviation
-//! of 1 therefore loses no accuracy, nor does an outlier in the first row, and values of 1e-20 or 1e20 are as accurate
-//! as 1 (squares of f32 fit in f64). No temporary exceeds 64 rows of accumulators. Low parts ([`Samples::low`]) are
-//! included.
+//! Bytes need one pass, because sums and squares are exact integers. Real numbers need two. The first pass sums
+//! `x - x_0`, with x_0 the first row, so that a constant column is exactly constant. The second corrects the mean by
+//! the mean of the remaining deviations and sums squares of values that are already centred. A mean of 1e4 with a
+//! deviation of 1 therefore loses no accuracy, nor does an outlier in the first row, and values of 1e-20 or 1e20 are as
+//! accurate as 1 (squares of f32 fit in f64). No temporary exceeds 64 rows of accumulators. Low parts
+//! ([`Samples::low`]) are included.
 
 use super::{Elements, Samples, parallel};
 use crate::machine::Isa;

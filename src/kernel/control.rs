@@ -58,8 +58,8 @@ pub const BY_NONE: f32 = 0.0;
 /// [`CRITERION`]: the relative residual of every judged row is within the tolerance or is rounding.
 pub const BY_RESIDUAL: f32 = 1.0;
 
-/// A residual is relative to rho, but at least to this share of the largest eigenvalue: a smaller eigenvalue counts as
-/// 0.
+/// Residuals are relative to rho, or to this share of the largest eigenvalue if rho is smaller: such an eigenvalue
+/// counts as 0.
 pub const NULL_SHARE: f64 = 1e-12;
 /// If several rows move together, those below this share of the largest eigenvalue are not judged: f32 does not resolve
 /// them, and the host finishes them in f64.
@@ -75,8 +75,8 @@ pub const NEAR_FLOOR: f64 = 3e-5;
 /// The criterion also counts as near the floor below this times `top / rho`: in f32, the relative residual of a small
 /// eigenvalue plateaus at a few units in the last place of `top / rho`.
 pub const PLATEAU: f64 = 1e-6;
-/// The run stops at the floor only if the criterion is within this factor of its best value: the steps of RMSprop burst
-/// occasionally, and the state during a burst is not a usable answer.
+/// The run stops at the floor only if the criterion is within this factor of its best value: the step size of RMSprop
+/// spikes occasionally, and the state during a spike is not a usable answer.
 pub const NEAR_BEST: f64 = 4.0;
 /// If [`near`] exceeds this, f32 does not resolve the component and the host finishes it in f64. Then any state is a
 /// valid start, and a residual that is rounding may be far above its best value.

@@ -16,8 +16,8 @@ pub fn resolves(u: f64, lambda: f64, top: f64) -> bool {
     lambda > least_share(u) * top
 }
 
-/// Size of the residual `|A v - rho v|` that is rounding, for products with the samples in unit roundoff `u`: `4 u
-/// sqrt(top rho)`.
+/// Size of the residual `|A v - rho v|` that is rounding, for products with the samples in unit roundoff `u`:
+/// `4 u sqrt(top rho)`.
 pub fn noise(u: f64, rho: f64, top: f64) -> f64 {
     4.0 * u * (top * rho.max(0.0)).sqrt()
 }

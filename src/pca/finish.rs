@@ -249,7 +249,7 @@ fn norm(row: ndarray::ArrayView1<'_, f64>) -> f64 {
     row.dot(&row).sqrt()
 }
 
-/// Orthonormalizes `rows` against each other and against the rows of `against` by Gram-Schmidt, applied twice. Drops a
+/// Orthonormalises `rows` against each other and against the rows of `against` by Gram-Schmidt, applied twice. Drops a
 /// row that vanishes, unless it is among the first `needed`: then it is replaced by a random row.
 fn orthonormal(
     against: Option<&Array2<f64>>,

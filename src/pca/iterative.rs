@@ -142,7 +142,7 @@ impl<D: Device> Iterative<D> {
         Ok(())
     }
 
-    /// Uploads start vectors: orthonormalized, and orthogonal to the components found so far.
+    /// Uploads start vectors: orthonormalised, and orthogonal to the components found so far.
     pub fn start(&self, device: &mut D, start: &[f32]) -> Result<()> {
         device.write(&self.v, 0, Slice::F32(start))?;
         let mut ignored = Cost::default();

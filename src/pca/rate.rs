@@ -5,17 +5,17 @@
 //! rates of `auto`:
 //!
 //! - sgd on the plain gradient, 2 eta = 1000: nearly the power method, the limit of the plain gradient for large rates;
-//! - momentum and nesterov on the projected gradient, eta = 0.5: within the stability limits of the heavy ball (2 eta <
-//!   3.8) and of Nesterov's rule (2 eta < 1.36) with decay 0.9;
+//! - momentum and nesterov on the projected gradient, eta = 0.5: within the stability limits of the heavy ball
+//!   (2 eta < 3.8) and of Nesterov's rule (2 eta < 1.36) with decay 0.9;
 //! - the elementwise rules are invariant to the scale of the gradient, so their rate is a length on the sphere.
 //!   AdaGrad, whose steps decay by themselves, uses 1 / sqrt(order). RMSprop and Adam at a constant rate end up
-//!   oscillating at a distance of about one step. They start from 0.3 / sqrt(order) and decay, Adam as 1 / sqrt(1 + t /
-//!   10) and RMSprop as 1 / (1 + t / 30). With Adam's decay, RMSprop still oscillates at 5e-3 after 20,000 steps if
-//!   some columns are constant, because it also normalizes coordinates whose gradient is rounding;
+//!   oscillating at a distance of about one step. They start from 0.3 / sqrt(order) and decay, Adam as
+//!   1 / sqrt(1 + t / 10) and RMSprop as 1 / (1 + t / 30). With Adam's decay, RMSprop still oscillates at 5e-3 after
+//!   20,000 steps if some columns are constant, because it also normalises coordinates whose gradient is rounding;
 //! - mini-batches (Oja 1982): for the first three rules the error falls as one over the root of the number of samples
 //!   seen if the rate falls as 1 / t. The elementwise rules keep their schedules.
 //!
-//! With the full batch, every rule stops by the relative residual of the rows it moves
+//! With the full batch, a rule stops when the relative residuals of the rows it moves are within the tolerance
 //! ([`crate::kernel::Kernel::Ascent`]). The residual of a mini-batch says nothing about all samples, so there the
 //! number of epochs ends the run.
 

@@ -8,11 +8,11 @@
 //! ```
 //!
 //! P permutes the rows, D flips signs, and the frequencies f and g are drawn without repetition. No f is 0, so every
-//! column of U is orthogonal to the ones vector. The column means are therefore zero, the covariance is exactly `V
-//! diag(lambda) V'`, and every eigenvector is dense. Products of a few Householder reflectors would be a simpler choice
-//! for U and V, but they change only as many directions as there are reflectors: the other eigenvectors would be unit
-//! vectors, and X would be zero outside r columns. Each entry of U and V costs one cosine, so only X is stored: 2 GB at
-//! 500 x 1,000,000.
+//! column of U is orthogonal to the ones vector. The column means are therefore zero, the covariance is exactly
+//! `V diag(lambda) V'`, and every eigenvector is dense. Products of a few Householder reflectors would be a simpler
+//! choice for U and V, but they change only as many directions as there are reflectors: the other eigenvectors would be
+//! unit vectors, and X would be zero outside r columns. Each entry of U and V costs one cosine, so only X is stored: 2
+//! GB at 500 x 1,000,000.
 //!
 //! Everything is computed in f64 and narrowed to f32 once. The cosine is our own and no multiply-add is fused, so the
 //! bytes are the same on every machine.
@@ -263,7 +263,7 @@ mod tests {
     fn samples(keys: &str) -> Samples {
         let spec = spec::Spec::parse(&format!("spectrum:{keys}")).expect(keys);
         let spec::Spec::Spectrum(parameters) = spec else {
-            panic!("a spectrum was asked for")
+            panic!("the spec is a spectrum")
         };
         make(&parameters, 2).expect(keys)
     }

@@ -422,7 +422,7 @@ fn ritz(small: &[f32], k: usize) -> Result<(Vec<f64>, Vec<f32>)> {
     Ok((values.iter().rev().copied().collect(), rotation))
 }
 
-/// Orthonormalizes the rows and replaces rows that vanish (in the dual, an eigenvalue of 0 has no vector).
+/// Orthonormalises the rows and replaces rows that vanish (in the dual, an eigenvalue of 0 has no vector).
 fn complete(rows: &mut Vec<f64>, d: usize) {
     let count = rows.len() / d;
     let mut buffers = [std::mem::take(rows)];
