@@ -302,7 +302,7 @@ mod tests {
                 assert!((value - f64::from(*x)).abs() <= 1e-13 * 50.0 * f64::from(scale));
             }
         }
-        // The difference of the two largest f32 numbers overflows f32.
+        // The difference of these numbers overflows f32.
         let far = samples(&[2, 1], Values::F32(vec![3e38, -3e38])).expect("finite");
         let value = |i| far.element_f64(i) * far.element_value() + far.offset[0];
         assert_eq!(

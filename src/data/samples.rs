@@ -8,9 +8,9 @@ pub enum Elements {
     /// Images and byte files, unchanged.
     U8(Vec<u8>),
     /// Everything else. A narrowed source holds `(x - offset_j) * 2^e`: see [`Samples::offset`],
-    /// [`Samples::source_scale`] and [`Samples::low`]. Narrowed are all f64 sources, which are centred and scaled in
-    /// f64 first, and f32 sources whose largest deviation from the mean is outside 1e-20 .. 1e20, where sums in f32
-    /// overflow or underflow.
+    /// [`Samples::source_scale`] and [`Samples::low`]. The narrowed sources are f64 sources, which are centred and
+    /// scaled in f64 first, and f32 sources whose largest deviation from the mean is outside 1e-20 .. 1e20, where sums
+    /// in f32 overflow or underflow.
     F32(Vec<f32>),
 }
 

@@ -5,8 +5,8 @@
 //! parameters. Learning rate, step number and batch are in the control buffer. Like the PCA solver it owns no clock: a
 //! [`Watch`](crate::optimizer::Watch) sees the state four times per epoch.
 //!
-//! Without hidden layers it is logistic (softmax) regression. Weights are in x out, row-major, initialised to N(0, 2 /
-//! in) (He et al. 2015); biases start at 0. If the batch size does not divide the number of samples, each epoch skips
+//! Without hidden layers it is logistic (softmax) regression. Weights are in x out, row-major, initialised to
+//! N(0, 2 / in) (He et al. 2015); biases start at 0. If the batch size does not divide the number of samples, each epoch skips
 //! the rest of its shuffled order.
 
 use crate::optimizer::{Ended, Rule};

@@ -27,7 +27,7 @@ const GUARDS: usize = 4;
 const BASIS: usize = 1 << 26;
 /// Residual, relative to its eigenvalue, below which a component counts as found: the default target.
 pub(super) const FOUND: f64 = 1e-3;
-/// Rounds in which no residual falls by a tenth before the floor of f64 counts as reached.
+/// Rounds in which the largest residual does not fall by a tenth before the floor of f64 counts as reached.
 const PATIENCE: usize = 12;
 /// A row of which Gram-Schmidt leaves less than this share is rounding.
 const VANISHED: f64 = 1e-10;
