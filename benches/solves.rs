@@ -1,6 +1,8 @@
-//! Whole solves on every device found (the CPU with one thread and with all), from samples on the device to the answer:
-//! what a repeat of `gradrace run` times. Each answer is checked before it is timed, and every timed one is the same to
-//! the last bit. Groups are named like the cases, without the device; `cargo bench --bench solves -- NAME` picks.
+//! Benchmarks of whole solves on every device found (the CPU with one thread and with all).
+//!
+//! A solve goes from samples on the device to the answer, like a repeat of `gradrace run`. Each answer is checked
+//! before it is timed, and every timed answer must be bit-identical to it. Groups are named like the cases, without the
+//! device. `cargo bench --bench solves -- NAME` selects benchmarks.
 
 mod devices;
 
@@ -19,12 +21,12 @@ use gradrace::race::job::{Answer, Job};
 use gradrace::race::lane::{self, Lane, Material};
 use gradrace::race::name::{Kind, ProblemKind};
 
-/// Small: where a GPU begins to win is what the suite `scale` shows.
+/// Small data; the suite `scale` shows from which size a GPU wins.
 const DATA: &str = "digits:n=2000";
-/// On a software adapter, of which it only shows that it ends with the right answer.
+/// Data for a software adapter, which only has to end with the right answer.
 const SOFTWARE_DATA: &str = "spectrum:n=200,d=64";
 const SOFTWARE_NETWORK_DATA: &str = "digits:n=200";
-/// Components of the answers.
+/// Number of components.
 const COMPONENTS: usize = 3;
 
 fn cases() -> Vec<Case> {
@@ -53,14 +55,14 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// What answers are held against.
+/// What answers are checked against.
 enum Judge {
     Pca(Box<Reference>),
     Mlp { test: Arc<Samples>, classes: usize },
 }
 
 impl Judge {
-    /// What is wrong with an answer, in words.
+    /// One sentence per fault of an answer.
     fn failures(&self, job: &Job, answer: &Answer) -> Vec<String> {
         let (mut failures, to_the_end) = match (self, job, answer) {
             (Self::Pca(reference), _, Answer::Pca(outcome)) => {
@@ -72,7 +74,7 @@ impl Judge {
                 let failures = mlp::Assessment::of(outcome, plan, test, *classes).failures;
                 (failures, outcome.ended == Ended::Iterations)
             }
-            _ => unreachable!("an answer is of its job's problem"),
+            _ => unreachable!("an answer has the problem of its job"),
         };
         if !to_the_end {
             failures.push(format!("it ended {:?}", answer.ended()));
@@ -81,7 +83,7 @@ impl Judge {
     }
 }
 
-/// Samples and what belongs to them, of one problem.
+/// The samples of one problem with what is derived from them.
 struct Task {
     samples: Arc<Samples>,
     material: Material,
@@ -138,7 +140,10 @@ fn bench(criterion: &mut Criterion, lane: &mut dyn Lane, case: &Case, task: &Tas
                 let start = Instant::now();
                 let (again, _) = lane.solve(&mut Blind).expect("it solves");
                 elapsed += start.elapsed();
-                assert!(again.same_bits(answer), "{id}: other bits in a repeat");
+                assert!(
+                    again.same_bits(answer),
+                    "{id}: a repeat is not bit-identical"
+                );
             }
             elapsed
         });

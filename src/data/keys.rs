@@ -2,14 +2,14 @@
 
 use crate::error::{Error, Result};
 
-/// The nearest of `known`, when it is near enough to have been meant.
+/// The entry of `known` nearest to `word`, if it is near enough to be a plausible typo.
 pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), known);
     let near = known.iter().copied().min_by_key(|name| distance(name))?;
     (distance(&near) <= near.len().div_ceil(3) && distance(&near) < near.len()).then_some(near)
 }
 
-/// The `key=value` pairs of a spec, each key known and given once.
+/// The parsed `key=value` pairs of a spec; every key is known and occurs once.
 pub(super) struct Keys<'a> {
     spec: &'a str,
     usage: &'a str,
@@ -17,10 +17,10 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// Parses what follows a name.
+    /// Parses the keys after the name of a spec.
     ///
     /// # Errors
-    /// `Error::Input` when a pair is no `key=value`, or a key is unknown or given twice.
+    /// `Error::Input` if a pair is not `key=value`, or if a key is unknown or given twice.
     pub(super) fn parse(
         spec: &'a str,
         keys: Option<&'a str>,
@@ -46,7 +46,7 @@ impl<'a> Keys<'a> {
         Ok(Keys { spec, usage, pairs })
     }
 
-    /// The value of a key, as it is written.
+    /// The text of a key's value.
     pub(super) fn text(&self, key: &str) -> Option<&'a str> {
         self.pairs
             .iter()
@@ -54,7 +54,7 @@ impl<'a> Keys<'a> {
             .map(|(_, value)| *value)
     }
 
-    /// A whole number between `least` and `most`.
+    /// The value of a key as a whole number from `least` to `most`; `None` if the key is absent.
     pub(super) fn whole(&self, key: &str, least: u64, most: u64) -> Result<Option<u64>> {
         let Some(text) = self.text(key) else {
             return Ok(None);
@@ -66,7 +66,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The error for a value that a key cannot have.
+    /// The error for an invalid value of a key.
     pub(super) fn refuse(&self, key: &str, must: &str) -> Error {
         let value = self.text(key).unwrap_or_default();
         Error::input(format!(

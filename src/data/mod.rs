@@ -1,15 +1,15 @@
 //! Where samples come from: `mnist`, `digits`, `spectrum` and files.
 //!
-//! A spec string becomes [`Samples`]: row-major, `u8` kept as `u8`, beside it the [`Statistics`] that every operator
-//! needs. The flow is spec -> source -> checked matrix -> samples:
+//! A spec string is loaded into [`Samples`]: a row-major matrix in which `u8` data stay `u8`. Every operator also needs
+//! its [`Statistics`]. The flow is spec -> source -> checked matrix -> samples:
 //!
-//! - [`spec`] reads the words; `file` recognises a file by its first bytes and hands it to `npy`, `csv` or `idx`;
-//! - `mnist` and `folder` read the four MNIST files, `digits` and `spectrum` make their samples from a seed;
-//! - `matrix` is the one gate through which every file passes: shape, finite values, not constant, f64 narrowed;
-//! - [`standardize`] brings columns to zero mean and unit variance, where that is asked for.
+//! - [`spec`] parses the spec; `file` recognises a file by its first bytes and hands it to `npy`, `csv` or `idx`;
+//! - `mnist` and `folder` read the four MNIST files, `digits` and `spectrum` generate samples from a seed;
+//! - `matrix` checks every file (shape, finite values, not constant) and narrows f64 to f32;
+//! - [`standardize`] scales columns to zero mean and unit variance on request.
 //!
-//! What is made from a seed is the same, byte for byte, on every machine and with any number of threads. This module
-//! knows no problem and no device, and it prints nothing but the progress bar of a download.
+//! Generated samples are identical, byte for byte, on every machine and with any number of threads. This module knows
+//! no problem and no device, and it prints nothing but the progress bar of a download.
 
 mod csv;
 pub mod digits;
@@ -42,7 +42,7 @@ pub use statistics::Statistics;
 use crate::error::Result;
 use crate::machine;
 
-/// What `--data` and its companions ask for.
+/// The arguments of `--data` and of the options that go with it.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The spec, for example `mnist`, `digits:n=2000,seed=3`, `x.npy`.
@@ -51,11 +51,11 @@ pub struct Request {
     pub data_dir: Option<std::path::PathBuf>,
     /// `--labels`.
     pub labels: Option<std::path::PathBuf>,
-    /// No progress bars.
+    /// Hides progress bars.
     pub quiet: bool,
 }
 
-/// Loads what a spec names.
+/// Loads the samples that a spec describes.
 ///
 /// # Errors
 /// `Error::Input` with one line: what, where, what to do next.
@@ -68,29 +68,32 @@ pub fn load(request: &Request) -> Result<Samples> {
     labels::attach(samples, request.labels.as_deref())
 }
 
-/// Loads the samples of a run that names none (the spec of the request is not read): mnist where it is or can be
-/// fetched, else digits, and then the second value is the sentence that says so and why.
+/// Loads the default samples of a run without `--data`; ignores `request.spec`.
+///
+/// Uses mnist if it is present or can be fetched, otherwise digits. In that case the second value is a sentence that
+/// says so and why.
 ///
 /// # Errors
-/// `Error::Input` when mnist is there but damaged, or when `--labels` does not fit: a stand-in would hide it.
+/// `Error::Input` if mnist is present but damaged, or if `--labels` does not fit: falling back to digits would hide the
+/// fault.
 pub fn default_samples(request: &Request) -> Result<(Samples, Option<String>)> {
     let (samples, word) = match mnist::open(request.data_dir.as_deref(), request.quiet)? {
         mnist::Opened::Samples(samples) => (*samples, None),
         mnist::Opened::Absent(why) => {
             let digits = digits::draw(digits::Parameters::default(), machine::cores())?;
-            let word = format!("using digits drawn by the program in place of mnist: {why}");
+            let word = format!("using generated digits instead of mnist: {why}");
             (digits, Some(word))
         }
     };
     Ok((labels::attach(samples, request.labels.as_deref())?, word))
 }
 
-/// One kind of source, for `gradrace data list`.
+/// One kind of source, as `gradrace data list` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Description {
     /// The spec with its keys and their defaults.
     pub spec: &'static str,
-    /// What it gives, in one line.
+    /// What the source provides, in one line.
     pub what: &'static str,
 }
 
@@ -98,7 +101,7 @@ pub struct Description {
 pub fn list() -> impl Iterator<Item = Description> {
     let mnist = Description {
         spec: "mnist",
-        what: "60,000 handwritten digits, 28 x 28, ten classes: found, or fetched and checked",
+        what: "60,000 handwritten digits, 28 x 28, ten classes: read from disk or fetched, and verified by SHA-256",
     };
     let path = Description {
         spec: "PATH",

@@ -1,4 +1,4 @@
-//! Paths of samples: their names in records, and the errors for those that cannot be read.
+//! Paths of samples: their names in records, and errors for paths that cannot be read.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use crate::error::Error;
 /// Names that are not paths: mnist and the generators.
 const NAMES: [&str; 3] = ["mnist", "digits", "spectrum"];
 
-/// The last part of a path, for records: never a folder.
+/// The last component of a path, for records: never contains a folder.
 pub(super) fn base_name(path: &Path) -> String {
     let resolved;
     let name = match path.file_name() {
         Some(name) => Some(name),
-        // `.`, `..` and `x/..` have no last part of their own.
+        // `.`, `..` and `x/..` have no last component.
         None => {
             resolved = path.canonicalize().unwrap_or_default();
             resolved.file_name()
@@ -25,7 +25,7 @@ pub(super) fn base_name(path: &Path) -> String {
     )
 }
 
-/// The error for a path that is not there: perhaps a name was meant.
+/// The error for a path that does not exist; suggests a name that may have been meant.
 pub(super) fn missing(path: &Path) -> Error {
     let text = path.display().to_string();
     let name = text.split(':').next().unwrap_or_default();
@@ -36,7 +36,7 @@ pub(super) fn missing(path: &Path) -> Error {
     Error::input(format!("{text}: no such file or folder; {hint}"))
 }
 
-/// What `--data` takes, in a few words.
+/// What `--data` accepts, for messages.
 pub(super) fn accepted() -> String {
     format!("give {} or a path", NAMES.join(", "))
 }

@@ -1,35 +1,35 @@
-//! The words of `--data`: names with their keys, or a path.
+//! Parses the specs of `--data`: a name with keys, or a path.
 //!
-//! A known name wins over a file of the same name (write `./digits` for the file). Keys follow the name after a colon;
-//! [`Spec`]'s `Display` gives them back in a fixed order and only where they are not the default, so that equal samples
-//! have equal specs in records.
+//! A known name wins over a file of the same name (write `./digits` for the file). Keys follow the name after a colon.
+//! [`Spec`]'s `Display` prints them in a fixed order and omits defaults, so that equal samples have equal specs in
+//! records.
 
 use super::generator::Made;
 use super::path::{accepted, base_name};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
-/// A spec, parsed.
+/// A parsed spec.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Spec {
     /// The 60,000 training images of MNIST.
     Mnist,
-    /// Samples that the program makes.
+    /// Samples that the program generates.
     Made(Made),
     /// A file or a folder.
     Path(PathBuf),
 }
 
 impl Spec {
-    /// Whether it is a path, and no folder is there: then it is a file, or nothing.
+    /// Whether the spec is a path and no folder exists there: it is a file or does not exist.
     pub fn is_file(&self) -> bool {
         matches!(self, Spec::Path(path) if !path.is_dir())
     }
 
-    /// Parses a spec. Whether a path exists is not looked at.
+    /// Parses a spec. Does not check whether a path exists.
     ///
     /// # Errors
-    /// `Error::Input` when a key is unknown, given twice, or has a value that it cannot have.
+    /// `Error::Input` if a key is unknown, given twice, or has an invalid value.
     pub fn parse(text: &str) -> Result<Spec> {
         let text = text.trim();
         let (name, keys) = match text.split_once(':') {
@@ -60,11 +60,11 @@ impl std::fmt::Display for Spec {
     }
 }
 
-/// Splits a comma-separated list of specs; a piece `key=value` continues the name before it, so that
+/// Splits a comma-separated list of specs. A piece `key=value` continues the spec before it, so
 /// `digits:n=2000,seed=3,mnist` is two specs.
 ///
 /// # Errors
-/// `Error::Input` when a piece is empty, or when `key=value` follows no name.
+/// `Error::Input` if a piece is empty, or if a `key=value` has no spec before it.
 pub fn split_list(text: &str) -> Result<Vec<String>> {
     let mut specs: Vec<String> = Vec::new();
     for piece in text.split(',').map(str::trim) {
@@ -75,7 +75,7 @@ pub fn split_list(text: &str) -> Result<Vec<String>> {
         match specs.last_mut() {
             _ if piece.is_empty() => {
                 let message = format!(
-                    "--data {text}: a piece of the list is empty; {}",
+                    "--data {text}: an entry of the list is empty; {}",
                     accepted()
                 );
                 return Err(Error::input(message));
@@ -85,7 +85,10 @@ pub fn split_list(text: &str) -> Result<Vec<String>> {
                 last.push_str(piece);
             }
             None if continues => {
-                let message = format!("--data {text}: {piece} follows no name; {}", accepted());
+                let message = format!(
+                    "--data {text}: {piece} has no name before it; {}",
+                    accepted()
+                );
                 return Err(Error::input(message));
             }
             _ => specs.push(piece.to_string()),
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_words_get_the_nearest_known_one() {
+    fn unknown_names_and_keys_suggest_the_nearest_known_one() {
         assert!(message("digits:sede=3").contains("did you mean seed?"));
         assert!(message("digits:q=3").contains("usage: digits"));
         assert!(message("digits:n=-3").contains("whole number"));
@@ -175,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_an_answer_or_one_line(text in "\\PC*") {
+        fn any_text_gives_a_spec_or_a_one_line_error(text in "\\PC*") {
             if let Err(error) = Spec::parse(&text) {
                 prop_assert_eq!(error.to_string().lines().count(), 1);
             }

@@ -1,44 +1,45 @@
-//! How a run on a device is watched from outside: whoever owns the clock sees the state at every look, and says whether to
-//! go on. Both problems share it.
+//! Observation of a run on a device. The owner of the clock sees the state at every look and decides whether to
+//! continue. Both problems use it.
 
 use crate::error::Result;
 
-/// What the host may see at a look; the device is synchronised.
+/// What the host sees at a look; the device is synchronised.
 pub struct Look<'a> {
     /// Steps so far, over all components.
     pub iteration: u64,
     /// Passes so far.
     pub passes: f64,
-    /// Component being sought, 0-based (0 throughout where all are sought at once, or none).
+    /// Component being sought, 0-based; always 0 if all are sought together or there are none.
     pub component: usize,
-    /// Length of a row of the snapshot: d, or n where the operator is the n x n Gram matrix; of a network, its three numbers.
+    /// Length of a row of the snapshot: d, or n if the operator is the n x n Gram matrix; for a network, its three
+    /// numbers.
     pub order: usize,
-    /// Whether this is the last look of the solve: the answer itself.
+    /// Whether this is the last look of the solve, which sees the answer itself.
     pub last: bool,
-    /// Reads the state. PCA: the components so far, the one being sought included, rows x `order`. A network: test error (a
-    /// fraction), test loss and training loss, evaluated on the device.
+    /// Reads the state. For PCA: the components so far including the one being sought, rows x `order`. For a network:
+    /// test error (a fraction), test loss and training loss, evaluated on the device.
     pub snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
 }
 
-/// Whether to go on after a look.
+/// Whether to continue after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Go on.
+    /// Continue.
     Continue,
-    /// A limit that the caller keeps (time, Ctrl-C) has come: finish with what there is.
+    /// A limit of the caller is reached (time, Ctrl-C): finish with the state so far.
     Stop,
 }
 
-/// Called at every look: the caller stops its clock on entry and starts it again on return.
+/// Called at every look: the implementation stops its clock on entry and restarts it on return.
 pub trait Watch {
-    /// Sees the state; says whether to go on.
+    /// Receives the state and decides whether to continue.
     ///
     /// # Errors
-    /// Ends the solve with that error.
+    /// An error ends the solve and is returned by it.
     fn look(&mut self, look: Look<'_>) -> Result<Verdict>;
 }
 
-/// Looks at nothing and never stops.
+/// A watch that ignores every look and never stops.
 #[derive(Debug, Clone, Copy)]
 pub struct Blind;
 
@@ -55,9 +56,9 @@ pub enum Ended {
     Converged,
     /// A component stopped improving at the floor of the arithmetic, above the tolerance.
     Floor,
-    /// `max_iterations` or `epochs` came first.
+    /// `max_iterations` or `epochs` was reached.
     Iterations,
-    /// The watch said stop.
+    /// The watch asked to stop.
     Stopped,
     /// The state is no longer finite.
     Diverged,

@@ -1,8 +1,8 @@
-//! Eigenpairs of samples that are made.
+//! Eigenpairs of generated samples.
 
 use super::cosine;
 
-/// Eigenpairs known by construction, in the user's units, covariance with divisor n - 1.
+/// Eigenpairs known by construction, in the user's units, for the covariance with divisor n - 1.
 #[derive(Debug, Clone)]
 pub struct KnownSpectrum {
     /// All non-zero eigenvalues, largest first.
@@ -14,10 +14,10 @@ pub struct KnownSpectrum {
 }
 
 impl KnownSpectrum {
-    /// Unit eigenvector of eigenvalue `i`, length d, to rounding.
+    /// The unit eigenvector of eigenvalue `i`, length d, exact to rounding.
     ///
     /// # Panics
-    /// When `i` is not less than the number of non-zero eigenvalues.
+    /// If `i` is not less than the number of non-zero eigenvalues.
     pub fn eigenvector(&self, i: usize) -> Vec<f64> {
         let d = self.signs.len();
         let mut v = vec![0.0; d];

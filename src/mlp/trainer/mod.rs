@@ -1,4 +1,4 @@
-//! Trains: a step recorded once and replayed, four looks an epoch, evaluation on the device.
+//! Trains a network: a step recorded once and replayed, four looks per epoch, evaluation on the device.
 
 use super::network::{Activations, Parameters, Shape, Source, backward, forward, gather, score};
 use super::{FIRST_LOSSES, Outcome, Plan, Problem};
@@ -7,16 +7,16 @@ use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control};
 use crate::optimizer::{Cost, Ended, Look, Verdict, Watch, launch, read, shuffled};
 
-/// Rows of a batch that are taken at once: more would only cost memory.
+/// Most rows of a batch processed at once: more would only cost memory.
 const CHUNK: usize = 8192;
-/// Test samples that are scored at once.
+/// Test samples evaluated at once.
 const TEST_CHUNK: usize = 1000;
-/// Looks in an epoch.
+/// Looks per epoch.
 const LOOKS: u64 = 4;
-/// A place in the list of test samples that holds none.
+/// Marks an unused entry in a list of test samples.
 const NO_SAMPLE: u32 = u32::MAX;
 
-/// A plan with its buffers and recordings on a device: what can be done before the clock starts.
+/// A plan prepared on a device: its buffers and recordings, made before the clock starts.
 pub struct Trainer<'a, D: Device> {
     problem: &'a Problem<D>,
     plan: Plan,
@@ -34,7 +34,7 @@ pub struct Trainer<'a, D: Device> {
     evaluation: Evaluation<D>,
 }
 
-/// One pass over the test samples.
+/// One evaluation of the test samples.
 struct Evaluation<D: Device> {
     control: D::Buffer,
     totals: D::Buffer,
@@ -43,10 +43,10 @@ struct Evaluation<D: Device> {
 }
 
 impl<'a, D: Device> Trainer<'a, D> {
-    /// Allocates, compiles and records (setup, not solve).
+    /// Allocates buffers, compiles kernels and records the steps (counted as setup, not as solve).
     ///
     /// # Errors
-    /// `Unsupported` or `Failed`, as the device says.
+    /// `Unsupported` or `Failed` from the device.
     pub fn prepare(device: &mut D, problem: &'a Problem<D>, plan: &Plan) -> Result<Self> {
         Self::prepare_in_chunks(device, problem, plan, CHUNK)
     }
@@ -62,7 +62,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         let batch = plan.batch.unwrap_or(n);
         if batch > n {
             return Err(Error::input(format!(
-                "batch {batch}: there are {n} samples"
+                "batch {batch} is larger than the {n} samples; give a smaller --batch"
             )));
         }
         check_size(device, &shape)?;
@@ -151,10 +151,10 @@ impl<'a, D: Device> Trainer<'a, D> {
         })
     }
 
-    /// Trains from the start.
+    /// Trains once, from the initial parameters.
     ///
     /// # Errors
-    /// As the device says.
+    /// Those of the device and of the watch.
     pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
         self.reset(device)?;
         let batches = self.batches as u64;
@@ -214,12 +214,12 @@ impl<'a, D: Device> Trainer<'a, D> {
                 Ok(last.insert(seen).clone())
             },
         })?;
-        // Off the clock: the watch stopped it.
+        // Not timed: the last look stops the clock.
         let seen = match last {
             Some(seen) => seen,
             None => self.evaluate(device, in_epoch as usize)?,
         };
-        // The last update is seen by no training loss.
+        // No training loss covers the last update, so check the test loss.
         if !seen[1].is_finite() {
             ended = Ended::Diverged;
         }
@@ -251,20 +251,20 @@ impl<'a, D: Device> Trainer<'a, D> {
         Ok(())
     }
 
-    /// A new order of the samples. A full batch has no order.
+    /// Uploads a new order of the samples; a full batch needs only the first.
     fn begin_epoch(&self, device: &mut D, epoch: u64) -> Result<()> {
         if self.batches > 1 || epoch == 0 {
             let order = shuffled(self.problem.train.n, self.plan.seed, epoch);
             device.write(&self.rows, 0, Slice::U32(&order))?;
         }
-        // Advance makes it 0.
+        // The first advance turns this into 0.
         let before = [self.batches as f32 - 1.0];
         device.write(&self.control, control::BATCH, Slice::F32(&before))
     }
 
-    /// So many steps; whether the state is still finite.
+    /// Runs `steps` steps; returns whether the state is still finite.
     fn run(&self, device: &mut D, steps: u64) -> Result<bool> {
-        // A ratio beyond the largest integer becomes that one.
+        // The cast saturates for a ratio beyond the largest integer.
         let at_once = ((device.info().look_bytes / self.step_cost.bytes) as u64).max(1);
         let mut left = steps;
         while left > 0 {
@@ -280,7 +280,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         Ok(true)
     }
 
-    /// Test error, test loss, and mean loss over the first `steps` batches of this epoch.
+    /// Test error, test loss, and mean training loss over the first `steps` batches of this epoch.
     fn evaluate(&self, device: &mut D, steps: usize) -> Result<Vec<f32>> {
         let losses = read(device, &self.losses, steps)?;
         let mean = losses.iter().map(|x| f64::from(*x)).sum::<f64>() / steps as f64;
@@ -337,7 +337,7 @@ impl<D: Device> Evaluation<D> {
         })
     }
 
-    /// Share of errors and mean loss over n test samples.
+    /// Test error (as a fraction) and mean loss over n test samples.
     fn run(&self, device: &mut D, n: usize) -> Result<[f32; 2]> {
         let mut values = [0.0f32; control::LEN];
         values[control::SCHEDULE_TIME] = 1.0;
@@ -351,20 +351,20 @@ impl<D: Device> Evaluation<D> {
     }
 }
 
-/// Rows whose activations fit into buffers of the device, at most `wanted`.
+/// Number of rows whose activations fit into buffers of the device, at most `wanted`.
 fn chunk_rows<D: Device>(device: &D, shape: &Shape, wanted: usize) -> usize {
     let fit = device.info().max_buffer_bytes / (4 * shape.widest() as u64);
     let fit = usize::try_from(fit).unwrap_or(usize::MAX);
     wanted.min(fit).max(1)
 }
 
-/// Parameters lie in one buffer.
+/// Checks that the parameters fit in one buffer.
 fn check_size<D: Device>(device: &D, shape: &Shape) -> Result<()> {
     let needed = 4 * (shape.parameters() + 64 * 2 * shape.layers().count()) as u64;
     let info = device.info();
     if needed > info.max_buffer_bytes {
         return Err(Error::failed(format!(
-            "{} {}: the network's parameters need {:.2} GB in one buffer, and it has {:.2} GB at most: race smaller \
+            "{} {}: the network's parameters need one buffer of {:.2} GB, and the device allows {:.2} GB at most; race smaller \
              --layers, or another device",
             info.kind,
             info.name,

@@ -1,4 +1,4 @@
-//! Runs a plan on a device: the rounds of an iterative method and the Rayleigh-Ritz step that ends them, or the dense way.
+//! Runs a plan on a device: an iterative method followed by a Rayleigh-Ritz step, or the dense eigensolver.
 
 use ndarray::{Array2, ArrayView2};
 use ndarray_linalg::{Eigh, UPLO};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control, resolution};
 use crate::optimizer::{launch, read};
 
-/// A plan with its buffers and recordings on a device: what can be done before the clock starts.
+/// A plan prepared on a device: its buffers and recordings, made before the clock starts.
 pub struct Solver<'a, D: Device> {
     problem: &'a Problem<D>,
     plan: Plan,
@@ -36,13 +36,13 @@ struct Buffers<D: Device> {
 }
 
 impl<'a, D: Device> Solver<'a, D> {
-    /// Allocates, compiles and records (setup, not solve).
+    /// Allocates buffers, compiles kernels and records the steps (counted as setup, not as solve).
     ///
     /// # Errors
-    /// `Unsupported` or `Failed`, as the device says.
+    /// `Unsupported` or `Failed` from the device.
     pub fn prepare(device: &mut D, problem: &'a Problem<D>, plan: &Plan) -> Result<Self> {
         let (k, d) = (plan.components, problem.samples.d);
-        // Nothing freezes the one pass that it steers: memory begins with anything.
+        // A zeroed control buffer: the memory is uninitialised, and the pass that uses it must not be frozen.
         let running = device.alloc(Element::F32, control::LEN)?;
         device.write(&running, 0, Slice::F32(&[0.0; control::LEN]))?;
         let buffers = Buffers {
@@ -66,10 +66,10 @@ impl<'a, D: Device> Solver<'a, D> {
         })
     }
 
-    /// One solve, from the start vectors to the Rayleigh-Ritz step; may be called again and gives the same bits.
+    /// Solves once, from the start vectors to the Rayleigh-Ritz step. Repeated calls give bit-identical answers.
     ///
     /// # Errors
-    /// As the device says, or what the watch returns.
+    /// Those of the device and of the watch.
     pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
         let outcome = match self.iterative.take() {
             None => self.direct(device, watch),
@@ -108,7 +108,7 @@ impl<'a, D: Device> Solver<'a, D> {
             match round {
                 Ended::Diverged => return Ok(so_far(it, round, &progress)),
                 Ended::Converged => {}
-                // Of several reasons the gravest is told: a limit outweighs the floor of the arithmetic.
+                // Report the most serious reason of all components: a limit outweighs the floor of the arithmetic.
                 Ended::Floor if ended != Ended::Converged => {}
                 other => ended = other,
             }
@@ -122,8 +122,8 @@ impl<'a, D: Device> Solver<'a, D> {
         self.rayleigh_ritz(device, it, ended, progress, watch)
     }
 
-    /// Rotates the span that was found to the eigenvectors of A within it: one block pass, a k x k eigenproblem on the
-    /// host, one small product.
+    /// Rotates the span to the eigenvectors of A within it: one block pass, a k x k eigenproblem on the host, and one
+    /// small product.
     fn rayleigh_ritz(
         &self,
         device: &mut D,
@@ -137,7 +137,7 @@ impl<'a, D: Device> Solver<'a, D> {
         let found = if it.m == 1 { &it.basis } else { &it.v };
         let operator = match &it.operator {
             Operator::Dual(_) => {
-                // Vectors of n numbers become vectors of d; A is then applied to them as it is defined, from the samples.
+                // Lift vectors of length n to length d, then apply A from the samples.
                 Operator::lift(
                     device,
                     self.problem,
@@ -192,7 +192,7 @@ impl<'a, D: Device> Solver<'a, D> {
         if is_in_f32(&outcome, &eigenvalues, it.schedule.tolerance) {
             let mut snapshot = || read(device, &finish.rotated, k * d);
             watch.look(outcome.look(component, d, true, &mut snapshot))?;
-            // Off the clock from here on.
+            // Not timed from here on.
             self.read_back(device, &mut outcome, &eigenvalues)?;
             return Ok(outcome);
         }
@@ -210,7 +210,7 @@ impl<'a, D: Device> Solver<'a, D> {
         Ok(outcome)
     }
 
-    /// The answer as the device has it; `eigenvalues` are those of the scaled operator.
+    /// Reads the answer back from the device; `eigenvalues` are those of the scaled operator.
     fn read_back(&self, device: &mut D, outcome: &mut Outcome, eigenvalues: &[f64]) -> Result<()> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
         let finish = &self.buffers;
@@ -231,7 +231,8 @@ impl<'a, D: Device> Solver<'a, D> {
         Ok(())
     }
 
-    /// The last step in f64, on the host, from the components of the outcome (k x d), on as many threads as the device has.
+    /// The last step in f64 on the host, from the components of the outcome (k x d), on as many threads as the device
+    /// has.
     fn end_on_host(
         &self,
         info: &Info,
@@ -282,7 +283,7 @@ impl<'a, D: Device> Solver<'a, D> {
         Ok(())
     }
 
-    /// The device's dense eigensolver on the smaller Gram matrix, all in f64.
+    /// Runs the device's dense eigensolver on the smaller Gram matrix, all in f64.
     fn direct(&self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
         let samples = &self.problem.samples;
         let (n, d, k) = (samples.n, samples.d, self.plan.components);
@@ -304,7 +305,7 @@ impl<'a, D: Device> Solver<'a, D> {
             iterations: 0,
             passes: 1.0,
             bytes: samples.bytes() as f64 + 8.0 * order * order,
-            // Half of a product of n x d by d x n, and the tridiagonal reduction (Golub and Van Loan, 8.3).
+            // Half of an n x d by d x n product, and the tridiagonal reduction (Golub and Van Loan, 8.3).
             flops: n as f64 * d as f64 * (order + 1.0) + 4.0 / 3.0 * order.powi(3),
             host_passes: 0.0,
             learning_rate: 0.0,
@@ -320,7 +321,7 @@ impl<'a, D: Device> Solver<'a, D> {
     }
 }
 
-/// What an iterative method did, without an answer yet.
+/// The outcome of an iterative method before its answer is known.
 fn so_far<D: Device>(it: &Iterative<D>, ended: Ended, progress: &Progress) -> Outcome {
     Outcome {
         ended,
@@ -339,7 +340,7 @@ fn so_far<D: Device>(it: &Iterative<D>, ended: Ended, progress: &Progress) -> Ou
 }
 
 impl Outcome {
-    /// What a watch sees of it so far.
+    /// What a watch sees of the solve so far.
     fn look<'a>(
         &self,
         component: usize,
@@ -358,8 +359,9 @@ impl Outcome {
     }
 }
 
-/// Whether f32 resolves every component asked for: its eigenvalue (of the scaled operator, largest first), and its gap to the next
-/// one where they are no cluster. A method at its end with a large residual left out rows that f32 seemed not to resolve.
+/// Whether f32 resolves every requested component: its eigenvalue (of the scaled operator, largest first), and its gap
+/// to the next unless both are in one cluster. False if a method ran to completion with a large residual: then it
+/// ignored rows that seemed unresolved in f32.
 fn is_in_f32(outcome: &Outcome, eigenvalues: &[f64], tolerance: f64) -> bool {
     let top = eigenvalues[0];
     let at_its_end = matches!(outcome.ended, Ended::Converged | Ended::Floor);
@@ -372,7 +374,7 @@ fn is_in_f32(outcome: &Outcome, eigenvalues: &[f64], tolerance: f64) -> bool {
     !left_out && eigenvalues.iter().all(resolved) && eigenvalues.windows(2).all(apart)
 }
 
-/// The product that turns k vectors of d numbers by a k x k matrix.
+/// The product that rotates k vectors of length d by a k x k matrix.
 fn rotating(k: usize, d: usize) -> Gemm {
     Gemm {
         m: k,
@@ -389,8 +391,8 @@ fn narrowed<'a>(components: impl IntoIterator<Item = &'a f64>) -> Vec<f32> {
     components.into_iter().map(|x| *x as f32).collect()
 }
 
-/// Turns the sign of every row of d numbers so that its largest entry is positive, as scikit-learn's `svd_flip` does: answers of
-/// seeds and devices can be laid side by side.
+/// Flips the sign of every row of length d whose largest entry is negative, as scikit-learn's `svd_flip` does, so that
+/// the answers of different seeds and devices are comparable.
 fn turn_signs(components: &mut [f64], d: usize) {
     for row in components.chunks_exact_mut(d) {
         let largest = row.iter().fold(
@@ -405,7 +407,7 @@ fn turn_signs(components: &mut [f64], d: usize) {
     }
 }
 
-/// Eigenvalues of the k x k projection, largest first, and its eigenvectors as rows.
+/// Eigenvalues (largest first) and eigenvectors (as rows) of the k x k projection.
 fn ritz(small: &[f32], k: usize) -> Result<(Vec<f64>, Vec<f32>)> {
     let symmetric = Array2::from_shape_fn((k, k), |(i, j)| {
         0.5 * (f64::from(small[i * k + j]) + f64::from(small[j * k + i]))
@@ -420,7 +422,7 @@ fn ritz(small: &[f32], k: usize) -> Result<(Vec<f64>, Vec<f32>)> {
     Ok((values.iter().rev().copied().collect(), rotation))
 }
 
-/// Makes the rows orthonormal; a row that vanishes (an eigenvalue of 0 has no vector of its own in the dual) is replaced.
+/// Orthonormalises the rows and replaces rows that vanish (in the dual, an eigenvalue of 0 has no vector).
 fn complete(rows: &mut Vec<f64>, d: usize) {
     let count = rows.len() / d;
     let mut buffers = [std::mem::take(rows)];
