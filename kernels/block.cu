@@ -14,6 +14,7 @@
 //
 // Geometry: one block, a thread for four columns, 32 to 1024 threads. Bytes: those of the vectors, once a fold.
 
+constexpr float LEAST_DIVISOR = 1e-30f;
 constexpr float VANISHED = 1e-6f;
 constexpr unsigned ATTEMPTS = 8;
 constexpr unsigned MAX_THREADS = 1024;
@@ -133,7 +134,7 @@ __device__ void judge(float *control, const float *rows, unsigned m) {
     bool floored = false;
     for (unsigned a = 0; a < m; a++) {
         const float rho = rows[2 * Index(a)], left = rows[2 * Index(a) + 1];
-        const float denominator = fmaxf(fmaxf(rho, NULL_SHARE * top), 1e-30f);
+        const float denominator = fmaxf(fmaxf(rho, NULL_SHARE * top), LEAST_DIVISOR);
         const float relative = left / denominator;
         residual = fmaxf(residual, relative);
         if (m > 1 && rho < LEAST_SHARE * top) {
@@ -270,7 +271,7 @@ ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float p
         control[RHO] = rho_min;
         judge(control, rows, m);
     }
-    const float factor = -2.0f / fmaxf(fmaxf(size, length / LONGEST), 1e-30f);
+    const float factor = -2.0f / fmaxf(fmaxf(size, length / LONGEST), LEAST_DIVISOR);
     const float *source = projected != 0.0f ? work : g;
     for (unsigned a = 0; a < m; a++) {
         for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {

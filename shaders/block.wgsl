@@ -64,6 +64,7 @@ const HANDED_OVER: f32 = 2.56e-4;
 const IMPROVEMENT: f32 = 0.95;
 const PATIENCE: f32 = 100.0;
 const LARGEST: f32 = 3.40282347e+38;
+const LEAST_DIVISOR: f32 = 1e-30;
 const VANISHED: f32 = 1e-6;
 const ATTEMPTS: u32 = 8u;
 
@@ -112,7 +113,7 @@ fn judge(rows: u32) {
     for (var a = 0u; a < params.m; a++) {
         let rho = work[rows + 2u * a];
         let left = work[rows + 2u * a + 1u];
-        let denominator = max(max(rho, NULL_SHARE * top), 1e-30);
+        let denominator = max(max(rho, NULL_SHARE * top), LEAST_DIVISOR);
         let relative = left / denominator;
         residual = max(residual, relative);
         if params.m > 1u && rho < LEAST_SHARE * top {
@@ -364,7 +365,7 @@ fn ascent(@builtin(local_invocation_index) lane: u32) {
         control[RHO] = rho_min;
         judge(rows);
     }
-    let factor = -2.0 / max(max(size, length / LONGEST), 1e-30);
+    let factor = -2.0 / max(max(size, length / LONGEST), LEAST_DIVISOR);
     for (var i = lane; i < rows; i += WIDTH) {
         if params.choice != 0.0 {
             g[i] = factor * work[i];

@@ -7,7 +7,7 @@
 //   rmsprop    s1 = decay s1 + (1 - decay) g^2;        p -= RATE g / (sqrt(s1) + epsilon)
 //   adam       s1, s2 = moving averages of g and g^2;  p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon)
 //
-// g stands for g + weight_decay p, as in PyTorch. RATE and t = STEP stand in the control buffer; once STOP is set nothing moves. States under 1e-30 become 0.
+// g stands for g + weight_decay p, as in PyTorch. RATE and t = STEP stand in the control buffer; once STOP is set nothing moves. States under FLUSH become 0.
 //
 // Geometry: one invocation an element, in strides when there are more than the groups hold. Bytes: 12 to 28 an element.
 
@@ -36,9 +36,10 @@ struct Params {
 const STOP: u32 = 0u;
 const STEP: u32 = 1u;
 const RATE: u32 = 2u;
+const FLUSH: f32 = 1e-30;
 
 fn flush(x: f32) -> f32 {
-    return select(x, 0.0, abs(x) < 1e-30);
+    return select(x, 0.0, abs(x) < FLUSH);
 }
 
 /// Gradient of element i, weight decay included.

@@ -20,6 +20,8 @@ pub use crate::kernel::Element;
 pub use blocks::Block;
 
 mod blocks;
+#[cfg(test)]
+mod constants;
 pub mod cpu;
 pub mod cuda;
 mod layout;

@@ -134,10 +134,10 @@ mod tests {
     use std::collections::HashSet;
 
     use super::super::libraries::Library;
-    use super::super::source::{self, Unit};
+    use super::super::pass::Unit;
     use super::super::{chain, geometry};
     use super::*;
-    use crate::kernel::ALL;
+    use crate::kernel::{ALL, Family};
 
     /// Whether NVRTC is here; a failure where it must be.
     fn nvrtc() -> bool {
@@ -169,7 +169,7 @@ mod tests {
         let mut targets: Vec<Target> = [75, 80, 86, 89, 90, 100, 120].map(Target::Cubin).into();
         targets.push(Target::Ptx(75));
         let named = |unit: Unit| [format!("{unit:?}"), unit.text()];
-        let files = source::STEMS.iter().map(|stem| Unit::File(stem));
+        let files = Family::ALL.map(Unit::File).into_iter();
         let whole: Vec<[String; 2]> = files.chain(chain::examples()).map(named).collect();
         // Some entries of a file are its own text again: one target shows that they stand alone.
         let rows = ALL.iter().flat_map(|row| {
@@ -220,8 +220,8 @@ mod tests {
             String::from_utf8_lossy(&image).into_owned()
         };
         let past_caches = "ld.global.nc";
-        assert!(ptx(&Unit::File("rules")).contains("ld.global"));
-        assert!(ptx(&Unit::File("stream")).contains(past_caches));
+        assert!(ptx(&Unit::File(Family::Rules)).contains("ld.global"));
+        assert!(ptx(&Unit::File(Family::Stream)).contains(past_caches));
         for unit in chain::examples() {
             let ptx = ptx(&unit);
             assert!(!ptx.contains(past_caches), "{unit}");

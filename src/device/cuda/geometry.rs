@@ -5,19 +5,15 @@
 
 mod product;
 
-use super::source::Unit;
+use super::pass::{Argument, MAX_THREADS, Pass, Scratch, Tuning, Unit};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-
-pub(super) use product::TEAM_THREADS;
 
 /// Most blocks of a grid in each dimension.
 const MAX_GRID: [usize; 3] = [(1 << 31) - 1, 65_535, 65_535];
 const WARP: usize = 32;
 /// Threads of a block, where the entry leaves no choice.
 const THREADS: usize = 256;
-/// Most threads of a block that works on block vectors.
-pub(super) const MAX_THREADS: usize = 1024;
 /// Longest f32 sum that a pass makes before another adds it up, in terms.
 const CHUNK: usize = 1024;
 /// gram.cu: rows and columns of a tile, slices of a stage, threads.
@@ -25,63 +21,8 @@ const GRAM_TILE: usize = 64;
 const GRAM_DEPTH: usize = 16;
 const GRAM_THREADS: usize = 64;
 
-/// What the geometry depends on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Tuning {
-    /// Streaming multiprocessors.
-    pub multiprocessors: usize,
-    /// Shared memory that a block may have without asking, in bytes (48 KiB on every card).
-    pub shared_bytes: usize,
-    /// Most passes of a chain; with 1 there are none.
-    pub chained: usize,
-}
-
-/// Memory between passes: one of each kind, grown when a launch needs more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Scratch {
-    /// Parts of a sum.
-    Partial,
-    /// Projections of samples on vectors.
-    Projection,
-    /// A block of vectors.
-    Work,
-}
-
-/// An argument of an entry.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Argument {
-    /// The launch's buffer of this place.
-    Buffer(usize),
-    /// Scratch memory of at least so many bytes.
-    Scratch(Scratch, usize),
-    /// A size.
-    U32(u32),
-    /// A size that may pass 2^32.
-    U64(u64),
-    /// A scalar.
-    F32(f32),
-}
-
-/// One launch of an entry.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pass {
-    /// What it is compiled in.
-    pub unit: Unit,
-    /// Name of the entry.
-    pub entry: &'static str,
-    /// Blocks.
-    pub grid: [u32; 3],
-    /// Threads of a block (one dimension).
-    pub block: u32,
-    /// Dynamic shared memory in bytes.
-    pub shared: u32,
-    /// Arguments in the entry's order.
-    pub arguments: Vec<Argument>,
-}
-
 /// A pass in plain numbers; [`checked`] makes it a [`Pass`].
 struct Draft {
-    stem: &'static str,
     entry: &'static str,
     grid: [usize; 3],
     block: usize,
@@ -137,7 +78,6 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
 
 fn checked(tuning: &Tuning, kernel: Kernel, draft: Draft) -> Result<Pass> {
     let Draft {
-        stem,
         entry,
         grid,
         block,
@@ -153,8 +93,8 @@ fn checked(tuning: &Tuning, kernel: Kernel, draft: Draft) -> Result<Pass> {
     assert!(shared <= tuning.shared_bytes, "{entry}: {shared} bytes");
     Ok(Pass {
         unit: match entries(kernel) {
-            Some(entries) => Unit::Entries(stem, entries),
-            None => Unit::File(stem),
+            Some(entries) => Unit::Entries(kernel.row().family, entries),
+            None => Unit::File(kernel.row().family),
         },
         entry,
         grid: grid.map(|blocks| blocks as u32),
@@ -217,7 +157,11 @@ pub(super) fn passes(
         Kernel::LiftF32 | Kernel::LiftU8 => {
             product::lift(tuning, kernel, sizes, scalars, arguments)
         }
-        Kernel::Deflate | Kernel::ProjectOut | Kernel::Orthonormalise | Kernel::Retract => {
+        Kernel::Deflate
+        | Kernel::ProjectOut
+        | Kernel::Orthonormalise
+        | Kernel::Retract
+        | Kernel::Commit => {
             vec![block(kernel, sizes[0], arguments, None)]
         }
         Kernel::Ascent => vec![block(
@@ -233,16 +177,11 @@ pub(super) fn passes(
         | Kernel::Rmsprop
         | Kernel::Adam => vec![rule(tuning, kernel, sizes[0], scalars, arguments)],
         Kernel::Advance => vec![Draft {
-            stem: "control",
             entry: "advance",
             grid: [1, 1, 1],
             block: 1,
             shared: 0,
             arguments,
-        }],
-        Kernel::Commit => vec![Draft {
-            stem: "control",
-            ..block(kernel, sizes[0], arguments, None)
         }],
         Kernel::GatherF32 | Kernel::GatherU8 => {
             let quads = sizes[2] * quads_of(sizes[1]);
@@ -276,7 +215,6 @@ fn stream(tuning: &Tuning, n: usize, mut arguments: Vec<Argument>) -> Vec<Draft>
     let partial = Argument::Scratch(Scratch::Partial, 4 * blocks);
     arguments.push(partial);
     let draft = |entry, blocks, arguments| Draft {
-        stem: "stream",
         entry,
         grid: [blocks, 1, 1],
         block: THREADS,
@@ -320,7 +258,6 @@ fn gram(
     let sums = elements.div_ceil(THREADS).min(16 * tuning.multiprocessors);
     vec![
         Draft {
-            stem: "gram",
             entry: entries[0],
             grid,
             block: GRAM_THREADS,
@@ -328,7 +265,6 @@ fn gram(
             arguments: first,
         },
         Draft {
-            stem: "gram",
             entry: entries[1],
             grid: [sums, 1, 1],
             block: THREADS,
@@ -400,7 +336,6 @@ fn dual(
 fn block(kernel: Kernel, d: usize, mut arguments: Vec<Argument>, work: Option<usize>) -> Draft {
     arguments.extend(work.map(|len| Argument::Scratch(Scratch::Work, 4 * len)));
     Draft {
-        stem: "block",
         entry: kernel.row().name,
         grid: [1, 1, 1],
         // A thread for four columns: few warps make a barrier cheap.
@@ -425,7 +360,6 @@ fn rule(
         arguments.extend([logarithm(scalars[0]), logarithm(scalars[1])]);
     }
     Draft {
-        stem: "rules",
         entry: kernel.row().name,
         grid: [
             len.div_ceil(4 * THREADS)
@@ -441,7 +375,6 @@ fn rule(
 
 fn network(entry: &'static str, blocks: usize, arguments: Vec<Argument>) -> Draft {
     Draft {
-        stem: "network",
         entry,
         grid: [blocks, 1, 1],
         block: THREADS,
@@ -475,10 +408,11 @@ fn score(b: usize, mut arguments: Vec<Argument>) -> Vec<Draft> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chain::CHAINED;
+    use super::super::pass::CHAINED;
     use super::super::source;
     use super::*;
-    use crate::kernel::ALL;
+    use crate::device::constants::constants;
+    use crate::kernel::{ALL, Family};
 
     /// A small card and a large one.
     pub(super) fn tunings() -> [Tuning; 3] {
@@ -537,20 +471,20 @@ mod tests {
         }
     }
 
-    /// Compares numbers of a geometry with the constants of a file.
-    pub(super) fn assert_constants(stem: &str, known: &[(&str, usize)]) {
-        let text = source::unit(stem);
-        let constants = source::constants(&text);
+    /// Compares numbers of a geometry with the constants of a family's file.
+    pub(super) fn assert_constants(family: Family, known: &[(&str, usize)]) {
+        let text = source::unit(family);
+        let constants = constants(&text);
         for &(name, value) in known {
             let found = constants.get(name);
-            assert_eq!(found, Some(&(value as f64)), "{name} in {stem}");
+            assert_eq!(found, Some(&(value as f64)), "{name} in {family:?}");
         }
     }
 
     #[test]
     fn the_numbers_here_are_those_of_the_kernels() {
         assert_constants(
-            "gram",
+            Family::Gram,
             &[
                 ("TILE", GRAM_TILE),
                 ("DEPTH", GRAM_DEPTH),
@@ -559,8 +493,8 @@ mod tests {
                 ("CHUNK", CHUNK),
             ],
         );
-        assert_constants("block", &[("MAX_THREADS", MAX_THREADS)]);
-        assert_constants("rules", &[("THREADS", THREADS)]);
-        assert_constants("stream", &[("THREADS", THREADS)]);
+        assert_constants(Family::Block, &[("MAX_THREADS", MAX_THREADS)]);
+        assert_constants(Family::Rules, &[("THREADS", THREADS)]);
+        assert_constants(Family::Stream, &[("THREADS", THREADS)]);
     }
 }

@@ -1,13 +1,13 @@
 //! Products over samples and the rows beside them: `kernels/product.cu`.
 
-use super::{Argument, CHUNK, Draft, Scratch, THREADS, Tuning, WARP, quads_of, size};
+use super::super::pass::{Argument, Scratch, TEAM_THREADS, Tuning};
+use super::{CHUNK, Draft, THREADS, WARP, quads_of, size};
 use crate::kernel::Kernel;
 
 /// Samples of so many bytes are summed by one block, without a second pass: launching one would take longer.
 const SMALL_BYTES: usize = 256 << 10;
 
-/// product.cu: threads of a block of teams, and of one that takes several rows of v.
-pub const TEAM_THREADS: usize = 256;
+/// product.cu: quads of a row of the tile, a thread each.
 const TILE_QUADS: usize = 256;
 /// product.cu: samples of a tile, rows of v of a thread and of a block, quads of a block of `product_sum`.
 const TILE: usize = 8;
@@ -53,7 +53,6 @@ pub(super) fn symmetric(sizes: &[usize], arguments: Vec<Argument>) -> Draft {
     // Few warps a block, so that the rows of a small C reach every multiprocessor.
     let warps = 4;
     Draft {
-        stem: "product",
         entry: "symmetric_product",
         grid: [sizes[0].div_ceil(warps), sizes[1].div_ceil(4), 1],
         block: warps * WARP,
@@ -170,7 +169,6 @@ impl Product<'_> {
             .n
             .div_ceil(parts.max(self.n.div_ceil(team.teams() * CHUNK)));
         let draft = Draft {
-            stem: "product",
             entry: self.one,
             grid: [self.n.div_ceil(span), 1, 1],
             block: TEAM_THREADS,
@@ -190,7 +188,6 @@ impl Product<'_> {
             .max(self.n.div_ceil(CHUNK));
         let span = self.n.div_ceil(parts).next_multiple_of(TILE);
         let draft = Draft {
-            stem: "product",
             entry: self.several,
             grid: [self.n.div_ceil(span), groups, 1],
             block: TILE_QUADS * halves,
@@ -224,7 +221,6 @@ impl Product<'_> {
         arguments.extend(sizes);
         arguments.extend([weight_in, size(span)]);
         let mut drafts = vec![Draft {
-            stem: "product",
             entry: ["project_f32", "project_u8"][usize::from(self.bytes)],
             grid: [blocks, panels, 1],
             block: THREADS,
@@ -234,7 +230,6 @@ impl Product<'_> {
         if panels > 1 {
             let blocks = (m * n).div_ceil(THREADS).min(8 * tuning.multiprocessors);
             drafts.push(Draft {
-                stem: "product",
                 entry: "project_sum",
                 grid: [blocks, 1, 1],
                 block: THREADS,
@@ -281,7 +276,6 @@ fn lifted(
         .max(n.div_ceil(CHUNK));
     let span = n.div_ceil(parts);
     let draft = Draft {
-        stem: "product",
         entry,
         grid: [columns, n.div_ceil(span), heights],
         block: THREADS,
@@ -294,7 +288,6 @@ fn lifted(
 /// A pass that adds parts of m rows of d columns, without its arguments.
 fn sum_of_parts(entry: &'static str, d: usize, m: usize) -> Draft {
     Draft {
-        stem: "product",
         entry,
         grid: [quads_of(d).div_ceil(SUM_QUADS), m, 1],
         block: THREADS,
@@ -338,6 +331,7 @@ mod tests {
     use super::super::passes;
     use super::super::tests::{assert_constants, tunings};
     use super::*;
+    use crate::kernel::Family;
 
     #[test]
     fn teams_hold_every_row_that_they_take_and_their_sums_fit() {
@@ -378,7 +372,7 @@ mod tests {
     #[test]
     fn the_numbers_here_are_those_of_the_kernel() {
         assert_constants(
-            "product",
+            Family::Product,
             &[
                 ("WARP", WARP),
                 ("THREADS", THREADS),
