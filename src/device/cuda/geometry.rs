@@ -7,7 +7,7 @@ mod product;
 
 use super::source::Unit;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Block, Control, Gram, Kernel, Network, Product, Rules, Stream};
 
 pub(super) use product::TEAM_THREADS;
 
@@ -92,7 +92,7 @@ struct Draft {
 /// Entries that a row may launch, of a file whose others would take long to compile; `None` for all of its file.
 fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
     Some(match kernel {
-        Kernel::SamplesProductF32 => &[
+        Kernel::Product(Product::SamplesF32) => &[
             "samples_product_f32",
             "samples_products_f32",
             "project_f32",
@@ -100,7 +100,7 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
             "product_lift_f32",
             "product_sum",
         ],
-        Kernel::SamplesProductU8 => &[
+        Kernel::Product(Product::SamplesU8) => &[
             "samples_product_u8",
             "samples_products_u8",
             "project_u8",
@@ -108,7 +108,7 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
             "product_lift_u8",
             "product_sum",
         ],
-        Kernel::BatchProductF32 => &[
+        Kernel::Product(Product::BatchF32) => &[
             "batch_product_f32",
             "batch_products_f32",
             "project_f32",
@@ -116,7 +116,7 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
             "product_lift_f32",
             "product_sum",
         ],
-        Kernel::BatchProductU8 => &[
+        Kernel::Product(Product::BatchU8) => &[
             "batch_product_u8",
             "batch_products_u8",
             "project_u8",
@@ -124,13 +124,13 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
             "product_lift_u8",
             "product_sum",
         ],
-        Kernel::SymmetricProduct => &["symmetric_product"],
-        Kernel::LiftF32 => &["lift_f32", "lift_sum"],
-        Kernel::LiftU8 => &["lift_u8", "lift_sum"],
-        Kernel::CovarianceF32 => &["covariance_f32", "covariance_sum"],
-        Kernel::CovarianceU8 => &["covariance_u8", "covariance_sum"],
-        Kernel::DualF32 => &["dual_f32", "dual_sum"],
-        Kernel::DualU8 => &["dual_u8", "dual_sum"],
+        Kernel::Product(Product::Symmetric) => &["symmetric_product"],
+        Kernel::Product(Product::LiftF32) => &["lift_f32", "lift_sum"],
+        Kernel::Product(Product::LiftU8) => &["lift_u8", "lift_sum"],
+        Kernel::Gram(Gram::CovarianceF32) => &["covariance_f32", "covariance_sum"],
+        Kernel::Gram(Gram::CovarianceU8) => &["covariance_u8", "covariance_sum"],
+        Kernel::Gram(Gram::DualF32) => &["dual_f32", "dual_sum"],
+        Kernel::Gram(Gram::DualU8) => &["dual_u8", "dual_sum"],
         _ => return None,
     })
 }
@@ -204,35 +204,42 @@ pub(super) fn passes(
     }
     let arguments = row_arguments(kernel, sizes, scalars);
     let drafts = match kernel {
-        Kernel::StreamRead => stream(tuning, sizes[0], arguments),
-        Kernel::SamplesProductF32
-        | Kernel::SamplesProductU8
-        | Kernel::BatchProductF32
-        | Kernel::BatchProductU8 => product::samples(tuning, kernel, sizes, scalars, arguments),
-        Kernel::SymmetricProduct => vec![product::symmetric(sizes, arguments)],
-        Kernel::CovarianceF32 | Kernel::CovarianceU8 => {
+        Kernel::Stream(Stream::Read) => stream(tuning, sizes[0], arguments),
+        Kernel::Product(Product::SamplesF32)
+        | Kernel::Product(Product::SamplesU8)
+        | Kernel::Product(Product::BatchF32)
+        | Kernel::Product(Product::BatchU8) => {
+            product::samples(tuning, kernel, sizes, scalars, arguments)
+        }
+        Kernel::Product(Product::Symmetric) => vec![product::symmetric(sizes, arguments)],
+        Kernel::Gram(Gram::CovarianceF32) | Kernel::Gram(Gram::CovarianceU8) => {
             covariance(tuning, kernel, sizes, scalars, arguments)
         }
-        Kernel::DualF32 | Kernel::DualU8 => dual(tuning, kernel, sizes, scalars, arguments),
-        Kernel::LiftF32 | Kernel::LiftU8 => {
+        Kernel::Gram(Gram::DualF32) | Kernel::Gram(Gram::DualU8) => {
+            dual(tuning, kernel, sizes, scalars, arguments)
+        }
+        Kernel::Product(Product::LiftF32) | Kernel::Product(Product::LiftU8) => {
             product::lift(tuning, kernel, sizes, scalars, arguments)
         }
-        Kernel::Deflate | Kernel::ProjectOut | Kernel::Orthonormalise | Kernel::Retract => {
+        Kernel::Block(Block::Deflate)
+        | Kernel::Block(Block::ProjectOut)
+        | Kernel::Block(Block::Orthonormalise)
+        | Kernel::Block(Block::Retract) => {
             vec![block(kernel, sizes[0], arguments, None)]
         }
-        Kernel::Ascent => vec![block(
+        Kernel::Block(Block::Ascent) => vec![block(
             kernel,
             sizes[0],
             arguments,
             Some((sizes[0] + 2) * sizes[1]),
         )],
-        Kernel::Sgd
-        | Kernel::Momentum
-        | Kernel::Nesterov
-        | Kernel::Adagrad
-        | Kernel::Rmsprop
-        | Kernel::Adam => vec![rule(tuning, kernel, sizes[0], scalars, arguments)],
-        Kernel::Advance => vec![Draft {
+        Kernel::Rules(Rules::Sgd)
+        | Kernel::Rules(Rules::Momentum)
+        | Kernel::Rules(Rules::Nesterov)
+        | Kernel::Rules(Rules::Adagrad)
+        | Kernel::Rules(Rules::Rmsprop)
+        | Kernel::Rules(Rules::Adam) => vec![rule(tuning, kernel, sizes[0], scalars, arguments)],
+        Kernel::Control(Control::Advance) => vec![Draft {
             stem: "control",
             entry: "advance",
             grid: [1, 1, 1],
@@ -240,11 +247,11 @@ pub(super) fn passes(
             shared: 0,
             arguments,
         }],
-        Kernel::Commit => vec![Draft {
+        Kernel::Control(Control::Commit) => vec![Draft {
             stem: "control",
             ..block(kernel, sizes[0], arguments, None)
         }],
-        Kernel::GatherF32 | Kernel::GatherU8 => {
+        Kernel::Network(Network::GatherF32) | Kernel::Network(Network::GatherU8) => {
             let quads = sizes[2] * quads_of(sizes[1]);
             vec![network(
                 kernel.row().name,
@@ -252,16 +259,16 @@ pub(super) fn passes(
                 arguments,
             )]
         }
-        Kernel::BiasRelu => {
+        Kernel::Network(Network::BiasRelu) => {
             let blocks = (sizes[0] * sizes[1]).div_ceil(THREADS);
             let blocks = blocks.min(8 * tuning.multiprocessors);
             vec![network("bias_relu", blocks, arguments)]
         }
-        Kernel::SoftmaxLoss => softmax_loss(sizes, scalars[0], arguments),
-        Kernel::ReluBackward => {
+        Kernel::Network(Network::SoftmaxLoss) => softmax_loss(sizes, scalars[0], arguments),
+        Kernel::Network(Network::ReluBackward) => {
             vec![network("relu_backward", sizes[1].div_ceil(WARP), arguments)]
         }
-        Kernel::Score => score(sizes[0], arguments),
+        Kernel::Network(Network::Score) => score(sizes[0], arguments),
     };
     drafts
         .into_iter()
@@ -420,7 +427,7 @@ fn rule(
     scalars: &[f32],
     mut arguments: Vec<Argument>,
 ) -> Draft {
-    if kernel == Kernel::Adam {
+    if kernel == Kernel::Rules(Rules::Adam) {
         let logarithm = |decay: f32| Argument::F32(f64::from(decay).ln() as f32);
         arguments.extend([logarithm(scalars[0]), logarithm(scalars[1])]);
     }
@@ -478,7 +485,7 @@ mod tests {
     use super::super::chain::CHAINED;
     use super::super::source;
     use super::*;
-    use crate::kernel::ALL;
+    use crate::kernel::table;
 
     /// A small card and a large one.
     pub(super) fn tunings() -> [Tuning; 3] {
@@ -492,7 +499,7 @@ mod tests {
     #[test]
     fn every_case_becomes_passes_within_the_limits_of_a_grid() {
         for tuning in tunings() {
-            for row in &ALL {
+            for row in table() {
                 for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
                     let passes = passes(&tuning, row.kernel, sizes, scalars);
                     let passes = passes.unwrap_or_else(|e| panic!("{} {sizes:?}: {e}", row.name));
@@ -512,7 +519,12 @@ mod tests {
     fn sizes_beyond_a_grid_or_32_bits_are_refused_with_a_word() {
         let tuning = tunings()[0];
         let refused = |sizes: &[usize]| {
-            let passes = passes(&tuning, Kernel::SamplesProductF32, sizes, &[0.0, 1.0, 1.0]);
+            let passes = passes(
+                &tuning,
+                Kernel::Product(Product::SamplesF32),
+                sizes,
+                &[0.0, 1.0, 1.0],
+            );
             passes.expect_err("too large").to_string()
         };
         let rows = refused(&[4, 8, 1 << 26]);
@@ -524,7 +536,7 @@ mod tests {
     #[test]
     fn a_row_launches_the_entries_that_its_unit_holds() {
         for tuning in tunings() {
-            for row in &ALL {
+            for row in table() {
                 for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
                     let passes = passes(&tuning, row.kernel, sizes, scalars).expect("it fits");
                     for pass in passes {
