@@ -111,7 +111,7 @@ __device__ void scale(float *x, unsigned d, float factor) {
 /// Whether x is neither infinite nor NaN.
 __device__ bool is_finite(float x) { return fabsf(x) <= LARGEST; }
 
-/// See `replacement` in src/kernel/reference.rs.
+/// See `replacement` in src/kernel/block.rs.
 __device__ float replacement(unsigned row, unsigned attempt, unsigned j) {
     unsigned x = ((row + 1) * 0x9e3779b9u) ^ ((attempt + 1) * 0x85ebca6bu) ^ (j * 0xc2b2ae35u);
     x = (x ^ 61u) ^ (x >> 16);
@@ -123,7 +123,7 @@ __device__ float replacement(unsigned row, unsigned attempt, unsigned j) {
 }
 
 /// RESIDUAL and the stop criterion, from rho of each row and the length of what its gradient has outside the span, two
-/// numbers a row. For one thread. See `judge` in src/kernel/reference.rs and in src/kernel/control.rs.
+/// numbers a row. For one thread. See `judge` in src/kernel/block.rs and in src/kernel/control/mod.rs.
 __device__ void judge(float *control, const float *rows, unsigned m) {
     float top = control[TOP];
     for (unsigned a = 0; a < m; a++) {

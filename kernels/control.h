@@ -1,4 +1,4 @@
-// The control buffer: what changes from step to step. The layout is that of src/kernel/control.rs; a test compares the
+// The control buffer: what changes from step to step. The layout is that of src/kernel/control/mod.rs; a test compares the
 // numbers.
 
 constexpr unsigned STOP = 0;

@@ -98,8 +98,8 @@ fn is_finite(x: f32) -> bool {
 }
 
 /// RESIDUAL and the stop criterion, from rho of each row and the length of what its gradient has outside the span, two
-/// numbers a row in `work` from `rows` on. For one invocation. See `judge` in src/kernel/reference.rs and in
-/// src/kernel/control.rs.
+/// numbers a row in `work` from `rows` on. For one invocation. See `judge` in src/kernel/block.rs and in
+/// src/kernel/control/mod.rs.
 fn judge(rows: u32) {
     var top = control[TOP];
     for (var a = 0u; a < params.m; a++) {
@@ -223,7 +223,7 @@ fn scale(lane: u32, a: u32, factor: f32) {
     }
 }
 
-/// See `replacement` in src/kernel/reference.rs.
+/// See `replacement` in src/kernel/block.rs.
 fn replacement(row: u32, attempt: u32, j: u32) -> f32 {
     var x = ((row + 1u) * 0x9e3779b9u) ^ ((attempt + 1u) * 0x85ebca6bu) ^ (j * 0xc2b2ae35u);
     x = (x ^ 61u) ^ (x >> 16u);

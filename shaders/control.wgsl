@@ -4,7 +4,7 @@
 //   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); the run state, s1 and s2 start anew
 //
 // Geometry: `advance` one invocation, `commit` one workgroup that copies d elements. The layout of the control buffer is
-// that of src/kernel/control.rs; a test compares the numbers.
+// that of src/kernel/control/mod.rs; a test compares the numbers.
 
 override WIDTH: u32 = 256;
 

@@ -14,7 +14,7 @@
 //! - mini-batches (Oja 1982): for the first three rules the error falls as one over the root of the samples seen when
 //!   the rate falls as 1 / t; the elementwise rules keep their schedules.
 //!
-//! With the full batch every rule stops by the relative residual of what it moves ([`crate::kernel::Kernel::Ascent`]); a
+//! With the full batch every rule stops by the relative residual of what it moves ([`crate::kernel::Block::Ascent`]); a
 //! mini-batch says nothing about the residual of the whole, and its epochs end it.
 
 use super::Plan;

@@ -13,7 +13,11 @@ use std::rc::Rc;
 use super::pass::{Argument, CHAIN_ENTRY, MAX_THREADS, Part, Pass, TEAM_THREADS, Tuning, Unit};
 use crate::kernel::Family;
 #[cfg(test)]
-use {super::geometry, super::pass::CHAINED, crate::kernel::Kernel};
+use {
+    super::geometry,
+    super::pass::CHAINED,
+    crate::kernel::{Block, Control, Kernel, Product, Rules},
+};
 
 impl Part {
     /// Most threads that a chain with this part may have, for its registers, and bytes of its static shared memory at most;
@@ -140,25 +144,25 @@ fn launches(rows: &[(Kernel, &[usize])]) -> Vec<Pass> {
 pub(super) fn examples() -> Vec<Unit> {
     let steps: [&[(Kernel, &[usize])]; 3] = [
         &[
-            (Kernel::BatchProductU8, &[1000, 64, 1, 128, 0]),
-            (Kernel::Advance, &[7]),
-            (Kernel::Deflate, &[64, 10]),
-            (Kernel::Ascent, &[64, 1]),
-            (Kernel::Adam, &[64]),
-            (Kernel::Retract, &[64, 1]),
+            (Kernel::Product(Product::BatchU8), &[1000, 64, 1, 128, 0]),
+            (Kernel::Control(Control::Advance), &[7]),
+            (Kernel::Block(Block::Deflate), &[64, 10]),
+            (Kernel::Block(Block::Ascent), &[64, 1]),
+            (Kernel::Rules(Rules::Adam), &[64]),
+            (Kernel::Block(Block::Retract), &[64, 1]),
         ],
         &[
-            (Kernel::Advance, &[1]),
-            (Kernel::Deflate, &[784, 10]),
-            (Kernel::Ascent, &[784, 1]),
-            (Kernel::Momentum, &[784]),
-            (Kernel::Retract, &[784, 1]),
+            (Kernel::Control(Control::Advance), &[1]),
+            (Kernel::Block(Block::Deflate), &[784, 10]),
+            (Kernel::Block(Block::Ascent), &[784, 1]),
+            (Kernel::Rules(Rules::Momentum), &[784]),
+            (Kernel::Block(Block::Retract), &[784, 1]),
         ],
         &[
-            (Kernel::Advance, &[1]),
-            (Kernel::Ascent, &[64, 10]),
-            (Kernel::Rmsprop, &[640]),
-            (Kernel::Retract, &[64, 10]),
+            (Kernel::Control(Control::Advance), &[1]),
+            (Kernel::Block(Block::Ascent), &[64, 10]),
+            (Kernel::Rules(Rules::Rmsprop), &[640]),
+            (Kernel::Block(Block::Retract), &[64, 10]),
         ],
     ];
     let units = steps.iter().map(|step| {
@@ -188,12 +192,12 @@ mod tests {
     #[test]
     fn passes_of_one_block_follow_one_another_in_a_chain_and_others_stand_alone() {
         let mnist = launches(&[
-            (Kernel::SamplesProductU8, &[60_000, 784, 1]),
-            (Kernel::Advance, &[1]),
-            (Kernel::Deflate, &[784, 10]),
-            (Kernel::Ascent, &[784, 1]),
-            (Kernel::Sgd, &[784]),
-            (Kernel::Retract, &[784, 1]),
+            (Kernel::Product(Product::SamplesU8), &[60_000, 784, 1]),
+            (Kernel::Control(Control::Advance), &[1]),
+            (Kernel::Block(Block::Deflate), &[784, 10]),
+            (Kernel::Block(Block::Ascent), &[784, 1]),
+            (Kernel::Rules(Rules::Sgd), &[784]),
+            (Kernel::Block(Block::Retract), &[784, 1]),
         ]);
         assert_eq!(
             entries(&mnist),
@@ -205,10 +209,10 @@ mod tests {
         );
         assert_eq!((mnist[2].block, mnist[2].grid), (256, [1; 3]));
         let long = launches(&[
-            (Kernel::Advance, &[1]),
-            (Kernel::Ascent, &[30_000, 1]),
-            (Kernel::Sgd, &[30_000]),
-            (Kernel::Retract, &[30_000, 1]),
+            (Kernel::Control(Control::Advance), &[1]),
+            (Kernel::Block(Block::Ascent), &[30_000, 1]),
+            (Kernel::Rules(Rules::Sgd), &[30_000]),
+            (Kernel::Block(Block::Retract), &[30_000, 1]),
         ]);
         assert_eq!(entries(&long), ["advance ascent", "sgd", "retract"]);
         assert_eq!(long[0].block, 1024);
@@ -218,15 +222,15 @@ mod tests {
     fn a_chain_keeps_within_registers_shared_memory_and_its_length() {
         // One block of 256 threads that may use every register, and vectors that take more threads.
         let registers = launches(&[
-            (Kernel::SamplesProductU8, &[4, 4000, 1]),
-            (Kernel::Ascent, &[4000, 1]),
+            (Kernel::Product(Product::SamplesU8), &[4, 4000, 1]),
+            (Kernel::Block(Block::Ascent), &[4000, 1]),
         ]);
         assert_eq!(entries(&registers), ["samples_product_u8", "ascent"]);
         // The sums of eight teams of 784 columns, 25 KiB, beside 4 KiB for each part of this file.
-        let product: (Kernel, &[usize]) = (Kernel::SamplesProductU8, &[100, 784, 1]);
+        let product: (Kernel, &[usize]) = (Kernel::Product(Product::SamplesU8), &[100, 784, 1]);
         let shared = launches(&[product; 8]);
         assert_eq!(shared.len(), 2, "{:?}", entries(&shared));
-        let advance: (Kernel, &[usize]) = (Kernel::Advance, &[1]);
+        let advance: (Kernel, &[usize]) = (Kernel::Control(Control::Advance), &[1]);
         let many = launches(&[advance; CHAINED + 1]);
         assert_eq!(many.len(), 2, "{:?}", entries(&many));
         assert!(matches!(&many[1].unit, Unit::File(Family::Control)));

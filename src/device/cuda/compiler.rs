@@ -137,7 +137,7 @@ mod tests {
     use super::super::pass::Unit;
     use super::super::{chain, geometry};
     use super::*;
-    use crate::kernel::{ALL, Family};
+    use crate::kernel::{Family, table};
 
     /// Whether NVRTC is here; a failure where it must be.
     fn nvrtc() -> bool {
@@ -172,7 +172,7 @@ mod tests {
         let files = Family::ALL.map(Unit::File).into_iter();
         let whole: Vec<[String; 2]> = files.chain(chain::examples()).map(named).collect();
         // Some entries of a file are its own text again: one target shows that they stand alone.
-        let rows = ALL.iter().flat_map(|row| {
+        let rows = table().flat_map(|row| {
             let (sizes, scalars) = row.benchmark;
             let passes = geometry::passes(&chain::CARD, row.kernel, sizes, scalars);
             passes.expect("it fits").into_iter().map(|pass| pass.unit)

@@ -7,7 +7,7 @@ mod product;
 
 use super::pass::{Argument, MAX_THREADS, Pass, Scratch, Tuning, Unit};
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Block, Control, Gram, Kernel, Network, Product as P, Rules, Stream};
 
 /// Most blocks of a grid in each dimension.
 const MAX_GRID: [usize; 3] = [(1 << 31) - 1, 65_535, 65_535];
@@ -33,7 +33,7 @@ struct Draft {
 /// Entries that a row may launch, of a file whose others would take long to compile; `None` for all of its file.
 fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
     Some(match kernel {
-        Kernel::SamplesProductF32 => &[
+        Kernel::Product(P::SamplesF32) => &[
             "samples_product_f32",
             "samples_products_f32",
             "project_f32",
@@ -41,7 +41,7 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
             "product_lift_f32",
             "product_sum",
         ],
-        Kernel::SamplesProductU8 => &[
+        Kernel::Product(P::SamplesU8) => &[
             "samples_product_u8",
             "samples_products_u8",
             "project_u8",
@@ -49,7 +49,7 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
             "product_lift_u8",
             "product_sum",
         ],
-        Kernel::BatchProductF32 => &[
+        Kernel::Product(P::BatchF32) => &[
             "batch_product_f32",
             "batch_products_f32",
             "project_f32",
@@ -57,7 +57,7 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
             "product_lift_f32",
             "product_sum",
         ],
-        Kernel::BatchProductU8 => &[
+        Kernel::Product(P::BatchU8) => &[
             "batch_product_u8",
             "batch_products_u8",
             "project_u8",
@@ -65,13 +65,13 @@ fn entries(kernel: Kernel) -> Option<&'static [&'static str]> {
             "product_lift_u8",
             "product_sum",
         ],
-        Kernel::SymmetricProduct => &["symmetric_product"],
-        Kernel::LiftF32 => &["lift_f32", "lift_sum"],
-        Kernel::LiftU8 => &["lift_u8", "lift_sum"],
-        Kernel::CovarianceF32 => &["covariance_f32", "covariance_sum"],
-        Kernel::CovarianceU8 => &["covariance_u8", "covariance_sum"],
-        Kernel::DualF32 => &["dual_f32", "dual_sum"],
-        Kernel::DualU8 => &["dual_u8", "dual_sum"],
+        Kernel::Product(P::Symmetric) => &["symmetric_product"],
+        Kernel::Product(P::LiftF32) => &["lift_f32", "lift_sum"],
+        Kernel::Product(P::LiftU8) => &["lift_u8", "lift_sum"],
+        Kernel::Gram(Gram::CovarianceF32) => &["covariance_f32", "covariance_sum"],
+        Kernel::Gram(Gram::CovarianceU8) => &["covariance_u8", "covariance_sum"],
+        Kernel::Gram(Gram::DualF32) => &["dual_f32", "dual_sum"],
+        Kernel::Gram(Gram::DualU8) => &["dual_u8", "dual_sum"],
         _ => return None,
     })
 }
@@ -93,8 +93,8 @@ fn checked(tuning: &Tuning, kernel: Kernel, draft: Draft) -> Result<Pass> {
     assert!(shared <= tuning.shared_bytes, "{entry}: {shared} bytes");
     Ok(Pass {
         unit: match entries(kernel) {
-            Some(entries) => Unit::Entries(kernel.row().family, entries),
-            None => Unit::File(kernel.row().family),
+            Some(entries) => Unit::Entries(kernel.family(), entries),
+            None => Unit::File(kernel.family()),
         },
         entry,
         grid: grid.map(|blocks| blocks as u32),
@@ -144,46 +144,50 @@ pub(super) fn passes(
     }
     let arguments = row_arguments(kernel, sizes, scalars);
     let drafts = match kernel {
-        Kernel::StreamRead => stream(tuning, sizes[0], arguments),
-        Kernel::SamplesProductF32
-        | Kernel::SamplesProductU8
-        | Kernel::BatchProductF32
-        | Kernel::BatchProductU8 => product::samples(tuning, kernel, sizes, scalars, arguments),
-        Kernel::SymmetricProduct => vec![product::symmetric(sizes, arguments)],
-        Kernel::CovarianceF32 | Kernel::CovarianceU8 => {
+        Kernel::Stream(Stream::Read) => stream(tuning, sizes[0], arguments),
+        Kernel::Product(P::SamplesF32)
+        | Kernel::Product(P::SamplesU8)
+        | Kernel::Product(P::BatchF32)
+        | Kernel::Product(P::BatchU8) => {
+            product::samples(tuning, kernel, sizes, scalars, arguments)
+        }
+        Kernel::Product(P::Symmetric) => vec![product::symmetric(sizes, arguments)],
+        Kernel::Gram(Gram::CovarianceF32) | Kernel::Gram(Gram::CovarianceU8) => {
             covariance(tuning, kernel, sizes, scalars, arguments)
         }
-        Kernel::DualF32 | Kernel::DualU8 => dual(tuning, kernel, sizes, scalars, arguments),
-        Kernel::LiftF32 | Kernel::LiftU8 => {
+        Kernel::Gram(Gram::DualF32) | Kernel::Gram(Gram::DualU8) => {
+            dual(tuning, kernel, sizes, scalars, arguments)
+        }
+        Kernel::Product(P::LiftF32) | Kernel::Product(P::LiftU8) => {
             product::lift(tuning, kernel, sizes, scalars, arguments)
         }
-        Kernel::Deflate
-        | Kernel::ProjectOut
-        | Kernel::Orthonormalise
-        | Kernel::Retract
-        | Kernel::Commit => {
+        Kernel::Block(Block::Deflate)
+        | Kernel::Block(Block::ProjectOut)
+        | Kernel::Block(Block::Orthonormalise)
+        | Kernel::Block(Block::Retract)
+        | Kernel::Control(Control::Commit) => {
             vec![block(kernel, sizes[0], arguments, None)]
         }
-        Kernel::Ascent => vec![block(
+        Kernel::Block(Block::Ascent) => vec![block(
             kernel,
             sizes[0],
             arguments,
             Some((sizes[0] + 2) * sizes[1]),
         )],
-        Kernel::Sgd
-        | Kernel::Momentum
-        | Kernel::Nesterov
-        | Kernel::Adagrad
-        | Kernel::Rmsprop
-        | Kernel::Adam => vec![rule(tuning, kernel, sizes[0], scalars, arguments)],
-        Kernel::Advance => vec![Draft {
+        Kernel::Rules(Rules::Sgd)
+        | Kernel::Rules(Rules::Momentum)
+        | Kernel::Rules(Rules::Nesterov)
+        | Kernel::Rules(Rules::Adagrad)
+        | Kernel::Rules(Rules::Rmsprop)
+        | Kernel::Rules(Rules::Adam) => vec![rule(tuning, kernel, sizes[0], scalars, arguments)],
+        Kernel::Control(Control::Advance) => vec![Draft {
             entry: "advance",
             grid: [1, 1, 1],
             block: 1,
             shared: 0,
             arguments,
         }],
-        Kernel::GatherF32 | Kernel::GatherU8 => {
+        Kernel::Network(Network::GatherF32) | Kernel::Network(Network::GatherU8) => {
             let quads = sizes[2] * quads_of(sizes[1]);
             vec![network(
                 kernel.row().name,
@@ -191,16 +195,16 @@ pub(super) fn passes(
                 arguments,
             )]
         }
-        Kernel::BiasRelu => {
+        Kernel::Network(Network::BiasRelu) => {
             let blocks = (sizes[0] * sizes[1]).div_ceil(THREADS);
             let blocks = blocks.min(8 * tuning.multiprocessors);
             vec![network("bias_relu", blocks, arguments)]
         }
-        Kernel::SoftmaxLoss => softmax_loss(sizes, scalars[0], arguments),
-        Kernel::ReluBackward => {
+        Kernel::Network(Network::SoftmaxLoss) => softmax_loss(sizes, scalars[0], arguments),
+        Kernel::Network(Network::ReluBackward) => {
             vec![network("relu_backward", sizes[1].div_ceil(WARP), arguments)]
         }
-        Kernel::Score => score(sizes[0], arguments),
+        Kernel::Network(Network::Score) => score(sizes[0], arguments),
     };
     drafts
         .into_iter()
@@ -355,7 +359,7 @@ fn rule(
     scalars: &[f32],
     mut arguments: Vec<Argument>,
 ) -> Draft {
-    if kernel == Kernel::Adam {
+    if kernel == Kernel::Rules(Rules::Adam) {
         let logarithm = |decay: f32| Argument::F32(f64::from(decay).ln() as f32);
         arguments.extend([logarithm(scalars[0]), logarithm(scalars[1])]);
     }
@@ -412,7 +416,7 @@ mod tests {
     use super::super::source;
     use super::*;
     use crate::device::constants::constants;
-    use crate::kernel::{ALL, Family};
+    use crate::kernel::{Family, table};
 
     /// A small card and a large one.
     pub(super) fn tunings() -> [Tuning; 3] {
@@ -426,7 +430,7 @@ mod tests {
     #[test]
     fn every_case_becomes_passes_within_the_limits_of_a_grid() {
         for tuning in tunings() {
-            for row in &ALL {
+            for row in table() {
                 for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
                     let passes = passes(&tuning, row.kernel, sizes, scalars);
                     let passes = passes.unwrap_or_else(|e| panic!("{} {sizes:?}: {e}", row.name));
@@ -446,7 +450,12 @@ mod tests {
     fn sizes_beyond_a_grid_or_32_bits_are_refused_with_a_word() {
         let tuning = tunings()[0];
         let refused = |sizes: &[usize]| {
-            let passes = passes(&tuning, Kernel::SamplesProductF32, sizes, &[0.0, 1.0, 1.0]);
+            let passes = passes(
+                &tuning,
+                Kernel::Product(P::SamplesF32),
+                sizes,
+                &[0.0, 1.0, 1.0],
+            );
             passes.expect_err("too large").to_string()
         };
         let rows = refused(&[4, 8, 1 << 26]);
@@ -458,7 +467,7 @@ mod tests {
     #[test]
     fn a_row_launches_the_entries_that_its_unit_holds() {
         for tuning in tunings() {
-            for row in &ALL {
+            for row in table() {
                 for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
                     let passes = passes(&tuning, row.kernel, sizes, scalars).expect("it fits");
                     for pass in passes {

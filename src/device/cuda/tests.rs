@@ -110,7 +110,7 @@ fn stream(
     len: usize,
 ) -> Result<()> {
     device.launch(&Launch {
-        kernel: Kernel::StreamRead,
+        kernel: Kernel::Stream(crate::kernel::Stream::Read),
         sizes: &[len],
         scalars: &[],
         buffers: &[x, out],

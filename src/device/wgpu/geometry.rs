@@ -8,7 +8,7 @@ use super::super::Gemm;
 use super::direct;
 use super::shader::Constants;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Block, Control, Gram, Kernel, Network, Product, Rules, Stream};
 
 /// Most workgroups of a dispatch in one dimension, on every adapter.
 const MAX_GROUPS: usize = 65_535;
@@ -97,12 +97,12 @@ pub(super) fn passes(
     scalars: &[f32],
 ) -> Result<Vec<Pass>> {
     let passes = match kernel {
-        Kernel::StreamRead => stream(tuning, sizes[0]),
-        Kernel::SamplesProductF32 | Kernel::SamplesProductU8 => product(
+        Kernel::Stream(Stream::Read) => stream(tuning, sizes[0]),
+        Kernel::Product(Product::SamplesF32) | Kernel::Product(Product::SamplesU8) => product(
             tuning,
             &Samples {
                 entry: kernel.row().name,
-                bytes: kernel == Kernel::SamplesProductU8,
+                bytes: kernel == Kernel::Product(Product::SamplesU8),
                 n: sizes[0],
                 total: sizes[0],
                 first: 0,
@@ -113,11 +113,11 @@ pub(super) fn passes(
                 scalars,
             },
         ),
-        Kernel::BatchProductF32 | Kernel::BatchProductU8 => product(
+        Kernel::Product(Product::BatchF32) | Kernel::Product(Product::BatchU8) => product(
             tuning,
             &Samples {
                 entry: kernel.row().name,
-                bytes: kernel == Kernel::BatchProductU8,
+                bytes: kernel == Kernel::Product(Product::BatchU8),
                 n: sizes[3],
                 total: sizes[0],
                 first: sizes[4],
@@ -128,46 +128,52 @@ pub(super) fn passes(
                 scalars,
             },
         ),
-        Kernel::SymmetricProduct => vec![symmetric(tuning, sizes[0], sizes[1])],
-        Kernel::CovarianceF32 | Kernel::CovarianceU8 => covariance(tuning, kernel, sizes, scalars),
-        Kernel::DualF32 | Kernel::DualU8 => dual(tuning, kernel, sizes, scalars),
-        Kernel::LiftF32 | Kernel::LiftU8 => lift(tuning, kernel, sizes, scalars),
-        Kernel::Deflate => vec![block(
+        Kernel::Product(Product::Symmetric) => vec![symmetric(tuning, sizes[0], sizes[1])],
+        Kernel::Gram(Gram::CovarianceF32) | Kernel::Gram(Gram::CovarianceU8) => {
+            covariance(tuning, kernel, sizes, scalars)
+        }
+        Kernel::Gram(Gram::DualF32) | Kernel::Gram(Gram::DualU8) => {
+            dual(tuning, kernel, sizes, scalars)
+        }
+        Kernel::Product(Product::LiftF32) | Kernel::Product(Product::LiftU8) => {
+            lift(tuning, kernel, sizes, scalars)
+        }
+        Kernel::Block(Block::Deflate) => vec![block(
             tuning,
             kernel,
             sizes,
             0.0,
             &["control", "basis", "g"],
         )],
-        Kernel::ProjectOut => vec![block(
+        Kernel::Block(Block::ProjectOut) => vec![block(
             tuning,
             kernel,
             sizes,
             0.0,
             &["control", "basis", "v"],
         )],
-        Kernel::Orthonormalise => vec![block(tuning, kernel, sizes, 0.0, &["v"])],
-        Kernel::Ascent => vec![block(
+        Kernel::Block(Block::Orthonormalise) => vec![block(tuning, kernel, sizes, 0.0, &["v"])],
+        Kernel::Block(Block::Ascent) => vec![block(
             tuning,
             kernel,
             sizes,
             scalars[0],
             &["control", "v", "g"],
         )],
-        Kernel::Retract => vec![block(
+        Kernel::Block(Block::Retract) => vec![block(
             tuning,
             kernel,
             sizes,
             scalars[0],
             &["control", "v", "velocity"],
         )],
-        Kernel::Sgd
-        | Kernel::Momentum
-        | Kernel::Nesterov
-        | Kernel::Adagrad
-        | Kernel::Rmsprop
-        | Kernel::Adam => vec![rule(tuning, kernel, sizes[0], scalars)],
-        Kernel::Advance => vec![Pass {
+        Kernel::Rules(Rules::Sgd)
+        | Kernel::Rules(Rules::Momentum)
+        | Kernel::Rules(Rules::Nesterov)
+        | Kernel::Rules(Rules::Adagrad)
+        | Kernel::Rules(Rules::Rmsprop)
+        | Kernel::Rules(Rules::Adam) => vec![rule(tuning, kernel, sizes[0], scalars)],
+        Kernel::Control(Control::Advance) => vec![Pass {
             entry: "advance",
             constants: vec![],
             groups: [1, 1, 1],
@@ -175,7 +181,7 @@ pub(super) fn passes(
             turns: 0,
             bindings: vec![("control", Binding::Argument(0))],
         }],
-        Kernel::Commit => vec![Pass {
+        Kernel::Control(Control::Commit) => vec![Pass {
             entry: "commit",
             constants: vec![("WIDTH", word(tuning.width))],
             groups: [1, 1, 1],
@@ -183,11 +189,13 @@ pub(super) fn passes(
             turns: sizes[0].div_ceil(tuning.width),
             bindings: arguments(&["control", "v", "basis", "s1", "s2"]),
         }],
-        Kernel::GatherF32 | Kernel::GatherU8 => vec![gather(tuning, kernel, sizes, scalars[0])],
-        Kernel::BiasRelu => vec![bias_relu(tuning, sizes)],
-        Kernel::SoftmaxLoss => softmax_loss(tuning, sizes, scalars[0]),
-        Kernel::ReluBackward => vec![relu_backward(tuning, sizes, scalars[0])],
-        Kernel::Score => score(tuning, sizes),
+        Kernel::Network(Network::GatherF32) | Kernel::Network(Network::GatherU8) => {
+            vec![gather(tuning, kernel, sizes, scalars[0])]
+        }
+        Kernel::Network(Network::BiasRelu) => vec![bias_relu(tuning, sizes)],
+        Kernel::Network(Network::SoftmaxLoss) => softmax_loss(tuning, sizes, scalars[0]),
+        Kernel::Network(Network::ReluBackward) => vec![relu_backward(tuning, sizes, scalars[0])],
+        Kernel::Network(Network::Score) => score(tuning, sizes),
     };
     check(tuning, &passes)?;
     Ok(passes)
@@ -536,7 +544,7 @@ fn lift(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Ve
         ..ProductParameters::default()
     };
     let lifted = lifted(tuning, &thin, &mut parameters);
-    let bytes = u32::from(kernel == Kernel::LiftU8);
+    let bytes = u32::from(kernel == Kernel::Product(Product::LiftU8));
     let first = Pass {
         entry: kernel.row().name,
         constants: [vec![("BYTES", bytes), ("LISTED", 0)], thin.constants()].concat(),
@@ -622,7 +630,7 @@ fn ranges(tuning: &Tuning, terms: usize, beta: f32) -> impl Iterator<Item = ([us
 fn covariance(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Vec<Pass> {
     let [n, d] = [sizes[0], sizes[1]];
     let square = Square::of(tuning, d, d);
-    let bytes = u32::from(kernel == Kernel::CovarianceU8);
+    let bytes = u32::from(kernel == Kernel::Gram(Gram::CovarianceU8));
     let pass = |([begin, end], factor): ([usize; 2], f32)| {
         let mut parameters = words([n, n, d, d, 0, 0, begin, end]);
         parameters.extend([factor, scalars[1], scalars[2]].map(bits));
@@ -647,7 +655,7 @@ fn dual(tuning: &Tuning, kernel: Kernel, sizes: &[usize], scalars: &[f32]) -> Ve
     let [na, nb, d, order, first_a, first_b] =
         [sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]];
     let square = Square::of(tuning, na, nb);
-    let bytes = u32::from(kernel == Kernel::DualU8);
+    let bytes = u32::from(kernel == Kernel::Gram(Gram::DualU8));
     let pass = |([begin, end], factor): ([usize; 2], f32)| {
         let mut parameters = words([na, nb, d, order, first_a, first_b, begin, end]);
         parameters.extend([factor, scalars[0], scalars[1]].map(bits));
@@ -684,7 +692,7 @@ fn block(
     let few = |width: &usize| block_turns(kernel, d, m, *width) <= TURNS;
     let width = widths.into_iter().find(few).unwrap_or(tuning.width);
     let mut bindings = arguments(names);
-    if kernel == Kernel::Ascent {
+    if kernel == Kernel::Block(Block::Ascent) {
         // A block of vectors, and two numbers of every row.
         let bytes = (4 * (d + 2) * m) as u64;
         bindings.push(("work", Binding::Scratch(Scratch::Work, bytes)));
@@ -769,7 +777,7 @@ fn gather(tuning: &Tuning, kernel: Kernel, sizes: &[usize], weight: f32) -> Pass
     bindings.push(("x_packed", Binding::Argument(1)));
     let groups = (b * d.div_ceil(4)).div_ceil(tuning.width);
     let mut pass = parameters.pass(tuning, kernel.row().name, groups, 4, bindings);
-    let bytes = u32::from(kernel == Kernel::GatherU8);
+    let bytes = u32::from(kernel == Kernel::Network(Network::GatherU8));
     pass.constants.push(("BYTES", bytes));
     pass
 }
@@ -886,10 +894,10 @@ fn block_turns(kernel: Kernel, d: usize, m: usize, width: usize) -> usize {
     let project = quads * (2 * long + total);
     let gram_schmidt = m * (2 * project + 3 * long + 2 * total);
     match kernel {
-        Kernel::Deflate => project,
-        Kernel::ProjectOut => 2 * project + 2 * long + total,
-        Kernel::Orthonormalise => gram_schmidt,
-        Kernel::Ascent => m * (project + 4 * long + 2 * total + 2),
+        Kernel::Block(Block::Deflate) => project,
+        Kernel::Block(Block::ProjectOut) => 2 * project + 2 * long + total,
+        Kernel::Block(Block::Orthonormalise) => gram_schmidt,
+        Kernel::Block(Block::Ascent) => m * (project + 4 * long + 2 * total + 2),
         _ => gram_schmidt + m * (project + long) + total,
     }
 }
@@ -900,7 +908,7 @@ fn rule(tuning: &Tuning, kernel: Kernel, len: usize, scalars: &[f32]) -> Pass {
     let [first, second, epsilon, weight_decay] = match *scalars {
         [] => [0.0; 4],
         [last] => [0.0, 0.0, 0.0, last],
-        [only, last] if kernel == Kernel::Adagrad => [0.0, 0.0, only, last],
+        [only, last] if kernel == Kernel::Rules(Rules::Adagrad) => [0.0, 0.0, only, last],
         [decay, last] => [decay, 0.0, 0.0, last],
         [decay, epsilon, last] => [decay, 0.0, epsilon, last],
         [first, second, epsilon, last, ..] => [first, second, epsilon, last],
@@ -982,7 +990,7 @@ pub(super) fn gemm(tuning: &Tuning, gemm: &Gemm) -> Result<Vec<Pass>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::ALL;
+    use crate::kernel::table;
 
     fn tunings() -> [Tuning; 2] {
         [false, true].map(|software| Tuning {
@@ -998,7 +1006,7 @@ mod tests {
     #[test]
     fn no_dispatch_of_any_case_has_more_groups_than_there_can_be() {
         for tuning in tunings() {
-            for row in &ALL {
+            for row in table() {
                 for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
                     let passes = passes(&tuning, row.kernel, sizes, scalars);
                     let passes = passes.unwrap_or_else(|e| panic!("{} {sizes:?}: {e}", row.name));
@@ -1016,21 +1024,29 @@ mod tests {
         let ones = [1.0; 3];
         let long = |kernel, sizes: &[usize], scalars| passes(&software, kernel, sizes, scalars);
         for (kernel, sizes, scalars) in [
-            (Kernel::SamplesProductU8, &[1 << 20, 784, 1][..], &ones[..]),
-            (Kernel::SamplesProductF32, &[1 << 21, 4, 10], &ones),
-            (Kernel::CovarianceU8, &[1 << 20, 784], &ones),
             (
-                Kernel::DualF32,
+                Kernel::Product(Product::SamplesU8),
+                &[1 << 20, 784, 1][..],
+                &ones[..],
+            ),
+            (
+                Kernel::Product(Product::SamplesF32),
+                &[1 << 21, 4, 10],
+                &ones,
+            ),
+            (Kernel::Gram(Gram::CovarianceU8), &[1 << 20, 784], &ones),
+            (
+                Kernel::Gram(Gram::DualF32),
                 &[500, 500, 1_000_000, 500, 0, 0],
                 &ones[1..],
             ),
-            (Kernel::Retract, &[1_000_000, 1], &ones[..1]),
-            (Kernel::ProjectOut, &[1_000_000, 10], &[]),
+            (Kernel::Block(Block::Retract), &[1_000_000, 1], &ones[..1]),
+            (Kernel::Block(Block::ProjectOut), &[1_000_000, 10], &[]),
         ] {
             let passes = long(kernel, sizes, scalars).unwrap_or_else(|e| panic!("{kernel:?}: {e}"));
             assert!(passes.iter().all(|pass| pass.turns <= TURNS), "{kernel:?}");
         }
-        let refused = long(Kernel::Orthonormalise, &[1_000_000, 100], &[]);
+        let refused = long(Kernel::Block(Block::Orthonormalise), &[1_000_000, 100], &[]);
         let error = refused
             .expect_err("10^8 numbers in one workgroup")
             .to_string();
@@ -1041,7 +1057,12 @@ mod tests {
     fn a_dispatch_that_would_need_more_groups_is_refused_with_a_word() {
         let sizes = [4, 1 << 26, 2];
         for tuning in tunings() {
-            let refused = passes(&tuning, Kernel::SamplesProductF32, &sizes, &[0.0, 1.0, 1.0]);
+            let refused = passes(
+                &tuning,
+                Kernel::Product(Product::SamplesF32),
+                &sizes,
+                &[0.0, 1.0, 1.0],
+            );
             let error = refused.expect_err("2^26 columns").to_string();
             assert!(error.contains("65535"), "{error}");
         }

@@ -603,7 +603,7 @@ mod tests {
             device.write(buffer, 0, Slice::F32(&[1.0; 33])).unwrap();
         }
         let launch = Launch {
-            kernel: Kernel::Sgd,
+            kernel: Kernel::Rules(crate::kernel::Rules::Sgd),
             sizes: &[33],
             scalars: &[0.0],
             buffers: &[&control, &p, &g],

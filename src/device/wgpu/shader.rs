@@ -178,7 +178,7 @@ impl Shaders {
 mod tests {
     use super::*;
     use crate::device::constants;
-    use crate::kernel::ALL;
+    use crate::kernel::table;
 
     fn entries() -> Vec<(String, Entry)> {
         let all = 0..SOURCES.len();
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn every_shader_is_valid_and_every_row_of_the_table_has_one_entry() {
         let entries = entries();
-        for row in &ALL {
+        for row in table() {
             let count = entries.iter().filter(|(name, _)| name == row.name).count();
             assert_eq!(count, 1, "{} stands in shaders/ {count} times", row.name);
         }

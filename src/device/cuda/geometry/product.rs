@@ -2,7 +2,7 @@
 
 use super::super::pass::{Argument, Scratch, TEAM_THREADS, Tuning};
 use super::{CHUNK, Draft, THREADS, WARP, quads_of, size};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Product as P};
 
 /// Samples of so many bytes are summed by one block, without a second pass: launching one would take longer.
 const SMALL_BYTES: usize = 256 << 10;
@@ -23,8 +23,14 @@ pub(super) fn samples(
     scalars: &[f32],
     arguments: Vec<Argument>,
 ) -> Vec<Draft> {
-    let bytes = matches!(kernel, Kernel::SamplesProductU8 | Kernel::BatchProductU8);
-    let listed = matches!(kernel, Kernel::BatchProductF32 | Kernel::BatchProductU8);
+    let bytes = matches!(
+        kernel,
+        Kernel::Product(P::SamplesU8) | Kernel::Product(P::BatchU8)
+    );
+    let listed = matches!(
+        kernel,
+        Kernel::Product(P::BatchF32) | Kernel::Product(P::BatchU8)
+    );
     let several = match (listed, bytes) {
         (false, false) => "samples_products_f32",
         (false, true) => "samples_products_u8",
@@ -351,13 +357,13 @@ mod tests {
             let passes = passes(&tuning, kernel, sizes, &[0.0, 1.0, 1.0]).expect("it fits");
             passes.iter().map(|pass| pass.entry).collect()
         };
-        let small = entries(Kernel::SamplesProductF32, &[1000, 64, 1]);
+        let small = entries(Kernel::Product(P::SamplesF32), &[1000, 64, 1]);
         assert_eq!(small, ["samples_product_f32"]);
-        let mnist = entries(Kernel::SamplesProductU8, &[60000, 784, 1]);
+        let mnist = entries(Kernel::Product(P::SamplesU8), &[60000, 784, 1]);
         assert_eq!(mnist, ["samples_product_u8", "product_sum"]);
-        let several = entries(Kernel::SamplesProductU8, &[60000, 784, 10]);
+        let several = entries(Kernel::Product(P::SamplesU8), &[60000, 784, 10]);
         assert_eq!(several, ["samples_products_u8", "product_sum"]);
-        let long = entries(Kernel::SamplesProductF32, &[5000, 20_000, 1]);
+        let long = entries(Kernel::Product(P::SamplesF32), &[5000, 20_000, 1]);
         assert_eq!(
             long,
             [

@@ -4,6 +4,8 @@
 
 use super::resolution;
 
+pub(super) mod rows;
+
 /// Number of elements; the last ones are spare.
 pub const LEN: usize = 20;
 
@@ -90,7 +92,7 @@ pub fn near(top: f64, least: f64) -> f64 {
     NEAR_FLOOR.max(PLATEAU * top / least)
 }
 
-/// Whether [`crate::kernel::Kernel::Ascent`] stops at step `step`: `worst` is the largest relative residual of the rows
+/// Whether [`crate::kernel::Block::Ascent`] stops at step `step`: `worst` is the largest relative residual of the rows
 /// that are judged and above their rounding, `floored` whether one at its rounding is above the tolerance, `best` the
 /// least `worst` so far, at `best_step`, and `near` of [`near`]. Returns `(stop, best, best_step)`.
 pub fn judge(
