@@ -45,7 +45,7 @@ fn repeated() -> Vec<(&'static str, f64)> {
 }
 
 /// Constants with a literal value in a text of either language: `constexpr unsigned NAME = 3;`, `const NAME: f32 = 0.5;`.
-pub(super) fn constants(text: &str) -> HashMap<&str, f64> {
+fn constants(text: &str) -> HashMap<&str, f64> {
     fn constant(line: &str) -> Option<(&str, f64)> {
         let (declared, value) = declaration(line)?.split_once(" = ")?;
         let name = declared.split(':').next()?.split(' ').next_back()?;
@@ -73,6 +73,15 @@ pub(super) fn assert_repeated<T: AsRef<str>>(texts: &[(&str, T)]) {
             }
         }
         assert!(seen > 0, "no file has {name}");
+    }
+}
+
+/// Asserts that a text has these numbers, which a geometry knows too, under these names.
+pub(super) fn assert_values(stem: &str, text: &str, known: &[(&str, usize)]) {
+    let constants = constants(text);
+    for &(name, value) in known {
+        let found = constants.get(name);
+        assert_eq!(found, Some(&(value as f64)), "{name} in {stem}");
     }
 }
 

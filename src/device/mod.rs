@@ -25,6 +25,7 @@ mod constants;
 pub mod cpu;
 pub mod cuda;
 mod layout;
+mod scratch;
 pub mod wgpu;
 
 /// A device may pad the rows of a matrix ([`Device::alloc_rows`]) to a multiple of so many elements at most.

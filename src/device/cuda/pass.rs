@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use crate::kernel::Family;
 
+pub(super) use crate::device::scratch::Scratch;
+
 /// Most passes of a chain: a step of PCA has six, and a longer chain takes longer to compile and serves less often.
 pub(super) const CHAINED: usize = 8;
 /// Name of a chain's entry.
@@ -63,17 +65,6 @@ pub(super) struct Part {
     pub entry: &'static str,
     /// Its threads, the first ones of the block.
     pub threads: u32,
-}
-
-/// Memory between passes: one of each kind, grown when a launch needs more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Scratch {
-    /// Parts of a sum.
-    Partial,
-    /// Projections of samples on vectors.
-    Projection,
-    /// A block of vectors.
-    Work,
 }
 
 /// An argument of an entry.
