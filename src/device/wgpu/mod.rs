@@ -13,6 +13,7 @@ mod buffer;
 mod direct;
 mod faults;
 mod geometry;
+mod pass;
 mod shader;
 mod transfer;
 
@@ -31,7 +32,7 @@ use crate::kernel::Kernel;
 use super::layout::{Layout, pad, sizes, unpad};
 use buffer::{ALIGNMENT, Ids, Inner};
 use faults::Faults;
-use geometry::{Binding, Pass, Scratch, Tuning};
+use pass::{Binding, Pass, Scratch, Tuning, buffer_of};
 use shader::{Pipeline, Shaders};
 use transfer::{PIECE, Queue};
 
@@ -298,7 +299,7 @@ impl Wgpu {
             .bindings
             .iter()
             .filter_map(|(number, name)| {
-                let resource = match named.iter().find(|(given, ..)| given == name) {
+                let resource = match named.iter().find(|(given, ..)| *given == buffer_of(name)) {
                     Some((_, buffer, offset, size)) => BindingResource::Buffer(BufferBinding {
                         buffer,
                         offset: *offset,

@@ -13,6 +13,7 @@ use naga::front::wgsl;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 use super::direct;
+use super::pass::Constants;
 use crate::error::{Error, Result};
 
 /// The texts, by stem.
@@ -58,8 +59,13 @@ static SOURCES: LazyLock<Vec<(&str, Cow<str>)>> = LazyLock::new(|| {
     files.into_iter().chain([direct]).collect()
 });
 
-/// Values of pipeline-overridable constants.
-pub(super) type Constants = Vec<(&'static str, u32)>;
+/// The text of a stem.
+#[cfg(test)]
+pub(super) fn text(stem: &str) -> &'static str {
+    let mut texts = SOURCES.iter();
+    let found = texts.find(|(of_text, _)| *of_text == stem);
+    found.map(|(_, text)| &**text).expect("a text of shaders/")
+}
 
 /// An entry: which text it stands in, and the bindings that it uses, by number and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
