@@ -22,7 +22,7 @@ use gradrace::conformance::{self, methods};
 use gradrace::data::{Request, Statistics, load};
 use gradrace::device::{Device, Element, Gemm, Launch, Slice, SliceMut};
 use gradrace::error::Result;
-use gradrace::kernel::{ALL, Kernel, Row, control};
+use gradrace::kernel::{Control, Kernel, Product, Row, control, table};
 use gradrace::machine::rented_machine;
 use gradrace::optimizer::Rule;
 use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, Watch};
@@ -159,7 +159,7 @@ fn bench_row<D: Device>(
         });
     });
     group.finish();
-    if let Some((buffers, _)) = ready.take().filter(|_| row.kernel.freezes()) {
+    if let Some((buffers, _)) = ready.take().filter(|_| row.freezes) {
         let mut stop = [0.0f32];
         lane.device
             .read(&buffers[0], control::STOP, SliceMut::F32(&mut stop))
@@ -301,13 +301,16 @@ fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machin
         machine,
         peak: OnceCell::new(),
     };
-    for row in &ALL {
+    for row in table() {
         // A commit appends to the basis, so it cannot be repeated.
-        if row.kernel != Kernel::Commit {
+        if row.kernel != Kernel::Control(Control::Commit) {
             bench_row(criterion, &mut lane, row.name, row, row.benchmark.0);
         }
     }
-    for kernel in [Kernel::SamplesProductF32, Kernel::SamplesProductU8] {
+    for kernel in [
+        Kernel::Product(Product::SamplesF32),
+        Kernel::Product(Product::SamplesU8),
+    ] {
         let row = kernel.row();
         let sizes = row.benchmark.0;
         let name = format!("{}, 16 columns", row.name);

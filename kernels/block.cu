@@ -15,6 +15,7 @@
 //
 // Geometry: one block of 32 to 1024 threads, one thread for four columns. Bytes: the vectors once per fold.
 
+constexpr float LEAST_DIVISOR = 1e-30f;
 constexpr float VANISHED = 1e-6f;
 constexpr unsigned ATTEMPTS = 8;
 constexpr unsigned MAX_THREADS = 1024;
@@ -112,7 +113,7 @@ __device__ void scale(float *x, unsigned d, float factor) {
 /// Whether x is neither infinite nor NaN.
 __device__ bool is_finite(float x) { return fabsf(x) <= LARGEST; }
 
-/// As `replacement` in src/kernel/reference.rs.
+/// As `replacement` in src/kernel/block.rs.
 __device__ float replacement(unsigned row, unsigned attempt, unsigned j) {
     unsigned x = ((row + 1) * 0x9e3779b9u) ^ ((attempt + 1) * 0x85ebca6bu) ^ (j * 0xc2b2ae35u);
     x = (x ^ 61u) ^ (x >> 16);
@@ -124,7 +125,7 @@ __device__ float replacement(unsigned row, unsigned attempt, unsigned j) {
 }
 
 /// Computes RESIDUAL and the stop criterion; called by one thread. `rows` holds two numbers per row: rho, and the
-/// length of the gradient's part outside the span. See `judge` in src/kernel/reference.rs and src/kernel/control.rs.
+/// length of the gradient's part outside the span. See `judge` in src/kernel/block.rs and src/kernel/control/mod.rs.
 __device__ void judge(float *control, const float *rows, unsigned m) {
     float top = control[TOP];
     for (unsigned a = 0; a < m; a++) {
@@ -135,7 +136,7 @@ __device__ void judge(float *control, const float *rows, unsigned m) {
     bool floored = false;
     for (unsigned a = 0; a < m; a++) {
         const float rho = rows[2 * Index(a)], left = rows[2 * Index(a) + 1];
-        const float denominator = fmaxf(fmaxf(rho, NULL_SHARE * top), 1e-30f);
+        const float denominator = fmaxf(fmaxf(rho, NULL_SHARE * top), LEAST_DIVISOR);
         const float relative = left / denominator;
         residual = fmaxf(residual, relative);
         if (m > 1 && rho < LEAST_SHARE * top) {
@@ -272,7 +273,7 @@ ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float p
         control[RHO] = rho_min;
         judge(control, rows, m);
     }
-    const float factor = -2.0f / fmaxf(fmaxf(size, length / LONGEST), 1e-30f);
+    const float factor = -2.0f / fmaxf(fmaxf(size, length / LONGEST), LEAST_DIVISOR);
     const float *source = projected != 0.0f ? work : g;
     for (unsigned a = 0; a < m; a++) {
         for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {

@@ -1,4 +1,4 @@
-// The control buffer: the state that changes from step to step. It has the layout of src/kernel/control.rs; a test
+// The control buffer: the state that changes from step to step. It has the layout of src/kernel/control/mod.rs; a test
 // compares the numbers.
 
 constexpr unsigned STOP = 0;

@@ -64,6 +64,7 @@ const HANDED_OVER: f32 = 2.56e-4;
 const IMPROVEMENT: f32 = 0.95;
 const PATIENCE: f32 = 100.0;
 const LARGEST: f32 = 3.40282347e+38;
+const LEAST_DIVISOR: f32 = 1e-30;
 const VANISHED: f32 = 1e-6;
 const ATTEMPTS: u32 = 8u;
 
@@ -97,8 +98,8 @@ fn is_finite(x: f32) -> bool {
 }
 
 /// Computes RESIDUAL and the stop criterion; called by one invocation. From `rows` on, `work` holds two numbers per
-/// row: rho, and the length of the gradient's part outside the span. See `judge` in src/kernel/reference.rs and
-/// src/kernel/control.rs.
+/// row: rho, and the length of the gradient's part outside the span. See `judge` in src/kernel/block.rs and
+/// src/kernel/control/mod.rs.
 fn judge(rows: u32) {
     var top = control[TOP];
     for (var a = 0u; a < params.m; a++) {
@@ -112,7 +113,7 @@ fn judge(rows: u32) {
     for (var a = 0u; a < params.m; a++) {
         let rho = work[rows + 2u * a];
         let left = work[rows + 2u * a + 1u];
-        let denominator = max(max(rho, NULL_SHARE * top), 1e-30);
+        let denominator = max(max(rho, NULL_SHARE * top), LEAST_DIVISOR);
         let relative = left / denominator;
         residual = max(residual, relative);
         if params.m > 1u && rho < LEAST_SHARE * top {
@@ -222,7 +223,7 @@ fn scale(lane: u32, a: u32, factor: f32) {
     }
 }
 
-/// As `replacement` in src/kernel/reference.rs.
+/// As `replacement` in src/kernel/block.rs.
 fn replacement(row: u32, attempt: u32, j: u32) -> f32 {
     var x = ((row + 1u) * 0x9e3779b9u) ^ ((attempt + 1u) * 0x85ebca6bu) ^ (j * 0xc2b2ae35u);
     x = (x ^ 61u) ^ (x >> 16u);
@@ -364,7 +365,7 @@ fn ascent(@builtin(local_invocation_index) lane: u32) {
         control[RHO] = rho_min;
         judge(rows);
     }
-    let factor = -2.0 / max(max(size, length / LONGEST), 1e-30);
+    let factor = -2.0 / max(max(size, length / LONGEST), LEAST_DIVISOR);
     for (var i = lane; i < rows; i += WIDTH) {
         if params.choice != 0.0 {
             g[i] = factor * work[i];

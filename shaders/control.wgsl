@@ -4,7 +4,7 @@
 //   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state, s1 and s2
 //
 // Geometry: `advance` one invocation, `commit` one workgroup that copies d elements. The control buffer has the layout
-// of src/kernel/control.rs; a test compares the numbers.
+// of src/kernel/control/mod.rs; a test compares the numbers.
 
 override WIDTH: u32 = 256;
 

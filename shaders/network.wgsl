@@ -38,8 +38,11 @@ struct Params {
 @group(0) @binding(5) var<storage, read> labels: array<u32>;
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> z: array<f32>;
-@group(0) @binding(7) var<storage, read> logits: array<f32>;
-@group(0) @binding(8) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(7) var<storage, read> z_read: array<f32>;
+@group(0) @binding(7) var<storage, read_write> delta: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dbias: array<f32>;
+@group(0) @binding(8) var<storage, read_write> totals: array<f32>;
 @group(0) @binding(9) var<storage, read_write> losses: array<f32>;
 @group(0) @binding(10) var<storage, read> a: array<f32>;
 @group(0) @binding(11) var<storage, read_write> partial: array<f32>;
@@ -76,7 +79,7 @@ fn gathered(id: u32) {
     let value = params.factor * widened(row * stride + q);
     for (var e = 0u; e < 4u; e++) {
         if 4u * q + e < params.c {
-            z[i * params.c + 4u * q + e] = value[e];
+            out[i * params.c + 4u * q + e] = value[e];
         }
     }
 }
@@ -184,7 +187,7 @@ fn softmax_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             }
         }
     } else if lane < LANES && j < params.c {
-        sums[j] = old(sums[j]) + sum;
+        dbias[j] = old(dbias[j]) + sum;
     }
 }
 
@@ -195,14 +198,14 @@ fn relu_backward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     if j < params.c {
         for (var i = lane / LANES; i < params.b; i += CHAINS) {
             let at = i * params.c + j;
-            let delta = select(0.0, z[at], a[at] > 0.0);
-            z[at] = delta;
-            s += delta;
+            let kept = select(0.0, delta[at], a[at] > 0.0);
+            delta[at] = kept;
+            s += kept;
         }
     }
     let sum = chained(lane, s);
     if lane < LANES && j < params.c {
-        sums[j] = old(sums[j]) + sum;
+        dbias[j] = old(dbias[j]) + sum;
     }
 }
 
@@ -218,10 +221,10 @@ fn score(@builtin(global_invocation_id) id: vec3<u32>) {
     if number < params.n {
         let label = labels[number];
         let at = i * params.c;
-        let own = logits[at + label] + bias[label];
+        let own = z_read[at + label] + bias[label];
         var top = own;
         for (var j = 0u; j < params.c; j++) {
-            let value = logits[at + j] + bias[j];
+            let value = z_read[at + j] + bias[j];
             top = max(top, value);
             if j != label && !(value < own) {
                 wrong = 1.0;
@@ -229,7 +232,7 @@ fn score(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         var total = 0.0;
         for (var j = 0u; j < params.c; j++) {
-            total += exp(logits[at + j] + bias[j] - top);
+            total += exp(z_read[at + j] + bias[j] - top);
         }
         loss = log(total) + top - own;
     }
@@ -251,6 +254,6 @@ fn score_sum(@builtin(local_invocation_index) lane: u32) {
         for (var e = lane + 2u; e < WIDTH; e += 2u) {
             s += chains[e];
         }
-        sums[lane] += s;
+        totals[lane] += s;
     }
 }

@@ -8,7 +8,7 @@
 //   adam       s1, s2 = moving averages of g and g^2;  p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon)
 //
 // g includes weight_decay p, as in PyTorch. RATE and t = STEP are read from the control buffer; once STOP is set,
-// nothing changes. States below 1e-30 become 0.
+// nothing changes. States below FLUSH become 0.
 //
 // Geometry: one invocation per element, in strides if there are more elements than invocations. Bytes: 12 to 28 per
 // element.
@@ -38,9 +38,10 @@ struct Params {
 const STOP: u32 = 0u;
 const STEP: u32 = 1u;
 const RATE: u32 = 2u;
+const FLUSH: f32 = 1e-30;
 
 fn flush(x: f32) -> f32 {
-    return select(x, 0.0, abs(x) < 1e-30);
+    return select(x, 0.0, abs(x) < FLUSH);
 }
 
 /// Gradient of element i, including weight decay.

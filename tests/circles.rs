@@ -136,6 +136,7 @@ impl Crate {
             let mut place: Names = path.split('/').map(String::from).collect();
             match place.pop().as_deref() {
                 Some("main.rs" | "tests.rs") => continue,
+                Some(file) if file.starts_with("needs_") => continue,
                 Some("mod.rs" | "lib.rs") => {}
                 Some(file) => place.push(file.trim_end_matches(".rs").into()),
                 None => {}

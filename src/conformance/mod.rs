@@ -18,7 +18,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::device::{Device, Element, Gemm, Launch, Slice, SliceMut, VIEW_ALIGNMENT};
 use crate::error::{Error, Result};
-use crate::kernel::{ALL, Access, Fill, Kernel, Parameter, Row, control};
+use crate::kernel::{Access, Block, Fill, Kernel, Parameter, Row, Rules, control, table};
 
 /// How one check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Check {
 /// Runs every row of the kernel table, and the matrix product, on a device. `tell` sees each check as it ends.
 pub fn run<D: Device>(device: &mut D, seed: u64, tell: &mut dyn FnMut(&Check)) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    for row in &ALL {
+    for row in table() {
         for (sizes, scalars) in row.cases {
             tell(&check(
                 format!("{} {sizes:?}", row.name),
@@ -84,7 +84,7 @@ fn parts<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
     device.write(&g, 0, Slice::F32(&[1.0; LEN]))?;
     let part = device.view(&whole, START, LEN);
     let launch = Launch {
-        kernel: Kernel::Sgd,
+        kernel: Kernel::Rules(Rules::Sgd),
         sizes: &[LEN],
         scalars: &[0.0],
         buffers: &[&control, &part, &g],
@@ -239,7 +239,7 @@ fn fill(parameter: &Parameter, sizes: &[usize], bytes: bool, random: &mut ChaCha
 /// Makes the rows of block vectors orthonormal, and rounds them to f32.
 fn orthonormalise(rows: &mut [f64], d: usize) {
     let count = rows.len() / d;
-    let row = Kernel::Orthonormalise.row();
+    let row = Kernel::Block(Block::Orthonormalise).row();
     let mut buffers = vec![rows.to_vec()];
     (row.reference)(&[d, count], &[], &mut buffers);
     for (to, from) in rows.iter_mut().zip(&buffers[0]) {
@@ -423,7 +423,7 @@ fn replay<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
     device.write(&gb, 0, Slice::F32(&[1.0; LEN]))?;
     let recording = device.record(&mut |device| {
         device.launch(&Launch {
-            kernel: Kernel::Sgd,
+            kernel: Kernel::Rules(Rules::Sgd),
             sizes: &[LEN],
             scalars: &[0.0],
             buffers: &[&control, &pb, &gb],
@@ -460,7 +460,7 @@ mod tests {
                 failures.push(format!("{}: {:?}", check.name, check.verdict));
             }
         });
-        assert!(checks > ALL.len());
+        assert!(checks > table().count());
         assert!(
             failures.is_empty(),
             "{} {threads}:\n{}",

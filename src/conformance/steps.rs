@@ -3,7 +3,7 @@
 use super::{Check, check, difference, upload};
 use crate::device::{Device, Launch, SliceMut};
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, control};
+use crate::kernel::{Block, Kernel, control};
 
 /// Runs every step on a device.
 pub(super) fn run<D: Device>(device: &mut D, tell: &mut dyn FnMut(&Check)) {
@@ -25,7 +25,7 @@ struct Step {
 
 const fn ascent(control: &'static [(usize, f32)], rows: &'static [[f32; 2]], stop: f32) -> Step {
     Step {
-        kernel: Kernel::Ascent,
+        kernel: Kernel::Block(Block::Ascent),
         control,
         rows,
         stop,
@@ -34,7 +34,7 @@ const fn ascent(control: &'static [(usize, f32)], rows: &'static [[f32; 2]], sto
 
 const fn retract(rows: &'static [[f32; 2]], stop: f32) -> Step {
     Step {
-        kernel: Kernel::Retract,
+        kernel: Kernel::Block(Block::Retract),
         control: &[],
         rows,
         stop,
@@ -144,7 +144,7 @@ fn judged<D: Device>(device: &mut D, step: &Step) -> Result<f64> {
     }
     let settings = settings.iter().map(|x| f64::from(*x)).collect();
     let mut expected = match step.kernel {
-        Kernel::Ascent => vec![settings, axes, along],
+        Kernel::Block(Block::Ascent) => vec![settings, axes, along],
         _ => vec![settings, along, axes],
     };
     let buffers = upload(device, row, &[D, m], &expected)?;

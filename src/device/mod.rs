@@ -20,9 +20,12 @@ pub use crate::kernel::Element;
 pub use blocks::Block;
 
 mod blocks;
+#[cfg(test)]
+mod constants;
 pub mod cpu;
 pub mod cuda;
 mod layout;
+mod scratch;
 pub mod wgpu;
 
 /// A device may pad the rows of a matrix ([`Device::alloc_rows`]) to a multiple of so many elements at most.

@@ -2,8 +2,8 @@
 //!
 //! A row names the entry (the same name in `kernels/*.cu`, `shaders/*.wgsl` and the CPU device), its buffers with their
 //! shapes in order, its sizes and scalars in order, the fewest bytes it must move and the operations it must do, a
-//! tolerance, and a plain f64 reference. Conformance, the roofline and the kernel benchmark iterate over [`ALL`], so
-//! adding a row adds them. Nothing here runs on a device.
+//! tolerance, and a plain f64 reference. Conformance, the roofline and the kernel benchmark iterate over [`table`], so
+//! adding a row adds them. Rows lie in the module of their [`Family`], each with its reference. Nothing here runs on a device.
 //!
 //! Matrices are row-major. Block vectors (`v`, `g`, the basis) are m x d: one row a component. A sample enters every row
 //! as `y = (x - mean_hi) - mean_lo`: the mean is a pair of f32 whose sum is the f64 mean, `mean_hi` is subtracted in
@@ -14,50 +14,38 @@
 //! Rows that belong to a step read the control buffer and do nothing once its [`control::STOP`] is set: the state stays
 //! frozen at the first step that met the criterion, however many steps were recorded.
 
+mod block;
 pub mod control;
+mod gram;
 mod network;
+mod parameter;
+mod product;
 mod reference;
 pub mod resolution;
-mod rows;
+mod rules;
+mod stream;
 
-pub use reference::{FLUSH, VANISHED, replacement};
-pub use rows::ALL;
+pub use block::{Block, VANISHED, replacement};
+pub use control::rows::Control;
+pub use gram::Gram;
+pub use network::Network;
+pub use parameter::{Access, Element, Fill, Parameter};
+pub use product::Product;
+pub use reference::named;
+pub use rules::{FLUSH, Rules};
+pub use stream::Stream;
 
-/// A row of the table; [`Kernel::row`] tells everything about it.
+/// A row of the table, by its family; [`Kernel::row`] tells everything about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // Each is documented by its row.
+#[allow(missing_docs)] // Each is documented by its enum.
 pub enum Kernel {
-    StreamRead,
-    SamplesProductF32,
-    SamplesProductU8,
-    BatchProductF32,
-    BatchProductU8,
-    SymmetricProduct,
-    CovarianceF32,
-    CovarianceU8,
-    DualF32,
-    DualU8,
-    LiftF32,
-    LiftU8,
-    Deflate,
-    ProjectOut,
-    Orthonormalise,
-    Ascent,
-    Sgd,
-    Momentum,
-    Nesterov,
-    Adagrad,
-    Rmsprop,
-    Adam,
-    Retract,
-    Advance,
-    Commit,
-    GatherF32,
-    GatherU8,
-    BiasRelu,
-    SoftmaxLoss,
-    ReluBackward,
-    Score,
+    Stream(Stream),
+    Product(Product),
+    Gram(Gram),
+    Block(Block),
+    Rules(Rules),
+    Control(Control),
+    Network(Network),
 }
 
 /// The rows that share a file on every floor: `kernels/*.cu`, `shaders/*.wgsl`, and a module of each device.
@@ -105,82 +93,13 @@ impl Family {
     }
 }
 
-/// Element type of a buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Element {
-    /// 32-bit float.
-    F32,
-    /// Byte (images stay bytes on every device).
-    U8,
-    /// 32-bit unsigned integer (row indices).
-    U32,
-}
-
-impl Element {
-    /// Size in bytes.
-    pub const fn bytes(self) -> usize {
-        match self {
-            Element::F32 | Element::U32 => 4,
-            Element::U8 => 1,
-        }
-    }
-}
-
-/// How a launch uses a buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Read only.
-    Read,
-    /// Written whole, never read: its old content may be anything, NaN too.
-    Write,
-    /// Read and written.
-    Update,
-}
-
-/// What a test puts into a buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fill {
-    /// Standard normal; bytes: uniform 0..=255.
-    Normal,
-    /// Absolute values of standard normals.
-    Positive,
-    /// `[2, d]`: a mean of the samples' size, and its remainder 1e-7 times as large.
-    Mean,
-    /// Orthonormal rows.
-    Orthonormal,
-    /// A permutation of `0..len`.
-    Permutation,
-    /// A symmetric matrix.
-    Symmetric,
-    /// Classes, below the row's second size.
-    Classes,
-    /// A control buffer in the middle of a run ([`control::example`]).
-    Control,
-}
-
-/// A buffer of a row.
-#[derive(Debug, Clone, Copy)]
-pub struct Parameter {
-    /// Name, the same in every implementation.
-    pub name: &'static str,
-    /// How it is used.
-    pub access: Access,
-    /// Element type.
-    pub element: Element,
-    /// Number of elements, from the sizes.
-    pub len: fn(&[usize]) -> usize,
-    /// Columns of a matrix whose rows a device may pad, from the sizes; `None` where elements lie one after the other.
-    pub columns: Option<fn(&[usize]) -> usize>,
-    /// What a test puts there.
-    pub fill: Fill,
-}
+/// Sizes and scalars of a launch.
+pub type Case = (&'static [usize], &'static [f32]);
 
 /// One row of the kernel table.
 pub struct Row {
     /// The kernel.
     pub kernel: Kernel,
-    /// Where it stands on every floor.
-    pub family: Family,
     /// Entry name on every device.
     pub name: &'static str,
     /// What it computes, in one formula.
@@ -191,6 +110,8 @@ pub struct Row {
     pub scalars: &'static [&'static str],
     /// Buffers in order.
     pub buffers: &'static [Parameter],
+    /// Whether it belongs to a step: it reads the control buffer, its first, and does nothing once [`control::STOP`] is set.
+    pub freezes: bool,
     /// Fewest bytes moved to and from memory.
     pub bytes: fn(&[usize]) -> f64,
     /// Operations (a multiply-add is two).
@@ -200,22 +121,55 @@ pub struct Row {
     /// The same in f64, written plainly: sizes, scalars, and every buffer widened.
     pub reference: fn(&[usize], &[f64], &mut [Vec<f64>]),
     /// Sizes and scalars that conformance runs: awkward ones, and every branch of the launch geometry.
-    pub cases: &'static [(&'static [usize], &'static [f32])],
+    pub cases: &'static [Case],
     /// Sizes and scalars of the benchmark: those of MNIST, or of a step on it.
-    pub benchmark: (&'static [usize], &'static [f32]),
+    pub benchmark: Case,
 }
 
 impl Kernel {
     /// The row of this kernel.
     pub fn row(self) -> &'static Row {
-        &ALL[self as usize]
+        match self {
+            Self::Stream(kernel) => &stream::ROWS[kernel as usize],
+            Self::Product(kernel) => &product::ROWS[kernel as usize],
+            Self::Gram(kernel) => &gram::ROWS[kernel as usize],
+            Self::Block(kernel) => &block::ROWS[kernel as usize],
+            Self::Rules(kernel) => &rules::ROWS[kernel as usize],
+            Self::Control(kernel) => &control::rows::ROWS[kernel as usize],
+            Self::Network(kernel) => &network::ROWS[kernel as usize],
+        }
     }
 
-    /// Whether the row belongs to a step and does nothing once [`control::STOP`] is set.
-    pub fn freezes(self) -> bool {
-        self.row().buffers[0].name == "control"
-            && !matches!(self, Kernel::ProjectOut | Kernel::Commit)
+    /// Its family.
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Stream(_) => Family::Stream,
+            Self::Product(_) => Family::Product,
+            Self::Gram(_) => Family::Gram,
+            Self::Block(_) => Family::Block,
+            Self::Rules(_) => Family::Rules,
+            Self::Control(_) => Family::Control,
+            Self::Network(_) => Family::Network,
+        }
     }
+}
+
+/// Every row, in the order in which a solve first needs it: what conformance draws at random depends on the order.
+pub fn table() -> impl Iterator<Item = &'static Row> {
+    let (products, lifts) = product::ROWS.split_at(Product::LiftF32 as usize);
+    let (blocks, retraction) = block::ROWS.split_at(Block::Retract as usize);
+    let parts: [&[Row]; 9] = [
+        &stream::ROWS,
+        products,
+        &gram::ROWS,
+        lifts,
+        blocks,
+        &rules::ROWS,
+        retraction,
+        &control::rows::ROWS,
+        &network::ROWS,
+    ];
+    parts.into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -223,17 +177,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_stand_in_the_order_of_the_enum_with_distinct_names() {
+    fn rows_stand_in_the_order_of_their_enum_with_distinct_names() {
         let mut names = std::collections::BTreeSet::new();
-        for (i, row) in ALL.iter().enumerate() {
-            assert_eq!(row.kernel as usize, i, "{}", row.name);
+        for row in table() {
+            assert_eq!(row.kernel.row().name, row.name);
             assert!(names.insert(row.name), "{} stands twice", row.name);
         }
     }
 
     #[test]
+    fn what_freezes_has_the_control_buffer_first() {
+        for row in table() {
+            let control = row.buffers[0].fill == Fill::Control;
+            assert!(control || !row.freezes, "{}", row.name);
+        }
+    }
+
+    #[test]
     fn rows_keep_within_eight_buffers_and_eight_scalars_and_their_cases_fit() {
-        for row in &ALL {
+        for row in table() {
             assert!(
                 row.buffers.len() <= 8,
                 "{}: wgpu allows 8 storage buffers",

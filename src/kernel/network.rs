@@ -4,78 +4,75 @@
 //! taken in chunks of b rows that begin at `offset`; `beta` is 0 in the first and 1 in the others, so that gradients and
 //! losses add up to those of the batch.
 
-use super::control as c;
-use super::rows::{CONTROL, CONTROL_RW, f32, rows, u8};
-use super::{Access, Element, Family, Fill, Kernel, Parameter, Row};
+use super::parameter::{CONTROL, CONTROL_RW, Stored, f32, samples, u32};
+use super::reference::{frozen, keep, named, named_mut};
+use super::{Access, Case, Fill, Kernel, Row, control as c};
 
 use Access::{Read, Update};
 use Fill::{Classes, Normal, Permutation};
 
-const fn u32(name: &'static str, len: fn(&[usize]) -> usize, fill: Fill) -> Parameter {
-    Parameter {
+/// Rows of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // Each is documented by its row.
+pub enum Network {
+    GatherF32,
+    GatherU8,
+    BiasRelu,
+    SoftmaxLoss,
+    ReluBackward,
+    Score,
+}
+
+/// In the order of [`Network`].
+pub(super) static ROWS: [Row; 6] = [
+    gather::<f32>(
+        Network::GatherF32,
+        "gather_f32",
+        (&[60000, 784, 128, 128, 0, 0], &[1.0]),
+    ),
+    gather::<u8>(
+        Network::GatherU8,
+        "gather_u8",
+        (&[60000, 784, 128, 128, 0, 0], &[1.0 / 255.0]),
+    ),
+    BIAS_RELU,
+    SOFTMAX_LOSS,
+    RELU_BACKWARD,
+    SCORE,
+];
+
+const fn gather<T: Stored>(kernel: Network, name: &'static str, benchmark: Case) -> Row {
+    Row {
+        kernel: Kernel::Network(kernel),
         name,
-        access: Read,
-        element: Element::U32,
-        len,
-        columns: None,
-        fill,
+        formula: "out_i = weight x[rows[BATCH batch + offset + i] - first], for those in first..first + n; other rows of out are left alone",
+        sizes: &["n", "d", "b", "batch", "offset", "first"],
+        scalars: &["weight"],
+        buffers: const {
+            &[
+                CONTROL,
+                samples::<T>("x", |s| s[0] * s[1], |s| s[1]),
+                u32("rows", |s| s[0] + s[5], Permutation),
+                f32("out", Update, |s| s[2] * s[1], Normal),
+            ]
+        },
+        freezes: true,
+        bytes: |s| (T::BYTES + 4.0) * (s[2] * s[1]) as f64,
+        flops: |s| (s[2] * s[1]) as f64,
+        tolerance: 1e-6,
+        reference: gathered,
+        cases: &[
+            (&[2, 1, 1, 1, 0, 0], &[1.0]),
+            (&[64, 31, 13, 32, 7, 0], &[0.5]),
+            (&[300, 784, 128, 128, 0, 0], &[0.25]),
+            (&[100, 33, 40, 64, 24, 150], &[1.0]),
+        ],
+        benchmark,
     }
 }
 
-const GATHER: &[(&[usize], &[f32])] = &[
-    (&[2, 1, 1, 1, 0, 0], &[1.0]),
-    (&[64, 31, 13, 32, 7, 0], &[0.5]),
-    (&[300, 784, 128, 128, 0, 0], &[0.25]),
-    (&[100, 33, 40, 64, 24, 150], &[1.0]),
-];
-const GATHER_SIZES: &[&str] = &["n", "d", "b", "batch", "offset", "first"];
-const GATHER_FORMULA: &str = "out_i = weight x[rows[BATCH batch + offset + i] - first], for those in first..first + n; other rows of out are left alone";
-
-pub const GATHER_F32: Row = Row {
-    kernel: Kernel::GatherF32,
-    family: Family::Network,
-    name: "gather_f32",
-    formula: GATHER_FORMULA,
-    sizes: GATHER_SIZES,
-    scalars: &["weight"],
-    buffers: &[
-        CONTROL,
-        rows("x", Read, |s| s[0] * s[1], |s| s[1], Normal),
-        u32("rows", |s| s[0] + s[5], Permutation),
-        f32("out", Update, |s| s[2] * s[1], Normal),
-    ],
-    bytes: |s| 8.0 * (s[2] * s[1]) as f64,
-    flops: |s| (s[2] * s[1]) as f64,
-    tolerance: 1e-6,
-    reference: gather,
-    cases: GATHER,
-    benchmark: (&[60000, 784, 128, 128, 0, 0], &[1.0]),
-};
-
-pub const GATHER_U8: Row = Row {
-    kernel: Kernel::GatherU8,
-    family: Family::Network,
-    name: "gather_u8",
-    formula: GATHER_FORMULA,
-    sizes: GATHER_SIZES,
-    scalars: &["weight"],
-    buffers: &[
-        CONTROL,
-        u8("x", |s| s[0] * s[1], |s| s[1]),
-        u32("rows", |s| s[0] + s[5], Permutation),
-        f32("out", Update, |s| s[2] * s[1], Normal),
-    ],
-    bytes: |s| 5.0 * (s[2] * s[1]) as f64,
-    flops: |s| (s[2] * s[1]) as f64,
-    tolerance: 1e-6,
-    reference: gather,
-    cases: GATHER,
-    benchmark: (&[60000, 784, 128, 128, 0, 0], &[1.0 / 255.0]),
-};
-
-pub const BIAS_RELU: Row = Row {
-    kernel: Kernel::BiasRelu,
-    family: Family::Network,
+const BIAS_RELU: Row = Row {
+    kernel: Kernel::Network(Network::BiasRelu),
     name: "bias_relu",
     formula: "z = max(0, z + bias), the bias added to every row",
     sizes: &["b", "h"],
@@ -84,6 +81,7 @@ pub const BIAS_RELU: Row = Row {
         f32("z", Update, |s| s[0] * s[1], Normal),
         f32("bias", Read, |s| s[1], Normal),
     ],
+    freezes: false,
     bytes: |s| 8.0 * (s[0] * s[1]) as f64,
     flops: |s| 2.0 * (s[0] * s[1]) as f64,
     tolerance: 1e-6,
@@ -97,9 +95,8 @@ pub const BIAS_RELU: Row = Row {
     benchmark: (&[128, 300], &[]),
 };
 
-pub const SOFTMAX_LOSS: Row = Row {
-    kernel: Kernel::SoftmaxLoss,
-    family: Family::Network,
+const SOFTMAX_LOSS: Row = Row {
+    kernel: Kernel::Network(Network::SoftmaxLoss),
     name: "softmax_loss",
     formula: "s = softmax(z + bias); losses[BATCH] = beta losses[BATCH] - sum_i ln s[i, label_i] / batch; z = (s - onehot(label)) / batch; \
               dbias = beta dbias + sum_i z_i; label_i = labels[rows[BATCH batch + offset + i]]; a loss that is not finite stops",
@@ -114,6 +111,7 @@ pub const SOFTMAX_LOSS: Row = Row {
         f32("dbias", Update, |s| s[1], Normal),
         f32("losses", Update, |s| s[5], Normal),
     ],
+    freezes: true,
     bytes: |s| 8.0 * (s[0] * s[1]) as f64 + 8.0 * s[0] as f64,
     flops: |s| 8.0 * (s[0] * s[1]) as f64,
     tolerance: 1e-5,
@@ -128,9 +126,8 @@ pub const SOFTMAX_LOSS: Row = Row {
     benchmark: (&[128, 10, 128, 0, 60000, 468], &[0.0]),
 };
 
-pub const RELU_BACKWARD: Row = Row {
-    kernel: Kernel::ReluBackward,
-    family: Family::Network,
+const RELU_BACKWARD: Row = Row {
+    kernel: Kernel::Network(Network::ReluBackward),
     name: "relu_backward",
     formula: "delta = delta where a > 0, else 0; dbias = beta dbias + sum of its rows",
     sizes: &["b", "h"],
@@ -140,6 +137,7 @@ pub const RELU_BACKWARD: Row = Row {
         f32("delta", Update, |s| s[0] * s[1], Normal),
         f32("dbias", Update, |s| s[1], Normal),
     ],
+    freezes: false,
     bytes: |s| 12.0 * (s[0] * s[1]) as f64,
     flops: |s| 2.0 * (s[0] * s[1]) as f64,
     tolerance: 1e-5,
@@ -154,9 +152,8 @@ pub const RELU_BACKWARD: Row = Row {
     benchmark: (&[128, 300], &[0.0]),
 };
 
-pub const SCORE: Row = Row {
-    kernel: Kernel::Score,
-    family: Family::Network,
+const SCORE: Row = Row {
+    kernel: Kernel::Network(Network::Score),
     name: "score",
     formula: "totals += [samples whose largest z + bias is not their label's, sum_i -ln softmax(z + bias)[i, label_i]], sample i being \
               rows[BATCH b + i]; numbers from n on are no samples",
@@ -170,6 +167,7 @@ pub const SCORE: Row = Row {
         f32("z", Read, |s| s[0] * s[1], Normal),
         f32("totals", Update, |_| 2, Normal),
     ],
+    freezes: true,
     bytes: |s| 4.0 * (s[0] * s[1]) as f64 + 8.0 * s[0] as f64,
     flops: |s| 5.0 * (s[0] * s[1]) as f64,
     tolerance: 1e-5,
@@ -183,30 +181,35 @@ pub const SCORE: Row = Row {
     benchmark: (&[1000, 10, 10000, 10000], &[]),
 };
 
-/// Sample of place `i` of a chunk.
-fn place(b: &[Vec<f64>], rows: usize, batch: usize, offset: usize, i: usize) -> usize {
-    b[rows][b[0][c::BATCH] as usize * batch + offset + i] as usize
+/// Places of a mini-batch in the order of the epoch: chunk `offset..` of mini-batch BATCH, `batch` samples long.
+fn chunk<'a>(control: &[f64], rows: &'a [f64], batch: usize, offset: usize) -> &'a [f64] {
+    &rows[control[c::BATCH] as usize * batch + offset..]
 }
 
-fn gather(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
-    let [n, d, rows, batch, offset, first] = [s[0], s[1], s[2], s[3], s[4], s[5]];
-    if b[0][c::STOP] != 0.0 {
+fn gathered(sizes: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
+    let [n, d, b, batch, offset, first] = named(sizes);
+    let [weight] = named(scalars);
+    let [control, x, rows, out] = named_mut(buffers);
+    if frozen(control) {
         return;
     }
-    for i in 0..rows {
-        let row = place(b, 2, batch, offset, i);
+    let rows = chunk(control, rows, batch, offset);
+    for (row, out) in rows.iter().zip(out.chunks_exact_mut(d)).take(b) {
+        let row = *row as usize;
         if (first..first + n).contains(&row) {
-            for j in 0..d {
-                b[3][i * d + j] = w[0] * b[1][(row - first) * d + j];
+            for (out, x) in out.iter_mut().zip(&x[(row - first) * d..]) {
+                *out = weight * x;
             }
         }
     }
 }
 
-fn bias_relu(s: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
-    for i in 0..s[0] {
-        for j in 0..s[1] {
-            b[0][i * s[1] + j] = (b[0][i * s[1] + j] + b[1][j]).max(0.0);
+fn bias_relu(sizes: &[usize], _: &[f64], buffers: &mut [Vec<f64>]) {
+    let [b, h] = named(sizes);
+    let [z, bias] = named_mut(buffers);
+    for i in 0..b {
+        for j in 0..h {
+            z[i * h + j] = (z[i * h + j] + bias[j]).max(0.0);
         }
     }
 }
@@ -219,62 +222,69 @@ fn log_softmax(z: &[f64], bias: &[f64]) -> Vec<f64> {
     z.iter().map(|z| z - top - sum.ln()).collect()
 }
 
-fn softmax_loss(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
-    let [rows, classes, batch, offset] = [s[0], s[1], s[2], s[3]];
-    if b[0][c::STOP] != 0.0 {
+fn softmax_loss(sizes: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
+    let [b, classes, batch, offset, _n, _batches] = named(sizes);
+    let [beta] = named(scalars);
+    let [control, labels, rows, bias, z, dbias, losses] = named_mut(buffers);
+    if frozen(control) {
         return;
     }
-    let old = |x: f64| if w[0] == 0.0 { 0.0 } else { w[0] * x };
     let mut loss = 0.0;
     let mut sums = vec![0.0; classes];
-    for i in 0..rows {
-        let label = b[1][place(b, 2, batch, offset, i)] as usize;
-        let logs = log_softmax(&b[4][i * classes..][..classes], &b[3]);
+    let rows = chunk(control, rows, batch, offset);
+    for (row, z) in rows.iter().zip(z.chunks_exact_mut(classes)).take(b) {
+        let label = labels[*row as usize] as usize;
+        let logs = log_softmax(z, bias);
         loss -= logs[label] / batch as f64;
         for j in 0..classes {
             let hit = if j == label { 1.0 } else { 0.0 };
-            let delta = (logs[j].exp() - hit) / batch as f64;
-            b[4][i * classes + j] = delta;
-            sums[j] += delta;
+            z[j] = (logs[j].exp() - hit) / batch as f64;
+            sums[j] += z[j];
         }
     }
-    for (sum, to) in sums.iter().zip(&mut b[5]) {
-        *to = old(*to) + sum;
+    keep(beta, dbias);
+    for (sum, to) in sums.iter().zip(dbias) {
+        *to += sum;
     }
-    let place = b[0][c::BATCH] as usize;
-    b[6][place] = old(b[6][place]) + loss;
-    if !b[6][place].is_finite() {
-        b[0][c::STOP] = f64::from(c::NOT_FINITE);
+    let total = &mut losses[control[c::BATCH] as usize..][..1];
+    keep(beta, total);
+    total[0] += loss;
+    if !total[0].is_finite() {
+        control[c::STOP] = f64::from(c::NOT_FINITE);
     }
 }
 
-fn relu_backward(s: &[usize], w: &[f64], b: &mut [Vec<f64>]) {
-    for j in 0..s[1] {
-        let mut sum = if w[0] == 0.0 { 0.0 } else { w[0] * b[2][j] };
-        for i in 0..s[0] {
-            let at = i * s[1] + j;
-            if b[0][at] <= 0.0 {
-                b[1][at] = 0.0;
+fn relu_backward(sizes: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
+    let [b, h] = named(sizes);
+    let [beta] = named(scalars);
+    let [a, delta, dbias] = named_mut(buffers);
+    keep(beta, dbias);
+    for (j, sum) in dbias.iter_mut().enumerate() {
+        for i in 0..b {
+            let at = i * h + j;
+            if a[at] <= 0.0 {
+                delta[at] = 0.0;
             }
-            sum += b[1][at];
+            *sum += delta[at];
         }
-        b[2][j] = sum;
     }
 }
 
-fn score(s: &[usize], _: &[f64], b: &mut [Vec<f64>]) {
-    let [rows, classes, n] = [s[0], s[1], s[2]];
-    if b[0][c::STOP] != 0.0 {
+fn score(sizes: &[usize], _: &[f64], buffers: &mut [Vec<f64>]) {
+    let [b, classes, n, _len] = named(sizes);
+    let [control, labels, rows, bias, z, totals] = named_mut(buffers);
+    if frozen(control) {
         return;
     }
-    for i in 0..rows {
-        let sample = place(b, 2, rows, 0, i);
+    let rows = chunk(control, rows, b, 0);
+    for (row, z) in rows.iter().zip(z.chunks_exact(classes)).take(b) {
+        let sample = *row as usize;
         if sample < n {
-            let label = b[1][sample] as usize;
-            let logs = log_softmax(&b[4][i * classes..][..classes], &b[3]);
+            let label = labels[sample] as usize;
+            let logs = log_softmax(z, bias);
             let beaten = (0..classes).any(|j| j != label && logs[j] >= logs[label]);
-            b[5][0] += f64::from(u8::from(beaten));
-            b[5][1] -= logs[label];
+            totals[0] += f64::from(u8::from(beaten));
+            totals[1] -= logs[label];
         }
     }
 }

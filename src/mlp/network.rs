@@ -7,7 +7,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::problem::{Problem, Set};
 use crate::device::{Device, Element, Gemm, Slice, VIEW_ALIGNMENT};
 use crate::error::Result;
-use crate::kernel::Kernel;
+use crate::kernel::{self, Kernel};
 use crate::optimizer::{Cost, launch, read};
 
 /// Widths of all layers, from the inputs to the classes.
@@ -216,7 +216,14 @@ pub(super) fn forward<D: Device>(
         )?;
         if l + 1 < count {
             let sizes = [rows, outputs];
-            launch(device, cost, Kernel::BiasRelu, &sizes, &[], &[z, biases])?;
+            launch(
+                device,
+                cost,
+                Kernel::Network(kernel::Network::BiasRelu),
+                &sizes,
+                &[],
+                &[z, biases],
+            )?;
         }
     }
     Ok(())
@@ -225,9 +232,9 @@ pub(super) fn forward<D: Device>(
 /// The gather kernel for the element type of these samples.
 pub(super) fn gather<D: Device>(problem: &Problem<D>) -> Kernel {
     if problem.bytes {
-        Kernel::GatherU8
+        Kernel::Network(kernel::Network::GatherU8)
     } else {
-        Kernel::GatherF32
+        Kernel::Network(kernel::Network::GatherF32)
     }
 }
 
@@ -250,7 +257,7 @@ pub(super) fn backward<D: Device>(
     launch(
         device,
         cost,
-        Kernel::SoftmaxLoss,
+        Kernel::Network(kernel::Network::SoftmaxLoss),
         &[
             rows,
             problem.classes,
@@ -290,7 +297,7 @@ pub(super) fn backward<D: Device>(
             launch(
                 device,
                 cost,
-                Kernel::ReluBackward,
+                Kernel::Network(kernel::Network::ReluBackward),
                 &[rows, inputs],
                 &[beta],
                 &[a, next, &gradients.layers[l - 1][1]],
@@ -315,7 +322,7 @@ pub(super) fn score<D: Device>(
     launch(
         device,
         cost,
-        Kernel::Score,
+        Kernel::Network(kernel::Network::Score),
         &[activations.rows, problem.classes, source.set.n, listed],
         &[],
         &[

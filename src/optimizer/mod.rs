@@ -11,7 +11,7 @@ mod work;
 
 use crate::device::{Device, Launch};
 use crate::error::Result;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Rules};
 
 pub use watch::{Blind, Ended, Look, Verdict, Watch};
 pub use work::{Cost, launch, read, shuffled};
@@ -59,12 +59,12 @@ impl Rule {
     /// The rule's row of the kernel table.
     pub const fn kernel(self) -> Kernel {
         match self {
-            Rule::Sgd => Kernel::Sgd,
-            Rule::Momentum => Kernel::Momentum,
-            Rule::Nesterov => Kernel::Nesterov,
-            Rule::Adagrad => Kernel::Adagrad,
-            Rule::Rmsprop => Kernel::Rmsprop,
-            Rule::Adam => Kernel::Adam,
+            Rule::Sgd => Kernel::Rules(Rules::Sgd),
+            Rule::Momentum => Kernel::Rules(Rules::Momentum),
+            Rule::Nesterov => Kernel::Rules(Rules::Nesterov),
+            Rule::Adagrad => Kernel::Rules(Rules::Adagrad),
+            Rule::Rmsprop => Kernel::Rules(Rules::Rmsprop),
+            Rule::Adam => Kernel::Rules(Rules::Adam),
         }
     }
 

@@ -11,7 +11,7 @@ use super::rate::Schedule;
 use super::{Ended, Fault, Gradient, Look, Method, Plan, Problem, Verdict, Watch};
 use crate::device::{Device, Element, Info, Slice, SliceMut};
 use crate::error::Result;
-use crate::kernel::{Kernel, control};
+use crate::kernel::{Block, Control, Kernel, control};
 use crate::optimizer::{Cost, launch, read, shuffled};
 
 /// Buffers of an iterative method. `m` rows move together: 1 for deflation, k for subspace.
@@ -69,16 +69,30 @@ impl<D: Device> Iterative<D> {
         let step = device.record(&mut |device| {
             let cost = &mut cost;
             operator.apply(device, problem, cost, m, [&control, &v, &g])?;
-            launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
+            launch(
+                device,
+                cost,
+                Kernel::Control(Control::Advance),
+                &[batches],
+                &[],
+                &[&control],
+            )?;
             if m == 1 {
                 let buffers = [&control, &basis, &g];
-                launch(device, cost, Kernel::Deflate, &[order, k], &[], &buffers)?;
+                launch(
+                    device,
+                    cost,
+                    Kernel::Block(Block::Deflate),
+                    &[order, k],
+                    &[],
+                    &buffers,
+                )?;
             }
             let flag = f32::from(u8::from(projected));
             launch(
                 device,
                 cost,
-                Kernel::Ascent,
+                Kernel::Block(Block::Ascent),
                 &[order, m],
                 &[flag],
                 &[&control, &v, &g],
@@ -96,7 +110,7 @@ impl<D: Device> Iterative<D> {
             launch(
                 device,
                 cost,
-                Kernel::Retract,
+                Kernel::Block(Block::Retract),
                 &[order, m],
                 &[flag],
                 &buffers,
@@ -151,7 +165,7 @@ impl<D: Device> Iterative<D> {
             launch(
                 device,
                 &mut ignored,
-                Kernel::ProjectOut,
+                Kernel::Block(Block::ProjectOut),
                 &[self.order, self.k],
                 &[],
                 &buffers,
@@ -161,7 +175,7 @@ impl<D: Device> Iterative<D> {
             launch(
                 device,
                 &mut ignored,
-                Kernel::Orthonormalise,
+                Kernel::Block(Block::Orthonormalise),
                 &sizes,
                 &[],
                 &[&self.v],
@@ -268,7 +282,7 @@ impl<D: Device> Iterative<D> {
         launch(
             device,
             &mut Cost::default(),
-            Kernel::Commit,
+            Kernel::Control(Control::Commit),
             &[self.order, self.k],
             &[],
             &buffers,
@@ -284,10 +298,21 @@ fn kernels<D: Device>(
     m: usize,
 ) -> Vec<Kernel> {
     let mut kernels = operator.kernels(&problem.samples);
-    kernels.extend([Kernel::Advance, Kernel::Ascent, plan.rule.kernel()]);
-    kernels.extend([Kernel::Retract, Kernel::Orthonormalise]);
+    kernels.extend([
+        Kernel::Control(Control::Advance),
+        Kernel::Block(Block::Ascent),
+        plan.rule.kernel(),
+    ]);
+    kernels.extend([
+        Kernel::Block(Block::Retract),
+        Kernel::Block(Block::Orthonormalise),
+    ]);
     if m == 1 {
-        kernels.extend([Kernel::Deflate, Kernel::ProjectOut, Kernel::Commit]);
+        kernels.extend([
+            Kernel::Block(Block::Deflate),
+            Kernel::Block(Block::ProjectOut),
+            Kernel::Control(Control::Commit),
+        ]);
     }
     kernels
 }

@@ -7,7 +7,7 @@ use super::{OperatorKind, Plan, Problem};
 use crate::data::{Elements, Samples};
 use crate::device::{Device, Element};
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Gram, Kernel, Product};
 use crate::optimizer::{Cost, launch};
 
 /// A symmetric operator on a device.
@@ -73,20 +73,35 @@ impl<D: Device> Operator<D> {
     /// from the samples if this operator covers only a part of them or is their dual.
     pub fn kernels(&self, samples: &Samples) -> Vec<Kernel> {
         let of = |of_f32, of_u8| typed(samples, of_f32, of_u8);
-        let product = of(Kernel::SamplesProductF32, Kernel::SamplesProductU8);
+        let product = of(
+            Kernel::Product(Product::SamplesF32),
+            Kernel::Product(Product::SamplesU8),
+        );
         match self {
             Operator::Samples => vec![product],
             Operator::Batch { .. } => {
-                vec![of(Kernel::BatchProductF32, Kernel::BatchProductU8), product]
+                vec![
+                    of(
+                        Kernel::Product(Product::BatchF32),
+                        Kernel::Product(Product::BatchU8),
+                    ),
+                    product,
+                ]
             }
             Operator::Covariance(_) => vec![
-                of(Kernel::CovarianceF32, Kernel::CovarianceU8),
-                Kernel::SymmetricProduct,
+                of(
+                    Kernel::Gram(Gram::CovarianceF32),
+                    Kernel::Gram(Gram::CovarianceU8),
+                ),
+                Kernel::Product(Product::Symmetric),
             ],
             Operator::Dual(_) => vec![
-                of(Kernel::DualF32, Kernel::DualU8),
-                Kernel::SymmetricProduct,
-                of(Kernel::LiftF32, Kernel::LiftU8),
+                of(Kernel::Gram(Gram::DualF32), Kernel::Gram(Gram::DualU8)),
+                Kernel::Product(Product::Symmetric),
+                of(
+                    Kernel::Product(Product::LiftF32),
+                    Kernel::Product(Product::LiftU8),
+                ),
                 product,
             ],
         }
@@ -119,8 +134,8 @@ impl<D: Device> Operator<D> {
             Operator::Covariance(c) => {
                 let kernel = typed(
                     &problem.samples,
-                    Kernel::CovarianceF32,
-                    Kernel::CovarianceU8,
+                    Kernel::Gram(Gram::CovarianceF32),
+                    Kernel::Gram(Gram::CovarianceU8),
                 );
                 for (i, block) in problem.blocks.iter().enumerate() {
                     let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
@@ -129,7 +144,11 @@ impl<D: Device> Operator<D> {
                 }
             }
             Operator::Dual(k) => {
-                let kernel = typed(&problem.samples, Kernel::DualF32, Kernel::DualU8);
+                let kernel = typed(
+                    &problem.samples,
+                    Kernel::Gram(Gram::DualF32),
+                    Kernel::Gram(Gram::DualU8),
+                );
                 for a in &problem.blocks {
                     for b in &problem.blocks {
                         let sizes = [a.n, b.n, d, n, a.first, b.first];
@@ -161,8 +180,8 @@ impl<D: Device> Operator<D> {
             Operator::Samples => {
                 let kernel = typed(
                     &problem.samples,
-                    Kernel::SamplesProductF32,
-                    Kernel::SamplesProductU8,
+                    Kernel::Product(Product::SamplesF32),
+                    Kernel::Product(Product::SamplesU8),
                 );
                 for (i, block) in problem.blocks.iter().enumerate() {
                     let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
@@ -174,8 +193,8 @@ impl<D: Device> Operator<D> {
             Operator::Batch { rows, size, .. } => {
                 let kernel = typed(
                     &problem.samples,
-                    Kernel::BatchProductF32,
-                    Kernel::BatchProductU8,
+                    Kernel::Product(Product::BatchF32),
+                    Kernel::Product(Product::BatchU8),
                 );
                 for (i, block) in problem.blocks.iter().enumerate() {
                     let scalars = [if i == 0 { 0.0 } else { 1.0 }, w, w];
@@ -188,7 +207,7 @@ impl<D: Device> Operator<D> {
             Operator::Covariance(c) => launch(
                 device,
                 cost,
-                Kernel::SymmetricProduct,
+                Kernel::Product(Product::Symmetric),
                 &[d, m],
                 &[],
                 &[control, c, v, g],
@@ -196,7 +215,7 @@ impl<D: Device> Operator<D> {
             Operator::Dual(k) => launch(
                 device,
                 cost,
-                Kernel::SymmetricProduct,
+                Kernel::Product(Product::Symmetric),
                 &[n, m],
                 &[],
                 &[control, k, v, g],
@@ -217,7 +236,11 @@ impl<D: Device> Operator<D> {
         out: &D::Buffer,
     ) -> Result<()> {
         let Samples { n, d, .. } = *problem.samples;
-        let kernel = typed(&problem.samples, Kernel::LiftF32, Kernel::LiftU8);
+        let kernel = typed(
+            &problem.samples,
+            Kernel::Product(Product::LiftF32),
+            Kernel::Product(Product::LiftU8),
+        );
         for (i, block) in problem.blocks.iter().enumerate() {
             let scalars = [if i == 0 { 0.0 } else { 1.0 }, problem.scale as f32];
             let sizes = [block.n, d, m, n, block.first];

@@ -16,7 +16,7 @@
 //!   seen if the rate falls as 1 / t. The elementwise rules keep their schedules.
 //!
 //! With the full batch, a rule stops when the relative residuals of the rows it moves are within the tolerance
-//! ([`crate::kernel::Kernel::Ascent`]). The residual of a mini-batch says nothing about all samples, so there the
+//! ([`crate::kernel::Block::Ascent`]). The residual of a mini-batch says nothing about all samples, so there the
 //! number of epochs ends the run.
 
 use super::Plan;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::device::{Device, Element, Gemm, Launch, Slice};
 use crate::error::Result;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Stream};
 use crate::record::{Peak, Rate, Work};
 
 use super::clock::timed;
@@ -35,7 +35,7 @@ pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
         ((CACHES * last_level_cache()).max(STREAM_BYTES), ORDER)
     };
     let bytes = bytes.min(limit);
-    let row = Kernel::StreamRead.row();
+    let row = Kernel::Stream(Stream::Read).row();
     let sizes = [bytes / Element::F32.bytes()];
     let x = device.alloc(Element::F32, sizes[0])?;
     let out = device.alloc(Element::F32, 1)?;

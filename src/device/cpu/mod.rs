@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable, check_view};
 use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, control};
+use crate::kernel::{Block, Control, Gram, Kernel, Network, Rules, Stream, control};
 use crate::machine::{self, Isa};
 
 mod blas;
@@ -211,16 +211,17 @@ impl Cpu {
         scalars: &[f32],
         b: &[&Buffer],
     ) -> Result<()> {
-        if kernel.freezes() && b[0].f32()[control::STOP] != 0.0 {
+        if kernel.row().freezes && b[0].f32()[control::STOP] != 0.0 {
             return Ok(());
         }
         let isa = self.isa;
         match kernel {
-            Kernel::StreamRead => {
+            Kernel::Stream(Stream::Read) => {
                 let total = self.stream_read(&b[0].f32());
                 b[1].f32_mut()[0] = total;
             }
-            Kernel::SamplesProductF32 | Kernel::SamplesProductU8 => {
+            Kernel::Product(crate::kernel::Product::SamplesF32)
+            | Kernel::Product(crate::kernel::Product::SamplesU8) => {
                 let (mean, v, mut g) = (b[2].f32(), b[3].f32(), b[4].f32_mut());
                 let product = Product {
                     rows: Rows::All(sizes[0]),
@@ -232,13 +233,14 @@ impl Cpu {
                     mean: &mean,
                     v: &v,
                 };
-                if kernel == Kernel::SamplesProductU8 {
+                if kernel == Kernel::Product(crate::kernel::Product::SamplesU8) {
                     product::typed(self, &product, &b[1].u8(), &mut g);
                 } else {
                     product::typed(self, &product, &b[1].f32(), &mut g);
                 }
             }
-            Kernel::BatchProductF32 | Kernel::BatchProductU8 => {
+            Kernel::Product(crate::kernel::Product::BatchF32)
+            | Kernel::Product(crate::kernel::Product::BatchU8) => {
                 let start = b[0].f32()[control::BATCH] as usize * sizes[3];
                 let (mean, rows, v) = (b[2].f32(), b[3].u32(), b[4].f32());
                 let mut g = b[5].f32_mut();
@@ -256,17 +258,17 @@ impl Cpu {
                     mean: &mean,
                     v: &v,
                 };
-                if kernel == Kernel::BatchProductU8 {
+                if kernel == Kernel::Product(crate::kernel::Product::BatchU8) {
                     product::typed(self, &product, &b[1].u8(), &mut g);
                 } else {
                     product::typed(self, &product, &b[1].f32(), &mut g);
                 }
             }
-            Kernel::SymmetricProduct => {
+            Kernel::Product(crate::kernel::Product::Symmetric) => {
                 let (c, v, mut g) = (b[1].f32(), b[2].f32(), b[3].f32_mut());
                 product::symmetric(self, sizes[0], sizes[1], &c, &v, &mut g);
             }
-            Kernel::CovarianceF32 | Kernel::CovarianceU8 => {
+            Kernel::Gram(Gram::CovarianceF32) | Kernel::Gram(Gram::CovarianceU8) => {
                 let (mean, mut c) = (b[1].f32(), b[2].f32_mut());
                 let covariance = gram::Covariance {
                     n: sizes[0],
@@ -275,13 +277,13 @@ impl Cpu {
                     weight: f64::from(scalars[1]) * f64::from(scalars[2]),
                     mean: &mean,
                 };
-                if kernel == Kernel::CovarianceU8 {
+                if kernel == Kernel::Gram(Gram::CovarianceU8) {
                     gram::covariance_u8(self, &covariance, &b[0].u8(), &mut c);
                 } else {
                     gram::covariance_f32(self, &covariance, &b[0].f32(), &mut c);
                 }
             }
-            Kernel::DualF32 | Kernel::DualU8 => {
+            Kernel::Gram(Gram::DualF32) | Kernel::Gram(Gram::DualU8) => {
                 let (mean, mut k) = (b[2].f32(), b[3].f32_mut());
                 let dual = gram::Dual {
                     na: sizes[0],
@@ -293,13 +295,14 @@ impl Cpu {
                     weight: f64::from(scalars[0]) * f64::from(scalars[1]),
                     mean: &mean,
                 };
-                if kernel == Kernel::DualU8 {
+                if kernel == Kernel::Gram(Gram::DualU8) {
                     gram::dual(self, &dual, &b[0].u8(), &b[1].u8(), &mut k);
                 } else {
                     gram::dual(self, &dual, &b[0].f32(), &b[1].f32(), &mut k);
                 }
             }
-            Kernel::LiftF32 | Kernel::LiftU8 => {
+            Kernel::Product(crate::kernel::Product::LiftF32)
+            | Kernel::Product(crate::kernel::Product::LiftU8) => {
                 let (mean, u, mut out) = (b[1].f32(), b[2].f32(), b[3].f32_mut());
                 let lift = Lift {
                     n: sizes[0],
@@ -312,33 +315,33 @@ impl Cpu {
                     mean: &mean,
                     u: &u,
                 };
-                if kernel == Kernel::LiftU8 {
+                if kernel == Kernel::Product(crate::kernel::Product::LiftU8) {
                     product::lift(self, &lift, &b[0].u8(), &mut out);
                 } else {
                     product::lift(self, &lift, &b[0].f32(), &mut out);
                 }
             }
-            Kernel::Deflate => {
+            Kernel::Block(Block::Deflate) => {
                 let count = b[0].f32()[control::COUNT] as usize;
                 // SAFETY: the instruction set was checked when the device was opened.
                 unsafe {
                     block::deflate(isa, sizes[0], count, &b[1].f32(), &mut b[2].f32_mut());
                 }
             }
-            Kernel::ProjectOut => {
+            Kernel::Block(Block::ProjectOut) => {
                 let count = b[0].f32()[control::COUNT] as usize;
                 // SAFETY: as above.
                 unsafe {
                     block::project_out(isa, sizes[0], count, &b[1].f32(), &mut b[2].f32_mut())
                 };
             }
-            Kernel::Orthonormalise => {
+            Kernel::Block(Block::Orthonormalise) => {
                 // SAFETY: as above.
                 unsafe {
                     block::orthonormalise(isa, sizes[0], &mut b[0].f32_mut()[..sizes[0] * sizes[1]])
                 };
             }
-            Kernel::Ascent => {
+            Kernel::Block(Block::Ascent) => {
                 let (mut control, v, mut g) = (b[0].f32_mut(), b[1].f32(), b[2].f32_mut());
                 let projected = scalars[0] != 0.0;
                 // SAFETY: as above.
@@ -355,7 +358,7 @@ impl Cpu {
                     );
                 }
             }
-            Kernel::Retract => {
+            Kernel::Block(Block::Retract) => {
                 let mut control = b[0].f32_mut();
                 let (mut v, mut velocity) = (b[1].f32_mut(), b[2].f32_mut());
                 let transport = scalars[0] != 0.0;
@@ -372,12 +375,12 @@ impl Cpu {
                     );
                 }
             }
-            Kernel::Sgd
-            | Kernel::Momentum
-            | Kernel::Nesterov
-            | Kernel::Adagrad
-            | Kernel::Rmsprop
-            | Kernel::Adam => {
+            Kernel::Rules(Rules::Sgd)
+            | Kernel::Rules(Rules::Momentum)
+            | Kernel::Rules(Rules::Nesterov)
+            | Kernel::Rules(Rules::Adagrad)
+            | Kernel::Rules(Rules::Rmsprop)
+            | Kernel::Rules(Rules::Adam) => {
                 let (rate, step) = {
                     let control = b[0].f32();
                     (control[control::RATE], control[control::STEP])
@@ -396,8 +399,8 @@ impl Cpu {
                 let s2 = s2.as_deref_mut().map_or(&mut [][..], |s| &mut s[..len]);
                 rules::apply(self, &step, &mut p[..len], &g[..len], s1, s2);
             }
-            Kernel::Advance => advance(&mut b[0].f32_mut(), sizes[0]),
-            Kernel::Commit => {
+            Kernel::Control(Control::Advance) => advance(&mut b[0].f32_mut(), sizes[0]),
+            Kernel::Control(Control::Commit) => {
                 let mut control = b[0].f32_mut();
                 let d = sizes[0];
                 let count = control[control::COUNT] as usize;
@@ -406,12 +409,12 @@ impl Cpu {
                 b[3].f32_mut().fill(0.0);
                 b[4].f32_mut().fill(0.0);
             }
-            Kernel::GatherF32
-            | Kernel::GatherU8
-            | Kernel::BiasRelu
-            | Kernel::SoftmaxLoss
-            | Kernel::ReluBackward
-            | Kernel::Score => network::run(self, kernel, sizes, scalars, b),
+            Kernel::Network(Network::GatherF32)
+            | Kernel::Network(Network::GatherU8)
+            | Kernel::Network(Network::BiasRelu)
+            | Kernel::Network(Network::SoftmaxLoss)
+            | Kernel::Network(Network::ReluBackward)
+            | Kernel::Network(Network::Score) => network::run(self, kernel, sizes, scalars, b),
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use super::product::Shared;
 use super::vector::{Vector, per_isa};
 use super::{Buffer, Cpu};
-use crate::kernel::{Kernel, control};
+use crate::kernel::{Kernel, Network, control};
 use crate::machine::Isa;
 
 /// Elements under which a launch stays on the calling thread: waking the others costs about as much.
@@ -19,18 +19,20 @@ const LINE: usize = 16;
 /// Runs a row of `kernel/network.rs`.
 pub fn run(cpu: &mut Cpu, kernel: Kernel, sizes: &[usize], scalars: &[f32], b: &[&Buffer]) {
     match kernel {
-        Kernel::GatherF32 => {
+        Kernel::Network(Network::GatherF32) => {
             let (rows, mut out) = (b[2].u32(), b[3].f32_mut());
             let gather = Gather::new(sizes, scalars[0], &b[0].f32(), &rows);
             gather.run(cpu, &b[1].f32(), &mut out, widen_f32);
         }
-        Kernel::GatherU8 => {
+        Kernel::Network(Network::GatherU8) => {
             let (rows, mut out) = (b[2].u32(), b[3].f32_mut());
             let gather = Gather::new(sizes, scalars[0], &b[0].f32(), &rows);
             gather.run(cpu, &b[1].u8(), &mut out, widen_u8);
         }
-        Kernel::BiasRelu => bias_relu(cpu, sizes, &mut b[0].f32_mut(), &b[1].f32()),
-        Kernel::SoftmaxLoss => {
+        Kernel::Network(Network::BiasRelu) => {
+            bias_relu(cpu, sizes, &mut b[0].f32_mut(), &b[1].f32())
+        }
+        Kernel::Network(Network::SoftmaxLoss) => {
             let (mut control, labels, rows) = (b[0].f32_mut(), b[1].u32(), b[2].u32());
             let batch = control[control::BATCH] as usize;
             let start = batch * sizes[2] + sizes[3];
@@ -56,11 +58,11 @@ pub fn run(cpu: &mut Cpu, kernel: Kernel, sizes: &[usize], scalars: &[f32], b: &
                 control[control::STOP] = control::NOT_FINITE;
             }
         }
-        Kernel::ReluBackward => {
+        Kernel::Network(Network::ReluBackward) => {
             let (a, mut delta, mut sums) = (b[0].f32(), b[1].f32_mut(), b[2].f32_mut());
             relu_backward(cpu, sizes, scalars[0], &a, &mut delta, &mut sums);
         }
-        Kernel::Score => {
+        Kernel::Network(Network::Score) => {
             let (labels, rows) = (b[1].u32(), b[2].u32());
             let start = b[0].f32()[control::BATCH] as usize * sizes[0];
             let chunk = Chunk {

@@ -3,7 +3,7 @@
 use super::Cpu;
 use super::product::Shared;
 use super::vector::{Vector, per_isa};
-use crate::kernel::{FLUSH, Kernel};
+use crate::kernel::{FLUSH, Kernel, Rules};
 
 /// One step of a rule: scalars as in its row of the kernel table.
 #[derive(Clone, Copy)]
@@ -73,13 +73,13 @@ unsafe fn update_body<V: Vector>(
     } = *step;
     let weight_decay = scalars[scalars.len() - 1];
     match kernel {
-        Kernel::Sgd => {
+        Kernel::Rules(Rules::Sgd) => {
             for (p, g) in p.iter_mut().zip(g) {
                 let g = g + weight_decay * *p;
                 *p -= rate * g;
             }
         }
-        Kernel::Momentum => {
+        Kernel::Rules(Rules::Momentum) => {
             let mu = scalars[0];
             for ((p, g), s) in p.iter_mut().zip(g).zip(s1) {
                 let g = g + weight_decay * *p;
@@ -88,7 +88,7 @@ unsafe fn update_body<V: Vector>(
                 *s = flush(velocity);
             }
         }
-        Kernel::Nesterov => {
+        Kernel::Rules(Rules::Nesterov) => {
             let mu = scalars[0];
             for ((p, g), s) in p.iter_mut().zip(g).zip(s1) {
                 let g = g + weight_decay * *p;
@@ -97,7 +97,7 @@ unsafe fn update_body<V: Vector>(
                 *s = flush(velocity);
             }
         }
-        Kernel::Adagrad => {
+        Kernel::Rules(Rules::Adagrad) => {
             let epsilon = scalars[0];
             for ((p, g), s) in p.iter_mut().zip(g).zip(s1) {
                 let g = g + weight_decay * *p;
@@ -106,7 +106,7 @@ unsafe fn update_body<V: Vector>(
                 *s = flush(sum);
             }
         }
-        Kernel::Rmsprop => {
+        Kernel::Rules(Rules::Rmsprop) => {
             let (decay, epsilon) = (scalars[0], scalars[1]);
             for ((p, g), s) in p.iter_mut().zip(g).zip(s1) {
                 let g = g + weight_decay * *p;
@@ -115,7 +115,7 @@ unsafe fn update_body<V: Vector>(
                 *s = flush(mean);
             }
         }
-        Kernel::Adam => {
+        Kernel::Rules(Rules::Adam) => {
             let (beta1, beta2, epsilon) = (scalars[0], scalars[1], scalars[2]);
             // In f64: 1 - 0.999^t loses three digits in f32.
             let correct = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(f64::from(step)))) as f32;

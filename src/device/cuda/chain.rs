@@ -6,58 +6,37 @@
 //! that its passes would, as far as a compiler fuses the same products with the same sums in both. A pass that returns early,
 //! or sets STOP, does so for itself, and the next one looks again.
 //!
-//! The text of a chain is made from the files of `kernels/` and compiled like them. Its sizes and scalars stay arguments: a
-//! chain is compiled once for its entries and their threads. `__restrict__` is taken out, since it promises what one pass
-//! keeps and a chain does not: the compiler would read an input, which an earlier pass writes, through a cache that need not
-//! see that.
+//! Sizes and scalars stay arguments: a chain is compiled once for its entries and their threads (see `text`).
 
 use std::rc::Rc;
 
-use super::geometry::{Argument, MAX_THREADS, Pass, TEAM_THREADS, Tuning};
-use super::source::{self, Unit};
+use super::pass::{Argument, CHAIN_ENTRY, MAX_THREADS, Part, Pass, TEAM_THREADS, Tuning, Unit};
+use crate::kernel::Family;
 #[cfg(test)]
-use {super::geometry, crate::kernel::Kernel};
-
-/// Most passes of a chain: a step of PCA has six, and a longer chain takes longer to compile and serves less often.
-pub(super) const CHAINED: usize = 8;
-/// Name of a chain's entry.
-const ENTRY: &str = "chain";
-
-/// An entry of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Part {
-    /// Stem of the file in `kernels/`.
-    pub stem: &'static str,
-    /// Name of the entry.
-    pub entry: &'static str,
-    /// Its threads, the first ones of the block.
-    pub threads: u32,
-}
+use {
+    super::geometry,
+    super::pass::CHAINED,
+    crate::kernel::{Block, Control, Kernel, Product, Rules},
+};
 
 impl Part {
-    /// The namespace that it stands in.
-    fn namespace(&self) -> String {
-        format!("{}_{}", self.stem, self.threads)
-    }
-
     /// Most threads that a chain with this part may have, for its registers, and bytes of its static shared memory at most;
     /// `None` for what no step launches in one block.
     fn limits(&self) -> Option<(usize, usize)> {
-        match self.stem {
-            "control" => Some((MAX_THREADS, 0)),
-            "rules" => Some((MAX_THREADS, 0)),
-            "block" | "network" => Some((MAX_THREADS, 1024)),
+        match self.family {
+            Family::Control | Family::Rules => Some((MAX_THREADS, 0)),
+            Family::Block | Family::Network => Some((MAX_THREADS, 1024)),
             // A thread of `one_row` has up to 255 registers.
-            "product" => Some((TEAM_THREADS, 4096)),
-            _ => None,
+            Family::Product => Some((TEAM_THREADS, 4096)),
+            Family::Stream | Family::Gram => None,
         }
     }
 
     /// As a part of a chain: a pass of one block of a file.
     fn of(pass: &Pass) -> Option<Self> {
         match pass.unit {
-            Unit::File(stem) | Unit::Entries(stem, _) if pass.grid == [1; 3] => Some(Self {
-                stem,
+            Unit::File(family) | Unit::Entries(family, _) if pass.grid == [1; 3] => Some(Self {
+                family,
                 entry: pass.entry,
                 threads: pass.block,
             }),
@@ -130,85 +109,13 @@ fn joined<B: Clone>(passes: &[(&Pass, &[B])]) -> (Rc<[Pass]>, Vec<B>) {
     let most = |of: fn(&Pass) -> u32| passes.iter().map(|(pass, _)| of(pass)).max();
     let chain = Pass {
         unit: Unit::Chain(parts.collect()),
-        entry: ENTRY,
+        entry: CHAIN_ENTRY,
         grid: [1; 3],
         block: most(|pass| pass.block).unwrap_or_default(),
         shared: most(|pass| pass.shared).unwrap_or_default(),
         arguments,
     };
     ([chain].into(), all)
-}
-
-/// The text of a chain; see `kernels/chain.h`.
-pub(super) fn text(parts: &[Part]) -> String {
-    let mut text = source::headers();
-    for (place, part) in parts.iter().enumerate() {
-        let namespace = part.namespace();
-        if parts[..place].iter().all(|p| p.namespace() != namespace) {
-            text += &format!(
-                "namespace {namespace} {{\nconstexpr uint3 blockIdx = {{0, 0, 0}}, gridDim = {{1, 1, 1}}, \
-                 blockDim = {{{}, 1, 1}};\n{}}}\n",
-                part.threads,
-                functions(part.stem)
-            );
-        }
-    }
-    let threads = parts.iter().map(|part| part.threads).max();
-    let threads = threads.unwrap_or_default();
-    let mut parameters = Vec::new();
-    let mut calls = Vec::new();
-    for part in parts {
-        let first = parameters.len();
-        parameters.extend(types(part));
-        let names: Vec<String> = (first..parameters.len()).map(|i| format!("p{i}")).collect();
-        let guard = match part.threads < threads {
-            true => format!("if (threadIdx.x < {}) ", part.threads),
-            false => String::new(),
-        };
-        let (namespace, entry) = (part.namespace(), part.entry);
-        calls.push(format!(
-            "    {guard}{namespace}::{entry}({});\n",
-            names.join(", ")
-        ));
-    }
-    let parameters = parameters.iter().enumerate();
-    let parameters: Vec<String> = parameters.map(|(i, kind)| format!("{kind}p{i}")).collect();
-    text += &format!(
-        "#line 1 \"{ENTRY}\"\nextern \"C\" __global__ void __launch_bounds__({threads}) {ENTRY}({}) {{\n{}}}\n",
-        parameters.join(", "),
-        calls.join("    __syncthreads();\n")
-    );
-    text
-}
-
-/// A file with its entries as functions that a chain calls, line by line.
-fn functions(stem: &str) -> String {
-    let (name, text) = source::file(stem);
-    let (before, entries) = source::split(text);
-    let entries = entries
-        .iter()
-        .map(|entry| source::unbounded(entry))
-        .map(|entry| format!("static __device__ __forceinline__ void{entry}"));
-    let text: String = std::iter::once(before.to_string()).chain(entries).collect();
-    format!("#line 1 \"kernels/{name}\"\n{text}")
-        .replace("__restrict__", "")
-        .replace("__syncthreads()", "part_barrier()")
-}
-
-/// Types of an entry's parameters, each with what stands between it and the name.
-fn types(part: &Part) -> Vec<String> {
-    let (_, entries) = source::split(source::file(part.stem).1);
-    let mut declared = entries.into_iter().map(source::declaration);
-    let (_, list) = declared
-        .find(|(name, _)| *name == part.entry)
-        .expect("an entry of its file");
-    list.split(',')
-        .map(|parameter| {
-            let name = parameter.rfind([' ', '*', '\n']).map_or(0, |at| at + 1);
-            let kind = parameter[..name].replace("__restrict__", "");
-            kind.trim_start().to_string()
-        })
-        .collect()
 }
 
 /// A card of the data centre.
@@ -237,25 +144,25 @@ fn launches(rows: &[(Kernel, &[usize])]) -> Vec<Pass> {
 pub(super) fn examples() -> Vec<Unit> {
     let steps: [&[(Kernel, &[usize])]; 3] = [
         &[
-            (Kernel::BatchProductU8, &[1000, 64, 1, 128, 0]),
-            (Kernel::Advance, &[7]),
-            (Kernel::Deflate, &[64, 10]),
-            (Kernel::Ascent, &[64, 1]),
-            (Kernel::Adam, &[64]),
-            (Kernel::Retract, &[64, 1]),
+            (Kernel::Product(Product::BatchU8), &[1000, 64, 1, 128, 0]),
+            (Kernel::Control(Control::Advance), &[7]),
+            (Kernel::Block(Block::Deflate), &[64, 10]),
+            (Kernel::Block(Block::Ascent), &[64, 1]),
+            (Kernel::Rules(Rules::Adam), &[64]),
+            (Kernel::Block(Block::Retract), &[64, 1]),
         ],
         &[
-            (Kernel::Advance, &[1]),
-            (Kernel::Deflate, &[784, 10]),
-            (Kernel::Ascent, &[784, 1]),
-            (Kernel::Momentum, &[784]),
-            (Kernel::Retract, &[784, 1]),
+            (Kernel::Control(Control::Advance), &[1]),
+            (Kernel::Block(Block::Deflate), &[784, 10]),
+            (Kernel::Block(Block::Ascent), &[784, 1]),
+            (Kernel::Rules(Rules::Momentum), &[784]),
+            (Kernel::Block(Block::Retract), &[784, 1]),
         ],
         &[
-            (Kernel::Advance, &[1]),
-            (Kernel::Ascent, &[64, 10]),
-            (Kernel::Rmsprop, &[640]),
-            (Kernel::Retract, &[64, 10]),
+            (Kernel::Control(Control::Advance), &[1]),
+            (Kernel::Block(Block::Ascent), &[64, 10]),
+            (Kernel::Rules(Rules::Rmsprop), &[640]),
+            (Kernel::Block(Block::Retract), &[64, 10]),
         ],
     ];
     let units = steps.iter().map(|step| {
@@ -285,12 +192,12 @@ mod tests {
     #[test]
     fn passes_of_one_block_follow_one_another_in_a_chain_and_others_stand_alone() {
         let mnist = launches(&[
-            (Kernel::SamplesProductU8, &[60_000, 784, 1]),
-            (Kernel::Advance, &[1]),
-            (Kernel::Deflate, &[784, 10]),
-            (Kernel::Ascent, &[784, 1]),
-            (Kernel::Sgd, &[784]),
-            (Kernel::Retract, &[784, 1]),
+            (Kernel::Product(Product::SamplesU8), &[60_000, 784, 1]),
+            (Kernel::Control(Control::Advance), &[1]),
+            (Kernel::Block(Block::Deflate), &[784, 10]),
+            (Kernel::Block(Block::Ascent), &[784, 1]),
+            (Kernel::Rules(Rules::Sgd), &[784]),
+            (Kernel::Block(Block::Retract), &[784, 1]),
         ]);
         assert_eq!(
             entries(&mnist),
@@ -302,10 +209,10 @@ mod tests {
         );
         assert_eq!((mnist[2].block, mnist[2].grid), (256, [1; 3]));
         let long = launches(&[
-            (Kernel::Advance, &[1]),
-            (Kernel::Ascent, &[30_000, 1]),
-            (Kernel::Sgd, &[30_000]),
-            (Kernel::Retract, &[30_000, 1]),
+            (Kernel::Control(Control::Advance), &[1]),
+            (Kernel::Block(Block::Ascent), &[30_000, 1]),
+            (Kernel::Rules(Rules::Sgd), &[30_000]),
+            (Kernel::Block(Block::Retract), &[30_000, 1]),
         ]);
         assert_eq!(entries(&long), ["advance ascent", "sgd", "retract"]);
         assert_eq!(long[0].block, 1024);
@@ -315,18 +222,18 @@ mod tests {
     fn a_chain_keeps_within_registers_shared_memory_and_its_length() {
         // One block of 256 threads that may use every register, and vectors that take more threads.
         let registers = launches(&[
-            (Kernel::SamplesProductU8, &[4, 4000, 1]),
-            (Kernel::Ascent, &[4000, 1]),
+            (Kernel::Product(Product::SamplesU8), &[4, 4000, 1]),
+            (Kernel::Block(Block::Ascent), &[4000, 1]),
         ]);
         assert_eq!(entries(&registers), ["samples_product_u8", "ascent"]);
         // The sums of eight teams of 784 columns, 25 KiB, beside 4 KiB for each part of this file.
-        let product: (Kernel, &[usize]) = (Kernel::SamplesProductU8, &[100, 784, 1]);
+        let product: (Kernel, &[usize]) = (Kernel::Product(Product::SamplesU8), &[100, 784, 1]);
         let shared = launches(&[product; 8]);
         assert_eq!(shared.len(), 2, "{:?}", entries(&shared));
-        let advance: (Kernel, &[usize]) = (Kernel::Advance, &[1]);
+        let advance: (Kernel, &[usize]) = (Kernel::Control(Control::Advance), &[1]);
         let many = launches(&[advance; CHAINED + 1]);
         assert_eq!(many.len(), 2, "{:?}", entries(&many));
-        assert!(matches!(&many[1].unit, Unit::File("control")));
+        assert!(matches!(&many[1].unit, Unit::File(Family::Control)));
     }
 
     #[test]
@@ -338,7 +245,7 @@ mod tests {
                 Argument::U32(first),
             ];
             let pass = Pass {
-                unit: Unit::File("control"),
+                unit: Unit::File(Family::Control),
                 entry: "advance",
                 grid: [1; 3],
                 block: 32 * first,
@@ -366,34 +273,5 @@ mod tests {
         let expected = [Argument::Buffer(2), Argument::Buffer(3), Argument::U32(1)];
         assert_eq!(rest, expected);
         assert_eq!((passes[0].block, passes[0].shared), (64, 32));
-    }
-
-    #[test]
-    fn the_text_of_a_chain_calls_its_parts_with_their_threads_and_a_barrier_between() {
-        let unit = &examples()[0];
-        let text = unit.text();
-        assert_eq!(source::entries(&text), [ENTRY]);
-        let calls = text.split_once(" chain(").expect("its entry").1;
-        let order = [
-            "product_256::batch_product_u8(p0, p1, ",
-            "if (threadIdx.x < 1) control_1::advance(",
-            "if (threadIdx.x < 32) block_32::deflate(",
-            "if (threadIdx.x < 32) block_32::ascent(",
-            "    rules_256::adam(",
-            "if (threadIdx.x < 32) block_32::retract(",
-        ];
-        let places: Vec<usize> = order
-            .iter()
-            .map(|call| {
-                calls
-                    .find(call)
-                    .unwrap_or_else(|| panic!("{call} is not in {calls}"))
-            })
-            .collect();
-        assert!(places.is_sorted(), "{calls}");
-        assert_eq!(calls.matches("__syncthreads();").count(), order.len() - 1);
-        assert!(!text.contains("__restrict__"));
-        // A file stands once for each number of threads.
-        assert_eq!(text.matches("#line 1 \"kernels/block.cu\"").count(), 1);
     }
 }

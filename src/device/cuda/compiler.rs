@@ -148,10 +148,10 @@ mod tests {
 mod needs_nvrtc {
     use std::collections::HashSet;
 
-    use super::super::source::{self, Unit};
+    use super::super::pass::Unit;
     use super::super::{chain, geometry};
     use super::*;
-    use crate::kernel::ALL;
+    use crate::kernel::{Family, table};
 
     #[test]
     #[ignore = "needs nvrtc: scripts/test fetches it"]
@@ -164,10 +164,10 @@ mod needs_nvrtc {
         let mut targets: Vec<Target> = architectures.into_iter().map(Target::Cubin).collect();
         targets.push(Target::Ptx(75));
         let named = |unit: Unit| [format!("{unit:?}"), unit.text()];
-        let files = source::STEMS.iter().map(|stem| Unit::File(stem));
+        let files = Family::ALL.map(Unit::File).into_iter();
         let whole: Vec<[String; 2]> = files.chain(chain::examples()).map(named).collect();
         // Some entries of a file are its own text again: one target shows that they stand alone.
-        let rows = ALL.iter().flat_map(|row| {
+        let rows = table().flat_map(|row| {
             let (sizes, scalars) = row.benchmark;
             let passes = geometry::passes(&chain::CARD, row.kernel, sizes, scalars);
             passes.expect("it fits").into_iter().map(|pass| pass.unit)
@@ -213,8 +213,8 @@ mod needs_nvrtc {
             String::from_utf8_lossy(&image).into_owned()
         };
         let past_caches = "ld.global.nc";
-        assert!(ptx(&Unit::File("rules")).contains("ld.global"));
-        assert!(ptx(&Unit::File("stream")).contains(past_caches));
+        assert!(ptx(&Unit::File(Family::Rules)).contains("ld.global"));
+        assert!(ptx(&Unit::File(Family::Stream)).contains(past_caches));
         for unit in chain::examples() {
             let ptx = ptx(&unit);
             assert!(!ptx.contains(past_caches), "{unit}");

@@ -2,8 +2,7 @@
 //! on the host, so that everything above this line runs on a machine without a GPU.
 
 use super::super::Gemm;
-use super::geometry::Pass;
-use super::source::Unit;
+use super::pass::{Pass, Unit};
 use crate::data::{Samples, Statistics};
 use crate::error::Result;
 

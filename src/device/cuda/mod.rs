@@ -13,6 +13,7 @@ mod blas;
 mod buffer;
 mod cache;
 mod card;
+mod cards;
 mod chain;
 mod compiler;
 mod context;
@@ -22,9 +23,11 @@ mod driver;
 pub(crate) mod emulated;
 mod geometry;
 mod libraries;
+mod pass;
 mod source;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -38,12 +41,11 @@ use crate::kernel::Kernel;
 use buffer::Inner;
 use chain::Launches;
 use driver::{Driver, Value};
-use geometry::{Argument, Pass, Scratch, Tuning};
-use source::Unit;
+use pass::{Argument, Pass, Scratch, Tuning, Unit};
 
 pub use buffer::Buffer;
 use card::Cudarc;
-pub use card::{Card, cards};
+pub use cards::{Card, cards};
 
 /// Rows are padded to a multiple of so many bytes: what a thread loads at once.
 const ROW_BYTES: usize = 16;

@@ -1,53 +1,8 @@
-//! The text of the kernels, embedded: one unit of compilation a file of `kernels/`, its headers put before it, or a chain of
-//! entries.
+//! The files of `kernels/`, embedded, one a family with its headers put before it, and what is found in their text.
 //!
 //! NVRTC has no files: the texts are joined, with `#line` so that a compiler's message names the file that it means.
 
-use std::fmt;
-use std::rc::Rc;
-
-use super::chain::{self, Part};
-
-/// What is compiled at once.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Unit {
-    /// A file of `kernels/`, by its stem.
-    File(&'static str),
-    /// Some entries of a file, by its stem.
-    Entries(&'static str, &'static [&'static str]),
-    /// Entries that one block runs one after the other.
-    Chain(Rc<[Part]>),
-}
-
-impl Unit {
-    /// What NVRTC compiles, with the headers put in.
-    pub fn text(&self) -> String {
-        match self {
-            Unit::File(stem) => unit(stem),
-            Unit::Entries(stem, wanted) => some(stem, wanted),
-            Unit::Chain(parts) => chain::text(parts),
-        }
-    }
-}
-
-/// As messages call it.
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unit::File(stem) | Unit::Entries(stem, _) => write!(f, "kernels/{stem}.cu"),
-            Unit::Chain(parts) => {
-                let entries: Vec<&str> = parts.iter().map(|part| part.entry).collect();
-                write!(f, "the chain of {}", entries.join(", "))
-            }
-        }
-    }
-}
-
-/// Stems of the files in `kernels/` that hold entries.
-#[cfg(test)]
-pub(super) const STEMS: &[&str] = &[
-    "stream", "product", "gram", "network", "block", "rules", "control",
-];
+use crate::kernel::Family;
 
 /// A file of `kernels/` by its name.
 macro_rules! file {
@@ -66,17 +21,16 @@ const CONTROL: File = file!("control.h");
 const SAMPLES: File = file!("samples.h");
 pub(super) const CHAIN: File = file!("chain.h");
 
-/// The files of a unit in their order.
-fn files(stem: &str) -> Vec<File> {
-    match stem {
-        "stream" => vec![PORTABLE, file!("stream.cu")],
-        "product" => vec![PORTABLE, CONTROL, SAMPLES, file!("product.cu")],
-        "gram" => vec![PORTABLE, SAMPLES, file!("gram.cu")],
-        "network" => vec![PORTABLE, CONTROL, SAMPLES, file!("network.cu")],
-        "block" => vec![PORTABLE, CONTROL, file!("block.cu")],
-        "rules" => vec![PORTABLE, CONTROL, file!("rules.cu")],
-        "control" => vec![PORTABLE, CONTROL, file!("control.cu")],
-        other => unreachable!("no file of kernels/ has the stem {other}"),
+/// The files of a family's unit in their order.
+fn files(family: Family) -> Vec<File> {
+    match family {
+        Family::Stream => vec![PORTABLE, file!("stream.cu")],
+        Family::Product => vec![PORTABLE, CONTROL, SAMPLES, file!("product.cu")],
+        Family::Gram => vec![PORTABLE, SAMPLES, file!("gram.cu")],
+        Family::Block => vec![PORTABLE, CONTROL, file!("block.cu")],
+        Family::Rules => vec![PORTABLE, CONTROL, file!("rules.cu")],
+        Family::Control => vec![PORTABLE, CONTROL, file!("control.cu")],
+        Family::Network => vec![PORTABLE, CONTROL, SAMPLES, file!("network.cu")],
     }
 }
 
@@ -85,15 +39,15 @@ fn lined((name, text): &File) -> String {
     format!("#line 1 \"kernels/{name}\"\n{text}")
 }
 
-/// What NVRTC compiles for the stem of a file, with the headers put in.
-pub(super) fn unit(stem: &str) -> String {
-    files(stem).iter().map(lined).collect()
+/// What NVRTC compiles for a family, with the headers put in.
+pub(super) fn unit(family: Family) -> String {
+    files(family).iter().map(lined).collect()
 }
 
 /// As [`unit`], with these entries alone: the others become functions, which a compiler drops when nothing calls them,
 /// before they cost it time.
-fn some(stem: &str, wanted: &[&str]) -> String {
-    let text = unit(stem);
+pub(super) fn some(family: Family, wanted: &[&str]) -> String {
+    let text = unit(family);
     let (before, entries) = split(&text);
     let entries = entries.iter().map(|entry| {
         if wanted.contains(&declaration(entry).0) {
@@ -113,9 +67,9 @@ pub(super) fn headers() -> String {
         .collect()
 }
 
-/// A file of `kernels/` without its headers.
-pub(super) fn file(stem: &str) -> File {
-    files(stem).pop().expect("the file itself comes last")
+/// The file of a family without its headers.
+pub(super) fn file(family: Family) -> File {
+    files(family).pop().expect("the file itself comes last")
 }
 
 /// A text cut at its entries: what stands before the first one, and of each what follows `ENTRY`, up to the next one.
@@ -146,30 +100,20 @@ pub(super) fn entries(text: &str) -> Vec<&str> {
     entries.map(|entry| declaration(entry).0).collect()
 }
 
-/// `constexpr unsigned NAME = 3;` and `constexpr float NAME = 0.5f;` of a text.
-#[cfg(test)]
-pub(super) fn constants(text: &str) -> std::collections::HashMap<&str, f64> {
-    fn constant(line: &str) -> Option<(&str, f64)> {
-        let rest = line.strip_prefix("constexpr ")?;
-        let (name, value) = rest.split_once(' ')?.1.split_once(" = ")?;
-        let value = value.trim_end_matches(';').trim_end_matches(['u', 'f']);
-        Some((name, value.parse().ok()?))
-    }
-    text.lines().filter_map(constant).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeSet, HashMap};
 
+    use super::super::pass::Unit;
     use super::*;
-    use crate::kernel::{ALL, FLUSH, VANISHED, control};
+    use crate::device::constants;
+    use crate::kernel::table;
 
     #[test]
     fn every_row_of_the_table_has_one_entry() {
-        let units: Vec<String> = STEMS.iter().map(|stem| unit(stem)).collect();
+        let units: Vec<String> = Family::ALL.map(unit).into();
         let entries: Vec<&str> = units.iter().flat_map(|unit| entries(unit)).collect();
-        for row in &ALL {
+        for row in table() {
             let count = entries.iter().filter(|name| **name == row.name).count();
             assert_eq!(count, 1, "{} stands in kernels/ {count} times", row.name);
         }
@@ -191,10 +135,10 @@ mod tests {
 
     #[test]
     fn the_parameters_of_a_rows_entry_begin_with_the_rows_own() {
-        let units: Vec<String> = STEMS.iter().map(|stem| unit(stem)).collect();
+        let units: Vec<String> = Family::ALL.map(unit).into();
         let all: HashMap<String, Vec<String>> =
             units.iter().flat_map(|unit| parameters(unit)).collect();
-        for row in &ALL {
+        for row in table() {
             let buffers = row.buffers.iter().map(|buffer| buffer.name);
             let expected: Vec<&str> = buffers
                 .chain(row.sizes.iter().copied())
@@ -210,8 +154,8 @@ mod tests {
     fn a_unit_of_some_entries_has_no_others_and_the_lines_of_the_file() {
         let wanted = &["lift_u8", "lift_sum"];
         let [some, whole] = [
-            Unit::Entries("product", wanted).text(),
-            Unit::File("product").text(),
+            Unit::Entries(Family::Product, wanted).text(),
+            Unit::File(Family::Product).text(),
         ];
         assert_eq!(entries(&some), wanted);
         assert_eq!(some.lines().count(), whole.lines().count());
@@ -238,51 +182,22 @@ mod tests {
         }
         let kernels = stems("kernels", "cu");
         assert_eq!(kernels, shaders);
-        assert_eq!(kernels, STEMS.iter().map(|s| s.to_string()).collect());
+        assert_eq!(
+            kernels,
+            Family::ALL.map(|family| family.name().into()).into()
+        );
     }
 
     #[test]
     fn the_control_buffer_is_laid_out_as_the_kernel_table_says() {
-        let known = [
-            ("STOP", control::STOP as f64),
-            ("STEP", control::STEP as f64),
-            ("RATE", control::RATE as f64),
-            ("BASE_RATE", control::BASE_RATE as f64),
-            ("SCHEDULE_POWER", control::SCHEDULE_POWER as f64),
-            ("SCHEDULE_TIME", control::SCHEDULE_TIME as f64),
-            ("SCALE", control::SCALE as f64),
-            ("RHO", control::RHO as f64),
-            ("RESIDUAL", control::RESIDUAL as f64),
-            ("TOLERANCE", control::TOLERANCE as f64),
-            ("CRITERION", control::CRITERION as f64),
-            ("BEST", control::BEST as f64),
-            ("BEST_STEP", control::BEST_STEP as f64),
-            ("BATCH", control::BATCH as f64),
-            ("COUNT", control::COUNT as f64),
-            ("SCALE_MEAN", control::SCALE_MEAN as f64),
-            ("TOP", control::TOP as f64),
-            ("CONVERGED", f64::from(control::CONVERGED)),
-            ("FLOOR_REACHED", f64::from(control::FLOOR_REACHED)),
-            ("NOT_FINITE", f64::from(control::NOT_FINITE)),
-            ("STEP_NOT_FINITE", f64::from(control::STEP_NOT_FINITE)),
-            ("BY_RESIDUAL", f64::from(control::BY_RESIDUAL)),
-            ("NULL_SHARE", control::NULL_SHARE),
-            ("LEAST_SHARE", control::LEAST_SHARE),
-            ("NOISE", control::NOISE),
-            ("LONGEST", control::LONGEST),
-            ("NEAR_FLOOR", control::NEAR_FLOOR),
-            ("PLATEAU", control::PLATEAU),
-            ("NEAR_BEST", control::NEAR_BEST),
-            ("HANDED_OVER", control::HANDED_OVER),
-            ("IMPROVEMENT", control::IMPROVEMENT),
-            ("PATIENCE", control::PATIENCE),
-            ("VANISHED", VANISHED),
-            ("FLUSH", FLUSH),
-        ];
-        let text: String = ["block", "rules"].map(unit).concat();
-        let constants = constants(&text);
-        for (name, value) in known {
-            assert_eq!(constants.get(name), Some(&value), "{name}");
+        let texts = Family::ALL.map(|family| (family.name(), unit(family)));
+        constants::assert_repeated(&texts);
+    }
+
+    #[test]
+    fn a_number_that_is_no_round_one_has_a_name() {
+        for family in Family::ALL {
+            constants::assert_named(family.name(), &unit(family));
         }
     }
 }

@@ -46,7 +46,7 @@ impl Driver for Noting {
         Ok(())
     }
 
-    fn load(&mut self, _: &source::Unit) -> Result<()> {
+    fn load(&mut self, _: &Unit) -> Result<()> {
         self.calls.push("load".into());
         Ok(())
     }
@@ -97,7 +97,7 @@ fn device() -> Cuda<Noting> {
     let tuning = Tuning {
         multiprocessors: 108,
         shared_bytes: 48 << 10,
-        chained: chain::CHAINED,
+        chained: pass::CHAINED,
     };
     Cuda::over(Noting::default(), 0, "a card".into(), 1 << 30, tuning)
 }
@@ -110,7 +110,7 @@ fn stream(
     len: usize,
 ) -> Result<()> {
     device.launch(&Launch {
-        kernel: Kernel::StreamRead,
+        kernel: Kernel::Stream(crate::kernel::Stream::Read),
         sizes: &[len],
         scalars: &[],
         buffers: &[x, out],

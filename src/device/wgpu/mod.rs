@@ -11,90 +11,36 @@
 mod adapter;
 mod buffer;
 mod direct;
+mod dispatch;
 mod faults;
 mod geometry;
+#[cfg(test)]
+mod needs_wgpu;
+mod open;
+mod pass;
 mod shader;
 mod transfer;
 
 use std::collections::HashMap;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
-use ::wgpu::{
-    BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding,
-    BufferDescriptor, BufferSize, BufferUsages, ComputePass, DeviceDescriptor, Features,
-};
-
-use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable, check_view};
+use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, check_view};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
 use super::layout::{Layout, pad, sizes, unpad};
 use buffer::{ALIGNMENT, Ids, Inner};
+use dispatch::{Dispatch, Kept, Key, What, storage};
 use faults::Faults;
-use geometry::{Binding, Pass, Scratch, Tuning};
-use shader::{Pipeline, Shaders};
+use pass::{Scratch, Tuning};
+use shader::Shaders;
 use transfer::{PIECE, Queue};
 
 pub use adapter::{Adapter, adapters, hint};
 pub use buffer::Buffer;
 
-/// Most steps between two looks: a submission and its answer cost about as much as so many small steps.
-const LOOK_EVERY: u64 = 16;
-/// A step of a hardware adapter that moves more than a share of this is looked at earlier: a few milliseconds of memory
-/// traffic hide a look, and no submission comes near the time after which a driver takes the device away.
-const LOOK_BYTES: f64 = 4e9;
-/// The same on the processor's memory.
-const LOOK_BYTES_SOFTWARE: f64 = 100e6;
-/// Most rows of a matrix: with tiles of 64 rows or fewer a dimension stays under 65,536 workgroups.
-const MAX_ROWS: usize = 1 << 21;
-/// Length of a uniform, in words.
-const UNIFORM: usize = 16;
-/// Buffers that stand in for what an entry names and a launch does not use.
-const EMPTY: usize = 12;
-
-/// A buffer by its name in a shader, its first byte, and its size where it is not all that follows.
-type Named = (&'static str, ::wgpu::Buffer, u64, Option<BufferSize>);
-
-/// One dispatch, ready to be encoded.
-struct Dispatch {
-    pipeline: Rc<Pipeline>,
-    bind_group: BindGroup,
-    groups: [u32; 3],
-}
-
-impl Dispatch {
-    fn encode(&self, pass: &mut ComputePass<'_>) {
-        let [x, y, z] = self.groups;
-        pass.set_pipeline(&self.pipeline.raw);
-        pass.set_bind_group(0, &self.bind_group, &[]);
-        pass.dispatch_workgroups(x, y, z);
-    }
-}
-
 /// A recorded sequence of dispatches.
 pub struct Recording(Vec<Rc<[Dispatch]>>);
-
-/// What tells one launch from another.
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    what: What,
-    sizes: Vec<usize>,
-    scalars: Vec<u32>,
-    buffers: Vec<u64>,
-}
-
-#[derive(PartialEq, Eq, Hash)]
-enum What {
-    Row(Kernel),
-    /// Transposed factors are told by the sizes.
-    Gemm,
-}
-
-/// The dispatches of a launch, kept as long as its buffers live.
-struct Kept {
-    dispatches: Rc<[Dispatch]>,
-    buffers: Vec<Weak<Inner>>,
-}
 
 /// An adapter, open.
 pub struct Wgpu {
@@ -111,86 +57,6 @@ pub struct Wgpu {
 }
 
 impl Wgpu {
-    /// Opens adapter `index` of [`adapters`], with the adapter's own limits.
-    ///
-    /// # Errors
-    /// Why it is not there, and what to do about it.
-    pub fn open(index: usize) -> std::result::Result<Self, Unavailable> {
-        let missing = || adapter::missing(index);
-        let found = adapters().get(index).ok_or_else(missing)?;
-        let adapter = adapter::enumerate().into_iter().nth(index);
-        let adapter = adapter.ok_or_else(missing)?;
-        let broken = |why: String| Unavailable {
-            why: format!("{}: {why}", found.name),
-            remedy: "check its driver, or race on another device".into(),
-        };
-        let limits = adapter.limits();
-        let descriptor = DeviceDescriptor {
-            label: Some("gradrace"),
-            required_features: adapter.features() & Features::TIMESTAMP_QUERY,
-            required_limits: limits.clone(),
-            ..DeviceDescriptor::default()
-        };
-        let (device, raw) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|e| broken(e.to_string()))?;
-        let faults = Faults::default();
-        faults.listen(&device);
-        let max_bytes = limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size)
-            / 16
-            * 16;
-        let max_width = limits
-            .max_compute_invocations_per_workgroup
-            .min(limits.max_compute_workgroup_size_x) as usize;
-        if max_width < 256 || limits.max_storage_buffers_per_shader_stage < 8 {
-            return Err(broken(
-                "it allows fewer than 256 invocations or 8 buffers in a compute shader".into(),
-            ));
-        }
-        let software = found.software;
-        let tuning = Tuning {
-            software,
-            width: if software { 64 } else { 256 },
-            groups: if software { 32 } else { 1024 },
-            max_width,
-            memory: limits.max_compute_workgroup_storage_size as usize,
-            max_bytes,
-        };
-        let shaders = Shaders::new(&device).map_err(|e| broken(e.to_string()))?;
-        let empty = (0..EMPTY).map(|_| storage(&device, 256)).collect();
-        faults.check().map_err(|e| broken(e.to_string()))?;
-        Ok(Self {
-            info: Info {
-                kind: "wgpu",
-                index,
-                name: found.name.clone(),
-                driver: Some(found.driver.clone()).filter(|driver| !driver.is_empty()),
-                pci: Some(found.pci.clone()).filter(|pci| !pci.is_empty()),
-                software,
-                threads: None,
-                isa: None,
-                max_buffer_bytes: max_bytes,
-                max_rows: MAX_ROWS,
-                look_every: LOOK_EVERY,
-                look_bytes: if software {
-                    LOOK_BYTES_SOFTWARE
-                } else {
-                    LOOK_BYTES
-                },
-            },
-            tuning,
-            queue: Queue::new(device, raw, faults.clone()),
-            faults,
-            shaders,
-            ids: Ids::default(),
-            scratch: HashMap::new(),
-            empty,
-            kept: HashMap::new(),
-            recording: None,
-        })
-    }
-
     fn allocate(&mut self, layout: Layout) -> Result<Buffer> {
         let bytes = layout.bytes();
         if bytes > self.info.max_buffer_bytes {
@@ -216,145 +82,6 @@ impl Wgpu {
         })))
     }
 
-    /// The dispatches of a launch, made now or found again.
-    fn dispatches(
-        &mut self,
-        key: Key,
-        buffers: &[&Buffer],
-        passes: impl FnOnce(&Tuning) -> Result<Vec<Pass>>,
-    ) -> Result<Rc<[Dispatch]>> {
-        if let Some(kept) = self.kept.get(&key) {
-            return Ok(Rc::clone(&kept.dispatches));
-        }
-        let passes = passes(&self.tuning)?;
-        let dispatches = passes
-            .iter()
-            .map(|pass| self.dispatch(pass, buffers))
-            .collect::<Result<Rc<[Dispatch]>>>()?;
-        let kept = Kept {
-            dispatches: Rc::clone(&dispatches),
-            buffers: buffers.iter().map(|b| Rc::downgrade(&b.0)).collect(),
-        };
-        self.kept.insert(key, kept);
-        Ok(dispatches)
-    }
-
-    fn dispatch(&mut self, pass: &Pass, buffers: &[&Buffer]) -> Result<Dispatch> {
-        let pipeline = self.pipeline(pass)?;
-        let mut named = Vec::new();
-        for (name, binding) in &pass.bindings {
-            let (raw, offset, size) = match *binding {
-                Binding::Argument(place) => {
-                    let Inner {
-                        raw,
-                        offset,
-                        layout,
-                        ..
-                    } = &*buffers[place].0;
-                    (raw.clone(), *offset, Some(layout.bytes()))
-                }
-                Binding::Scratch(scratch, bytes) => (self.scratch(scratch, bytes)?, 0, None),
-            };
-            let size = size.and_then(BufferSize::new);
-            named.push((*name, raw, offset, size));
-        }
-        let uniform = self.uniform(&pass.parameters);
-        let bind_group = self.bind_group(&pipeline, &named, &uniform);
-        self.faults.check()?;
-        Ok(Dispatch {
-            pipeline,
-            bind_group,
-            groups: pass.groups.map(|groups| groups as u32),
-        })
-    }
-
-    fn uniform(&self, parameters: &[u32]) -> ::wgpu::Buffer {
-        let mut words = parameters.to_vec();
-        words.resize(UNIFORM, 0);
-        let uniform = self.queue.device.create_buffer(&BufferDescriptor {
-            label: Some("parameters"),
-            size: (4 * UNIFORM) as u64,
-            usage: BufferUsages::UNIFORM,
-            mapped_at_creation: true,
-        });
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        // A lost device maps nothing: the next check tells it.
-        if let Ok(mut view) = uniform.get_mapped_range_mut(..) {
-            view.copy_from_slice(&bytes);
-        }
-        uniform.unmap();
-        uniform
-    }
-
-    /// Binds what the pipeline's entry uses: `named`, the uniform, and empty buffers for the rest.
-    fn bind_group(
-        &self,
-        pipeline: &Pipeline,
-        named: &[Named],
-        uniform: &::wgpu::Buffer,
-    ) -> BindGroup {
-        let mut empty = self.empty.iter();
-        let entries: Vec<BindGroupEntry<'_>> = pipeline
-            .bindings
-            .iter()
-            .filter_map(|(number, name)| {
-                let resource = match named.iter().find(|(given, ..)| given == name) {
-                    Some((_, buffer, offset, size)) => BindingResource::Buffer(BufferBinding {
-                        buffer,
-                        offset: *offset,
-                        size: *size,
-                    }),
-                    None if ["params", "batches"].contains(&name.as_str()) => {
-                        uniform.as_entire_binding()
-                    }
-                    None => empty.next()?.as_entire_binding(),
-                };
-                Some(BindGroupEntry {
-                    binding: *number,
-                    resource,
-                })
-            })
-            .collect();
-        self.queue.device.create_bind_group(&BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.raw.get_bind_group_layout(0),
-            entries: &entries,
-        })
-    }
-
-    /// The pipeline of a pass. A new one runs once on empty sizes: some drivers (llvmpipe) compile only then, and that is
-    /// setup.
-    fn pipeline(&mut self, pass: &Pass) -> Result<Rc<Pipeline>> {
-        let device = &self.queue.device;
-        let (pipeline, new) = self.shaders.pipeline(device, pass.entry, &pass.constants);
-        if new {
-            self.faults.check()?;
-            let uniform = self.uniform(&[]);
-            let bind_group = self.bind_group(&pipeline, &[], &uniform);
-            let dispatch = Dispatch {
-                pipeline: Rc::clone(&pipeline),
-                bind_group,
-                groups: [1, 1, 1],
-            };
-            self.queue.pass(|pass| dispatch.encode(pass))?;
-            self.queue.submit()?;
-        }
-        Ok(pipeline)
-    }
-
-    /// Memory between passes: one buffer of each kind, grown when a launch needs more.
-    fn scratch(&mut self, scratch: Scratch, bytes: u64) -> Result<::wgpu::Buffer> {
-        if let Some(buffer) = self.scratch.get(&scratch)
-            && buffer.size() >= bytes
-        {
-            return Ok(buffer.clone());
-        }
-        let buffer = self.allocate(Layout::plain(Element::U8, bytes as usize))?;
-        let raw = buffer.0.raw.clone();
-        self.scratch.insert(scratch, raw.clone());
-        Ok(raw)
-    }
-
     /// Encodes dispatches, or notes them down while recording.
     fn run(&mut self, dispatches: Rc<[Dispatch]>) -> Result<()> {
         if let Some(recording) = &mut self.recording {
@@ -367,15 +94,6 @@ impl Wgpu {
             }
         })
     }
-}
-
-fn storage(device: &::wgpu::Device, bytes: u64) -> ::wgpu::Buffer {
-    device.create_buffer(&BufferDescriptor {
-        label: None,
-        size: bytes,
-        usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
 }
 
 impl Device for Wgpu {
@@ -553,84 +271,5 @@ impl Wgpu {
     /// Takes the device away, as a driver does that was reset.
     pub(crate) fn lose(&self) {
         self.queue.device.destroy();
-    }
-}
-
-#[cfg(test)]
-mod needs_wgpu {
-    use super::*;
-    use crate::kernel::control;
-
-    fn open() -> Wgpu {
-        Wgpu::open(0).expect("an adapter")
-    }
-
-    #[test]
-    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
-    fn what_is_written_comes_back_in_every_element_type_with_padded_rows_and_without() {
-        let mut device = open();
-        let bytes: Vec<u8> = (0..93).collect();
-        let padded = device.alloc_rows(Element::U8, 3, 31).unwrap();
-        device.write(&padded, 0, Slice::U8(&bytes)).unwrap();
-        let mut back = vec![0u8; 62];
-        device.read(&padded, 31, SliceMut::U8(&mut back)).unwrap();
-        assert_eq!(back, bytes[31..]);
-        let words: Vec<u32> = (0..7).map(|i| i * 1_000_000_007 % 97).collect();
-        let plain = device.alloc(Element::U32, 7).unwrap();
-        device.write(&plain, 0, Slice::U32(&words)).unwrap();
-        let mut back = vec![0u32; 3];
-        device.read(&plain, 2, SliceMut::U32(&mut back)).unwrap();
-        assert_eq!(back, words[2..5]);
-    }
-
-    #[test]
-    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
-    fn the_steps_between_two_looks_are_one_submission() {
-        let mut device = open();
-        let control = device.alloc(Element::F32, control::LEN).unwrap();
-        let [p, g] = [0, 1].map(|_| device.alloc(Element::F32, 33).unwrap());
-        device
-            .write(&control, 0, Slice::F32(&control::example()))
-            .unwrap();
-        for buffer in [&p, &g] {
-            device.write(buffer, 0, Slice::F32(&[1.0; 33])).unwrap();
-        }
-        let launch = Launch {
-            kernel: Kernel::Sgd,
-            sizes: &[33],
-            scalars: &[0.0],
-            buffers: &[&control, &p, &g],
-        };
-        let step = device.record(&mut |device| device.launch(&launch)).unwrap();
-        device.synchronise().unwrap();
-        let before = device.queue.submissions;
-        for look in 1..=3 {
-            device.replay(&step, LOOK_EVERY).unwrap();
-            let mut seen = [0.0f32; control::LEN];
-            device.read(&control, 0, SliceMut::F32(&mut seen)).unwrap();
-            assert_eq!(device.queue.submissions, before + look);
-        }
-    }
-
-    #[test]
-    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
-    fn a_buffer_over_the_limit_is_an_error_that_names_it() {
-        let mut device = open();
-        device.limit_buffers(1 << 20);
-        let error = device.alloc(Element::F32, 1 << 20).err().expect("4 MiB");
-        assert!(error.to_string().contains("0.001 GB at most"), "{error}");
-        assert!(device.alloc(Element::F32, 1 << 10).is_ok());
-    }
-
-    #[test]
-    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
-    fn a_lost_device_is_an_error_and_no_panic() {
-        let mut device = open();
-        let x = device.alloc(Element::F32, 64).unwrap();
-        device.write(&x, 0, Slice::F32(&[1.0; 64])).unwrap();
-        device.lose();
-        let mut back = [0.0f32; 64];
-        let read = device.read(&x, 0, SliceMut::F32(&mut back));
-        assert!(matches!(read, Err(Error::Failed(_))), "{read:?}");
     }
 }

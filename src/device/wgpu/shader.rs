@@ -13,6 +13,7 @@ use naga::front::wgsl;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 use super::direct;
+use super::pass::Constants;
 use crate::error::{Error, Result};
 
 /// The texts, by stem.
@@ -58,8 +59,13 @@ static SOURCES: LazyLock<Vec<(&str, Cow<str>)>> = LazyLock::new(|| {
     files.into_iter().chain([direct]).collect()
 });
 
-/// Values of pipeline-overridable constants.
-pub(super) type Constants = Vec<(&'static str, u32)>;
+/// The text of a stem.
+#[cfg(test)]
+pub(super) fn text(stem: &str) -> &'static str {
+    let mut texts = SOURCES.iter();
+    let found = texts.find(|(of_text, _)| *of_text == stem);
+    found.map(|(_, text)| &**text).expect("a text of shaders/")
+}
 
 /// An entry: which text it stands in, and the bindings that it uses, by number and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +183,8 @@ impl Shaders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{ALL, control};
+    use crate::device::constants;
+    use crate::kernel::table;
 
     fn entries() -> Vec<(String, Entry)> {
         let all = 0..SOURCES.len();
@@ -191,7 +198,7 @@ mod tests {
     #[test]
     fn every_shader_is_valid_and_every_row_of_the_table_has_one_entry() {
         let entries = entries();
-        for row in &ALL {
+        for row in table() {
             let count = entries.iter().filter(|(name, _)| name == row.name).count();
             assert_eq!(count, 1, "{} stands in shaders/ {count} times", row.name);
         }
@@ -208,65 +215,15 @@ mod tests {
         }
     }
 
-    /// `const NAME: u32 = 3u;` and `const NAME: f32 = 0.5;` of a text.
-    fn constants(text: &str) -> HashMap<String, f64> {
-        text.lines()
-            .filter_map(|line| {
-                let (name, value) = line.trim().strip_prefix("const ")?.split_once(" = ")?;
-                let name = name.split(':').next()?.to_string();
-                let value = value.trim_end_matches(';').trim_end_matches('u');
-                Some((name, value.parse().ok()?))
-            })
-            .collect()
+    #[test]
+    fn the_control_buffer_is_laid_out_as_the_kernel_table_says() {
+        constants::assert_repeated(&SOURCES);
     }
 
     #[test]
-    fn the_control_buffer_is_laid_out_as_the_kernel_table_says() {
-        let known = [
-            ("STOP", control::STOP as f64),
-            ("STEP", control::STEP as f64),
-            ("RATE", control::RATE as f64),
-            ("BASE_RATE", control::BASE_RATE as f64),
-            ("SCHEDULE_POWER", control::SCHEDULE_POWER as f64),
-            ("SCHEDULE_TIME", control::SCHEDULE_TIME as f64),
-            ("SCALE", control::SCALE as f64),
-            ("RHO", control::RHO as f64),
-            ("RESIDUAL", control::RESIDUAL as f64),
-            ("TOLERANCE", control::TOLERANCE as f64),
-            ("CRITERION", control::CRITERION as f64),
-            ("BEST", control::BEST as f64),
-            ("BEST_STEP", control::BEST_STEP as f64),
-            ("BATCH", control::BATCH as f64),
-            ("COUNT", control::COUNT as f64),
-            ("SCALE_MEAN", control::SCALE_MEAN as f64),
-            ("TOP", control::TOP as f64),
-            ("CONVERGED", f64::from(control::CONVERGED)),
-            ("FLOOR_REACHED", f64::from(control::FLOOR_REACHED)),
-            ("NOT_FINITE", f64::from(control::NOT_FINITE)),
-            ("STEP_NOT_FINITE", f64::from(control::STEP_NOT_FINITE)),
-            ("BY_RESIDUAL", f64::from(control::BY_RESIDUAL)),
-            ("NULL_SHARE", control::NULL_SHARE),
-            ("LEAST_SHARE", control::LEAST_SHARE),
-            ("NOISE", control::NOISE),
-            ("LONGEST", control::LONGEST),
-            ("NEAR_FLOOR", control::NEAR_FLOOR),
-            ("PLATEAU", control::PLATEAU),
-            ("NEAR_BEST", control::NEAR_BEST),
-            ("HANDED_OVER", control::HANDED_OVER),
-            ("IMPROVEMENT", control::IMPROVEMENT),
-            ("PATIENCE", control::PATIENCE),
-            ("VANISHED", crate::kernel::VANISHED),
-        ];
-        let mut seen = 0;
+    fn a_number_that_is_no_round_one_has_a_name() {
         for (stem, text) in SOURCES.iter() {
-            let constants = constants(text);
-            for (name, value) in known {
-                if let Some(found) = constants.get(name) {
-                    assert_eq!(*found, value, "{name} in {stem}");
-                    seen += 1;
-                }
-            }
+            constants::assert_named(stem, text);
         }
-        assert!(seen > known.len(), "only {seen} constants were compared");
     }
 }

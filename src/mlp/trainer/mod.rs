@@ -4,7 +4,7 @@ use super::network::{Activations, Parameters, Shape, Source, backward, forward, 
 use super::{FIRST_LOSSES, Outcome, Plan, Problem};
 use crate::device::{Device, Element, Slice, SliceMut};
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, control};
+use crate::kernel::{self, Control, Kernel, control};
 use crate::optimizer::{Cost, Ended, Look, Verdict, Watch, launch, read, shuffled};
 
 /// Most rows of a batch processed at once: more would only cost memory.
@@ -67,12 +67,12 @@ impl<'a, D: Device> Trainer<'a, D> {
         }
         check_size(device, &shape)?;
         device.warm(&[
-            Kernel::Advance,
+            Kernel::Control(Control::Advance),
             gather(problem),
-            Kernel::BiasRelu,
-            Kernel::SoftmaxLoss,
-            Kernel::ReluBackward,
-            Kernel::Score,
+            Kernel::Network(kernel::Network::BiasRelu),
+            Kernel::Network(kernel::Network::SoftmaxLoss),
+            Kernel::Network(kernel::Network::ReluBackward),
+            Kernel::Network(kernel::Network::Score),
             plan.rule.kernel(),
         ])?;
         let batches = n / batch;
@@ -97,7 +97,14 @@ impl<'a, D: Device> Trainer<'a, D> {
         let mut cost = Cost::default();
         let step = device.record(&mut |device| {
             let cost = &mut cost;
-            launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
+            launch(
+                device,
+                cost,
+                Kernel::Control(Control::Advance),
+                &[batches],
+                &[],
+                &[&control],
+            )?;
             for (offset, [activations, deltas]) in &parts {
                 let source = Source {
                     set: &problem.train,
@@ -316,7 +323,14 @@ impl<D: Device> Evaluation<D> {
         };
         let recording = device.record(&mut |device| {
             let cost = &mut Cost::default();
-            launch(device, cost, Kernel::Advance, &[batches], &[], &[&control])?;
+            launch(
+                device,
+                cost,
+                Kernel::Control(Control::Advance),
+                &[batches],
+                &[],
+                &[&control],
+            )?;
             forward(
                 device,
                 cost,

@@ -15,7 +15,7 @@ use super::reference::{CLUSTER_GAP, GRAM_SHARE};
 use super::{Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::{Device, Element, Gemm, Info, Slice, SliceMut};
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, control, resolution};
+use crate::kernel::{Block, Kernel, control, resolution};
 use crate::optimizer::{launch, read};
 
 /// A plan prepared on a device: its buffers and recordings, made before the clock starts.
@@ -163,7 +163,7 @@ impl<'a, D: Device> Solver<'a, D> {
         launch(
             device,
             cost,
-            Kernel::Orthonormalise,
+            Kernel::Block(Block::Orthonormalise),
             &[d, k],
             &[],
             &[&finish.v],
@@ -426,7 +426,7 @@ fn ritz(small: &[f32], k: usize) -> Result<(Vec<f64>, Vec<f32>)> {
 fn complete(rows: &mut Vec<f64>, d: usize) {
     let count = rows.len() / d;
     let mut buffers = [std::mem::take(rows)];
-    (Kernel::Orthonormalise.row().reference)(&[d, count], &[], &mut buffers);
+    (Kernel::Block(Block::Orthonormalise).row().reference)(&[d, count], &[], &mut buffers);
     [*rows] = buffers;
 }
 

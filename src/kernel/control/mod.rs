@@ -4,6 +4,8 @@
 
 use super::resolution;
 
+pub(super) mod rows;
+
 /// Number of elements, including a few spare ones at the end.
 pub const LEN: usize = 20;
 
@@ -93,7 +95,7 @@ pub fn near(top: f64, least: f64) -> f64 {
     NEAR_FLOOR.max(PLATEAU * top / least)
 }
 
-/// Decides whether [`crate::kernel::Kernel::Ascent`] stops at step `step`.
+/// Decides whether [`crate::kernel::Block::Ascent`] stops at step `step`.
 ///
 /// `worst` is the largest relative residual of the judged rows that are above their rounding; `floored` says whether a
 /// row at its rounding is above the tolerance; `best` is the smallest `worst` so far, reached at `best_step`; `near`
