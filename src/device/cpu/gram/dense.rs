@@ -1,8 +1,10 @@
 //! The dense way, in f64: the smaller Gram matrix of the centred samples. Bytes with d <= n are summed exactly in
 //! integers; everything else is centred in f64 in blocks, low parts included, and goes to BLAS with the library's own threads.
 
-use super::{Cpu, blas, gram};
+use super::exact;
 use crate::data::{Elements, Samples, Statistics};
+use crate::device::cpu::Cpu;
+use crate::device::cpu::gemm::blas;
 use crate::error::Result;
 
 /// Elements of a block in f64: 8 MiB.
@@ -13,7 +15,7 @@ pub fn gram(cpu: &mut Cpu, samples: &Samples, statistics: &Statistics) -> Result
     let Samples { n, d, .. } = *samples;
     let mut c = match &samples.elements {
         Elements::U8(x) if d <= n => {
-            let mut sums = gram::exact_sums(cpu, x, n, &statistics.mean);
+            let mut sums = exact::sums(cpu, x, n, &statistics.mean);
             for i in 0..d {
                 for j in i..d {
                     sums.gram[i * d + j] = sums.centred(n, i, j);

@@ -10,10 +10,10 @@
 
 use std::ops::Range;
 
-use super::Cpu;
-use super::product::Shared;
-use super::vector::{Vector, per_isa};
 use crate::device::Gemm;
+use crate::device::cpu::Cpu;
+use crate::device::cpu::scratch::Shared;
+use crate::device::cpu::vector::{Vector, per_isa};
 use crate::machine::Isa;
 
 /// Rows of C of a tile: more rows share fewer zeros, fewer rows do less per element of B.
