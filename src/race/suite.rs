@@ -149,6 +149,9 @@ fn unknown_key(message: &str) -> Option<Error> {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::super::case::Source;
     use super::super::device::{DeviceSpec, Found};
     use super::super::words::Words;
     use super::*;
@@ -331,5 +334,95 @@ mod tests {
         assert!(error.contains("did you mean quick?"), "{error}");
         let error = Suite::find("no/such.toml").unwrap_err().to_string();
         assert!(error.contains("no/such.toml"), "{error}");
+    }
+
+    /// Ids of entries, one a line, samples named as they are asked for.
+    fn lines(entries: &[Entry]) -> String {
+        let line = |entry: &Entry| match &entry.case.source {
+            Source::Default => entry.case.id("mnist") + "\n",
+            Source::Spec(spec) => entry.case.id(spec) + "\n",
+        };
+        entries.iter().map(line).collect()
+    }
+
+    fn sha256(text: &str) -> String {
+        let digest = Sha256::digest(text.as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Records are found again by their ids: these are what they were before `Case` had a task. Where a change of ids is
+    /// meant, compare the lists by `gradrace run --dry-run` and put the new digests here.
+    #[test]
+    fn the_ids_of_every_suite_and_of_crossed_flags_are_what_they_were() {
+        let mut ids = String::new();
+        for (name, suite) in Suite::list() {
+            for software in [false, true] {
+                let present = || {
+                    let gpu = [found("cuda:0", false), found("wgpu:0", software)];
+                    [cpu(), gpu.to_vec()].concat()
+                };
+                for (device, threads) in [("cpu,cuda:0,wgpu:0", "1,all"), ("all", "all")] {
+                    let flags = Axes {
+                        device: Words::split(device),
+                        threads: Words::split(threads),
+                        ..Axes::default()
+                    };
+                    let entries = suite.entries(&flags, &present).unwrap();
+                    ids += &format!("{name} {software} {device}\n{}", lines(&entries));
+                }
+            }
+        }
+        assert_eq!(ids.lines().count(), 1797);
+        assert_eq!(
+            sha256(&ids),
+            "6042a8dc4c9bedfdd2dff6662025cccbca82368c22a85b301e53e473dedf56cb"
+        );
+        let list = Words::split;
+        let all = Axes {
+            problem: list("pca,mlp"),
+            method: list("deflation,subspace,direct"),
+            operator: list("samples,covariance"),
+            batch: list("full,128,64"),
+            optimizer: list("sgd,adam"),
+            threads: list("1,all"),
+            ..Axes::default()
+        };
+        let crossed = [
+            Axes {
+                gradient: list("plain,projected"),
+                learning_rate: list("auto,0.2"),
+                components: list("10,3"),
+                ..all.clone()
+            },
+            Axes {
+                data: list("mnist,x.npy"),
+                standardize: list("auto,none,columns"),
+                layers: Words::whole(&["none".into(), "300,100".into(), "7".into()]),
+                weight_decay: list("0,1e-4"),
+                ..all.clone()
+            },
+            Axes {
+                tolerance: list("1e-6,0.001"),
+                target: list("0.05,1e-3,0.03"),
+                max_iterations: list("20000,500"),
+                time_limit: list("120,2.5"),
+                ..all.clone()
+            },
+            Axes {
+                epochs: list("20,5"),
+                seed: list("1,2"),
+                precision: list("f32,f64,tf32"),
+                device: list("cpu,cuda:1,wgpu:0"),
+                repeats: list("3"),
+                ..all
+            },
+        ];
+        let lines = |flags: &Axes| lines(&flags.entries(true, &cpu).unwrap());
+        let ids: String = crossed.iter().map(lines).collect();
+        assert_eq!(ids.lines().count(), 2430);
+        assert_eq!(
+            sha256(&ids),
+            "98328d76b48ce345a1a82ea5e40b0f796063fc854c9787b386d12d56ad9bb40e"
+        );
     }
 }
