@@ -5,7 +5,7 @@
 
 use crate::optimizer::Rule;
 
-pub use crate::optimizer::{Ended, Look, Verdict, Watch};
+pub use crate::optimizer::{Ended, Look, Next, Watch};
 
 /// How PCA is solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,6 +101,15 @@ pub struct Outcome {
     pub residual: f64,
     /// Where a solve that diverged ceased to be finite.
     pub fault: Option<Fault>,
+}
+
+/// The components so far, the one being sought included, as a watch sees them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Basis {
+    /// Length of a row: d, or n where the operator is the n x n Gram matrix.
+    pub order: usize,
+    /// Rows of `order` numbers, one a component.
+    pub rows: Vec<f32>,
 }
 
 /// Where a solve ceased to be finite.

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::decomposition;
+use super::{Basis, decomposition};
 use super::problem::in_user_units;
 use crate::data::{Samples, Statistics};
 use crate::device::Device;
@@ -232,14 +232,14 @@ impl Reference {
         Some(pairs.precision.error(*last, pairs.eigenvalues[0]) / last)
     }
 
-    /// Errors of a snapshot (rows x `order`): of the component being sought alone, or of the span, and of the whole
+    /// Errors of a snapshot: of the component being sought alone, or of the span, and of the whole
     /// k-subspace (1 while rows < k). `None` when the residual is all there is.
     pub fn snapshot_errors(
         &self,
-        order: usize,
-        snapshot: &[f32],
+        snapshot: &Basis,
         components: usize,
     ) -> Option<(f64, f64)> {
+        let order = snapshot.order;
         let pairs = self.pairs.as_ref()?;
         let basis = if order == self.samples.d {
             &pairs.vectors
@@ -249,8 +249,8 @@ impl Reference {
         if basis.is_empty() {
             return None;
         }
-        let rows = snapshot.len() / order;
-        let wide: Vec<f64> = snapshot.iter().map(|x| f64::from(*x)).collect();
+        let rows = snapshot.rows.len() / order;
+        let wide: Vec<f64> = snapshot.rows.iter().map(|x| f64::from(*x)).collect();
         let significant = self.resolved();
         if rows == components {
             let end = cluster_end(&pairs.eigenvalues, pairs.precision, significant);

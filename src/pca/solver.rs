@@ -12,7 +12,7 @@ use super::iterative::{Iterative, Progress};
 use super::operator::Operator;
 use super::problem::in_user_units;
 use super::reference::{CLUSTER_GAP, GRAM_SHARE};
-use super::{Ended, Look, Method, Outcome, Plan, Problem, Watch};
+use super::{Basis, Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::{Device, Element, Gemm, Info, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control, resolution};
@@ -70,7 +70,7 @@ impl<'a, D: Device> Solver<'a, D> {
     ///
     /// # Errors
     /// As the device says, or what the watch returns.
-    pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
+    pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch<Basis>) -> Result<Outcome> {
         let outcome = match self.iterative.take() {
             None => self.direct(device, watch),
             Some(iterative) => {
@@ -85,7 +85,7 @@ impl<'a, D: Device> Solver<'a, D> {
         })
     }
 
-    fn iterate(&self, device: &mut D, it: &Iterative<D>, watch: &mut dyn Watch) -> Result<Outcome> {
+    fn iterate(&self, device: &mut D, it: &Iterative<D>, watch: &mut dyn Watch<Basis>) -> Result<Outcome> {
         let mut progress = Progress::default();
         it.operator.form(device, self.problem, &mut progress.cost)?;
         it.reset(device)?;
@@ -130,7 +130,7 @@ impl<'a, D: Device> Solver<'a, D> {
         it: &Iterative<D>,
         ended: Ended,
         mut progress: Progress,
-        watch: &mut dyn Watch,
+        watch: &mut dyn Watch<Basis>,
     ) -> Result<Outcome> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
         let finish = &self.buffers;
@@ -238,7 +238,7 @@ impl<'a, D: Device> Solver<'a, D> {
         outcome: &mut Outcome,
         completion: Completion,
         component: usize,
-        watch: &mut dyn Watch,
+        watch: &mut dyn Watch<Basis>,
     ) -> Result<()> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
         let samples = &self.problem.samples;
@@ -257,8 +257,8 @@ impl<'a, D: Device> Solver<'a, D> {
                 seed: self.plan.seed,
                 look: &mut |components, passes| {
                     outcome.passes = before + passes;
-                    let mut snapshot = || Ok(narrowed(components));
-                    watch.look(outcome.look(component, d, false, &mut snapshot))
+                    let mut snapshot = || Ok(narrowed(d, components));
+                    watch.look(outcome.look(component, false, &mut snapshot))
                 },
             },
         )?;
@@ -283,7 +283,7 @@ impl<'a, D: Device> Solver<'a, D> {
     }
 
     /// The device's dense eigensolver on the smaller Gram matrix, all in f64.
-    fn direct(&self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
+    fn direct(&self, device: &mut D, watch: &mut dyn Watch<Basis>) -> Result<Outcome> {
         let samples = &self.problem.samples;
         let (n, d, k) = (samples.n, samples.d, self.plan.components);
         let order = n.min(d);
@@ -314,8 +314,8 @@ impl<'a, D: Device> Solver<'a, D> {
         if kept[k - 1] < GRAM_SHARE * kept[0] {
             self.end_on_host(device.info(), &mut outcome, Completion::Always, 0, watch)?;
         }
-        let mut snapshot = || Ok(narrowed(&outcome.components));
-        watch.look(outcome.look(0, d, true, &mut snapshot))?;
+        let mut snapshot = || Ok(narrowed(d, &outcome.components));
+        watch.look(outcome.look(0, true, &mut snapshot))?;
         Ok(outcome)
     }
 }
@@ -343,15 +343,13 @@ impl Outcome {
     fn look<'a>(
         &self,
         component: usize,
-        order: usize,
         last: bool,
-        snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
-    ) -> Look<'a> {
+        snapshot: &'a mut dyn FnMut() -> Result<Basis>,
+    ) -> Look<'a, Basis> {
         Look {
             iteration: self.iterations,
             passes: self.passes,
             component,
-            order,
             last,
             snapshot,
         }
@@ -385,8 +383,9 @@ fn rotating(k: usize, d: usize) -> Gemm {
     }
 }
 
-fn narrowed<'a>(components: impl IntoIterator<Item = &'a f64>) -> Vec<f32> {
-    components.into_iter().map(|x| *x as f32).collect()
+fn narrowed<'a>(order: usize, components: impl IntoIterator<Item = &'a f64>) -> Basis {
+    let rows = components.into_iter().map(|x| *x as f32).collect();
+    Basis { order, rows }
 }
 
 /// Turns the sign of every row of d numbers so that its largest entry is positive, as scikit-learn's `svd_flip` does: answers of
