@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::mlp;
 use crate::optimizer::Rule;
 use crate::pca::{Gradient, Method, OperatorKind, Plan};
+use crate::record::Asked;
 
 use super::device::{DeviceSpec, Threads};
 use super::job::Job;
@@ -248,68 +249,70 @@ impl Case {
         self.precision.unwrap_or_else(|| own_precision(self.method))
     }
 
-    /// Hidden layers in one word, `300-100`, or `none`.
-    pub fn layers_word(&self) -> Option<String> {
-        let widths = |layers: &[usize]| {
-            let words: Vec<String> = layers.iter().map(usize::to_string).collect();
-            words.join("-")
+    /// The flags that give a settled case again: see [`Asked`]. `data` is the spec of the samples, known once they are loaded.
+    pub fn asked(&self, data: &str) -> Asked {
+        let mut asked = Asked::default();
+        let mut flag = |flag: &str, value: Option<String>| {
+            value.into_iter().for_each(|value| asked.set(flag, value));
         };
-        self.layers.as_ref().map(|layers| match layers.as_slice() {
-            [] => "none".into(),
-            layers => widths(layers),
-        })
+        let network = self.problem == ProblemKind::Mlp;
+        flag("problem", Some(self.problem.name().into()));
+        flag("data", Some(data.into()));
+        let layers = self.layers.as_ref().map(|layers| match layers.as_slice() {
+            [] => "none".to_string(),
+            layers => {
+                let widths: Vec<String> = layers.iter().map(usize::to_string).collect();
+                widths.join(",")
+            }
+        });
+        let method = layers.is_none().then(|| self.method.name().into());
+        flag("layers", layers);
+        flag("method", method);
+        flag("operator", self.operator.map(|x| x.name().into()));
+        flag("optimizer", self.optimizer.map(|x| x.name().into()));
+        let own_gradient = self.optimizer.map(own_gradient);
+        let gradient = self
+            .gradient
+            .filter(|x| own_gradient.is_some_and(|own| *x != own));
+        flag("gradient", gradient.map(|x| x.name().into()));
+        let own_batch = match network {
+            true => Batch::Rows(NETWORK_BATCH),
+            false => Batch::Full,
+        };
+        let batch = self.batch.filter(|x| *x != own_batch);
+        flag("batch", batch.map(|x| x.to_string()));
+        flag("learning-rate", self.learning_rate.map(number));
+        flag(
+            "components",
+            (!network).then(|| self.components.to_string()),
+        );
+        flag("device", Some(self.device.without_threads()));
+        flag("threads", self.device.counted().map(|x| x.to_string()));
+        flag("precision", Some(self.precision().name().into()));
+        for (name, value, default) in [
+            ("weight-decay", self.weight_decay, 0.0),
+            ("target", self.target(), self.own_target()),
+            ("tolerance", self.tolerance, TOLERANCE),
+            ("time-limit", self.time_limit_s, TIME_LIMIT_S),
+        ] {
+            flag(name, (value != default).then(|| number(value)));
+        }
+        for (name, value, default) in [
+            ("max-iterations", self.max_iterations, MAX_ITERATIONS),
+            ("epochs", self.epochs, EPOCHS),
+            ("seed", self.seed, SEED),
+        ] {
+            flag(name, (value != default).then(|| value.to_string()));
+        }
+        let columns = Some(self.standardize()).filter(|x| *x != self.own_standardize());
+        flag("standardize", columns.map(|x| x.name().into()));
+        asked
     }
 
     /// The id of a settled case: stable, readable, every parameter that is not the default. `data` is the name of the
     /// samples, known once they are loaded.
     pub fn id(&self, data: &str) -> String {
-        let mut parts = vec![self.problem.name().to_string(), data.to_string()];
-        match self.layers_word() {
-            Some(layers) => parts.push(layers),
-            None => parts.push(self.method.name().to_string()),
-        }
-        parts.extend(self.operator.map(|operator| operator.name().to_string()));
-        if let Some(rule) = self.optimizer {
-            parts.push(rule.name().to_string());
-            let gradient = self.gradient.filter(|g| *g != own_gradient(rule));
-            parts.extend(gradient.map(|gradient| gradient.name().to_string()));
-        }
-        let network = self.problem == ProblemKind::Mlp;
-        let own_batch = match network {
-            true => Batch::Rows(NETWORK_BATCH),
-            false => Batch::Full,
-        };
-        let batch = self.batch.filter(|batch| *batch != own_batch);
-        parts.extend(batch.map(|batch| format!("batch{batch}")));
-        parts.extend(self.learning_rate.map(|eta| format!("eta{}", number(eta))));
-        if !network {
-            parts.push(format!("k{}", self.components));
-        }
-        parts.push(self.device.to_string());
-        parts.push(self.precision().name().to_string());
-        for (word, value, default) in [
-            ("decay", self.weight_decay, 0.0),
-            ("target", self.target(), self.own_target()),
-            ("tol", self.tolerance, TOLERANCE),
-            ("limit", self.time_limit_s, TIME_LIMIT_S),
-        ] {
-            if value != default {
-                parts.push(format!("{word}{}", number(value)));
-            }
-        }
-        for (word, value, default) in [
-            ("iter", self.max_iterations, MAX_ITERATIONS),
-            ("epochs", self.epochs, EPOCHS),
-            ("seed", self.seed, SEED),
-        ] {
-            if value != default {
-                parts.push(format!("{word}{value}"));
-            }
-        }
-        if self.standardize() != self.own_standardize() {
-            parts.push(format!("standardize-{}", self.standardize().name()));
-        }
-        parts.join("/")
+        self.asked(data).id(data)
     }
 
     /// Whether two cases differ in nothing but the device: then their repeats are interleaved.

@@ -39,6 +39,23 @@ impl DeviceSpec {
         }
     }
 
+    /// The device as `--device` takes it: `cpu`, `cuda:1`.
+    pub fn without_threads(&self) -> String {
+        let kind = self.kind.name();
+        match self.kind {
+            Kind::Cpu => kind.into(),
+            _ => format!("{kind}:{}", self.index),
+        }
+    }
+
+    /// Number of threads, where it is given.
+    pub fn counted(&self) -> Option<usize> {
+        match (self.kind, self.threads) {
+            (Kind::Cpu, Threads::Count(threads)) => Some(threads),
+            _ => None,
+        }
+    }
+
     /// Reads `cpu`, `cuda`, `cuda:1`, `wgpu:0`.
     ///
     /// # Errors
@@ -73,11 +90,10 @@ impl DeviceSpec {
 
 impl std::fmt::Display for DeviceSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.kind.name())?;
-        match (self.kind, self.threads) {
-            (Kind::Cpu, Threads::All) => Ok(()),
-            (Kind::Cpu, Threads::Count(threads)) => write!(f, "@{threads}"),
-            _ => write!(f, ":{}", self.index),
+        f.write_str(&self.without_threads())?;
+        match self.counted() {
+            Some(threads) => write!(f, "@{threads}"),
+            None => Ok(()),
         }
     }
 }

@@ -11,11 +11,11 @@ use crate::record::{
     DataFacts, DeviceFacts, Limits, Network, OptimizerFacts, Record, SCHEMA, Status, Times,
 };
 
-use super::case::Case;
-use super::device::{Threads, is_software};
+use super::case::{Case, Source};
+use super::device::{DeviceSpec, is_software};
 use super::lane::Material;
-use super::name::{Kind, Named, ProblemKind};
-use super::runner::Loaded;
+use super::name::{Named, ProblemKind};
+use super::runner::{self, Loaded};
 
 /// What all rows of a race share.
 #[derive(Debug, Clone)]
@@ -33,9 +33,17 @@ pub(super) fn blank(case: &Case, id: &str, set: Option<&Loaded>, origin: &Origin
         _ => 0,
     };
     let pca = case.problem == ProblemKind::Pca;
+    let (spec, samples) = match (set, &case.source) {
+        (Some(set), _) => (set.samples.spec.clone(), runner::name(&set.samples)),
+        // Only what is known by its spec is skipped without being loaded.
+        (None, Source::Spec(spec)) => (spec.clone(), spec.clone()),
+        (None, Source::Default) => ("mnist".into(), "mnist".into()),
+    };
     Record {
         schema: SCHEMA,
         case: id.to_string(),
+        samples,
+        asked: case.asked(&spec),
         status: Status::Skipped,
         reason: None,
         problem: case.problem.name().into(),
@@ -60,14 +68,12 @@ pub(super) fn blank(case: &Case, id: &str, set: Option<&Loaded>, origin: &Origin
         precision: case.precision().name().into(),
         seed: case.seed,
         device: DeviceFacts {
+            label: case.device.to_string(),
             kind: case.device.kind.name().into(),
             index: case.device.index,
             name: String::new(),
             software: is_software(case.device),
-            threads: match (case.device.kind, case.device.threads) {
-                (Kind::Cpu, Threads::Count(threads)) => Some(threads),
-                _ => None,
-            },
+            threads: case.device.counted(),
             isa: None,
         },
         machine: origin.machine.clone(),
@@ -107,9 +113,10 @@ pub fn plane_of(data: &DataFacts) -> String {
     }
 }
 
-/// The facts of an open device.
-pub fn device_facts(info: &Info) -> DeviceFacts {
+/// The facts of an open device, labelled as the case asks for it.
+pub fn device_facts(spec: DeviceSpec, info: &Info) -> DeviceFacts {
     DeviceFacts {
+        label: spec.to_string(),
         kind: info.kind.into(),
         index: info.index,
         name: info.name.clone(),
@@ -126,7 +133,7 @@ pub fn optimizer_facts(rule: Rule, rate: f64, auto: bool, schedule: String) -> O
         learning_rate: rate,
         auto,
         momentum: rule.momentum(),
-        decay: rule.decay(),
+        second_moment_decay: rule.decay(),
         epsilon: rule.epsilon(),
         variant: rule.variant().into(),
         schedule,

@@ -115,7 +115,7 @@ impl Set {
 }
 
 /// Name of the samples in case ids: a file carries eight digits of its SHA-256.
-fn name(samples: &Samples) -> String {
+pub(super) fn name(samples: &Samples) -> String {
     let clean = |c: char| {
         if c.is_whitespace() || c.is_control() || c == '/' {
             '_'

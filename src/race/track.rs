@@ -175,7 +175,7 @@ impl Track<'_> {
         for (place, (entry, _)) in heat.iter().enumerate() {
             match devices.get(&entry.case.device.to_string()) {
                 Some(Ok(opened)) => {
-                    rows[place].device = row::device_facts(opened.info());
+                    rows[place].device = row::device_facts(entry.case.device, opened.info());
                     places.push(place);
                     opening.push(opened.opening_s());
                 }
