@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::Verdict;
+use super::Next;
 use super::decomposition::graded;
 use super::host::Host;
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ pub(super) struct Course<'a> {
     /// Seed of the guard vectors.
     pub seed: u64,
     /// Sees the components so far (k x d) and the passes so far, after every round.
-    pub look: &'a mut dyn FnMut(&Array2<f64>, f64) -> Result<Verdict>,
+    pub look: &'a mut dyn FnMut(&Array2<f64>, f64) -> Result<Next>,
 }
 
 /// A basis with its products.
@@ -175,7 +175,7 @@ pub(super) fn finish(
             };
         }
         let over = course.completion == Completion::Never || open.is_empty() || idle > PATIENCE;
-        let stopped = over || (course.look)(&components, passes)? == Verdict::Stop;
+        let stopped = over || (course.look)(&components, passes)? == Next::Stop;
         let mut more = Array2::zeros((0, d));
         if !stopped {
             if basis.q.nrows() + sought > most {
@@ -327,7 +327,7 @@ mod tests {
         samples: &Samples,
         places: &[usize],
         completion: Completion,
-        verdict: Verdict,
+        verdict: Next,
     ) -> Finished {
         let statistics = Statistics::of(samples, 1);
         let host = Host::new(samples, &statistics, 1);
@@ -359,7 +359,7 @@ mod tests {
     fn a_span_is_completed_even_with_an_eigenvector_that_its_start_lacks() {
         let samples = samples(&SIZES);
         for places in [[0, 1, 2, 3, 4], [0, 2, 3, 4, 5]] {
-            let finished = finished(&samples, &places, Completion::Always, Verdict::Continue);
+            let finished = finished(&samples, &places, Completion::Always, Next::Continue);
             assert_eq!(finished.end, End::Settled);
             assert!(
                 errors(&finished).iter().all(|e| *e < 1e-10),
@@ -377,7 +377,7 @@ mod tests {
     fn what_a_limit_stopped_is_rotated_and_no_more_unless_all_that_f32_resolves_was_found() {
         let samples = samples(&SIZES);
         let end = |places: &[usize], completion| {
-            finished(&samples, places, completion, Verdict::Continue).end
+            finished(&samples, places, completion, Next::Continue).end
         };
         assert_eq!(end(&[0, 1, 2, 3, 4], Completion::Never), End::Rotated);
         // Tilted by 1e-3 towards an eigenvalue of next to nothing: a residual of 1e-3 of its own.
@@ -390,7 +390,7 @@ mod tests {
             tolerance: 1e-6,
             completion: Completion::WhereFound,
             seed: 1,
-            look: &mut |_, _| Ok(Verdict::Continue),
+            look: &mut |_, _| Ok(Next::Continue),
         };
         let start = far.select(Axis(0), &[0, 1, 5]);
         let finished = finish(&host, start.view(), &mut course).expect("LAPACK");
@@ -403,7 +403,7 @@ mod tests {
             &samples(&SIZES),
             &[0, 2, 3, 4, 5],
             Completion::Always,
-            Verdict::Stop,
+            Next::Stop,
         );
         assert_eq!(finished.end, End::Stopped);
         assert!(errors(&finished)[1] > 1e-3 && errors(&finished)[0] < 1e-5);

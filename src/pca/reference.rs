@@ -6,8 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Basis, decomposition};
 use super::problem::in_user_units;
+use super::{Basis, decomposition};
 use crate::data::{Samples, Statistics};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
@@ -234,11 +234,7 @@ impl Reference {
 
     /// Errors of a snapshot: of the component being sought alone, or of the span, and of the whole
     /// k-subspace (1 while rows < k). `None` when the residual is all there is.
-    pub fn snapshot_errors(
-        &self,
-        snapshot: &Basis,
-        components: usize,
-    ) -> Option<(f64, f64)> {
+    pub fn snapshot_errors(&self, snapshot: &Basis, components: usize) -> Option<(f64, f64)> {
         let order = snapshot.order;
         let pairs = self.pairs.as_ref()?;
         let basis = if order == self.samples.d {

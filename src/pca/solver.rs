@@ -85,7 +85,12 @@ impl<'a, D: Device> Solver<'a, D> {
         })
     }
 
-    fn iterate(&self, device: &mut D, it: &Iterative<D>, watch: &mut dyn Watch<Basis>) -> Result<Outcome> {
+    fn iterate(
+        &self,
+        device: &mut D,
+        it: &Iterative<D>,
+        watch: &mut dyn Watch<Basis>,
+    ) -> Result<Outcome> {
         let mut progress = Progress::default();
         it.operator.form(device, self.problem, &mut progress.cost)?;
         it.reset(device)?;
@@ -190,8 +195,11 @@ impl<'a, D: Device> Solver<'a, D> {
         let mut outcome = so_far(it, ended, &progress);
         let component = if it.m == 1 { k - 1 } else { 0 };
         if is_in_f32(&outcome, &eigenvalues, it.schedule.tolerance) {
-            let mut snapshot = || read(device, &finish.rotated, k * d);
-            watch.look(outcome.look(component, d, true, &mut snapshot))?;
+            let mut snapshot = || {
+                let rows = read(device, &finish.rotated, k * d)?;
+                Ok(Basis { order: d, rows })
+            };
+            watch.look(outcome.look(component, true, &mut snapshot))?;
             // Off the clock from here on.
             self.read_back(device, &mut outcome, &eigenvalues)?;
             return Ok(outcome);
@@ -205,8 +213,8 @@ impl<'a, D: Device> Solver<'a, D> {
         let start = read(device, &finish.rotated, k * d)?;
         outcome.components = start.iter().map(|x| f64::from(*x)).collect();
         self.end_on_host(device.info(), &mut outcome, completion, component, watch)?;
-        let mut snapshot = || Ok(narrowed(&outcome.components));
-        watch.look(outcome.look(component, d, true, &mut snapshot))?;
+        let mut snapshot = || Ok(narrowed(d, &outcome.components));
+        watch.look(outcome.look(component, true, &mut snapshot))?;
         Ok(outcome)
     }
 

@@ -98,6 +98,21 @@ impl std::fmt::Display for DeviceSpec {
     }
 }
 
+/// Does the same with whichever device is open: `with!(any, device => work(device))`, where `work` is generic over the
+/// device. This is the only place where values become types.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! with_device {
+    ($any:expr, $device:ident => $work:expr) => {
+        match $any {
+            $crate::race::device::AnyDevice::Cpu($device) => $work,
+            $crate::race::device::AnyDevice::Cuda($device) => $work,
+            $crate::race::device::AnyDevice::Wgpu($device) => $work,
+        }
+    };
+}
+pub use with_device as with;
+
 /// An open device of any kind.
 // Opened a few times in a run and moved at once: a box would serve nobody.
 #[allow(clippy::large_enum_variant)]
@@ -113,11 +128,7 @@ pub enum AnyDevice {
 impl AnyDevice {
     /// What the device says of itself.
     pub fn info(&self) -> &Info {
-        match self {
-            Self::Cpu(device) => device.info(),
-            Self::Cuda(device) => device.info(),
-            Self::Wgpu(device) => device.info(),
-        }
+        with!(self, device => device.info())
     }
 }
 
