@@ -25,8 +25,8 @@ use gradrace::error::Result;
 use gradrace::kernel::{Control, Kernel, Product, Row, control, table};
 use gradrace::machine::rented_machine;
 use gradrace::optimizer::Rule;
-use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, Watch};
-use gradrace::race::device::{self, AnyDevice, DeviceSpec};
+use gradrace::pca::{Look, Method, Next, OperatorKind, Plan, Problem, Solver, Watch};
+use gradrace::race::device::{self, DeviceSpec, with};
 use gradrace::race::peaks;
 use gradrace::record::file::Folder;
 use gradrace::record::{KernelRate, Machine, Peak, Work};
@@ -243,14 +243,14 @@ struct Stopwatch {
     steps: u64,
 }
 
-impl Watch for Stopwatch {
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict> {
+impl<S> Watch<S> for Stopwatch {
+    fn look(&mut self, look: Look<'_, S>) -> Result<Next> {
         let (start, iteration) = *self.first.get_or_insert((Instant::now(), look.iteration));
         if !look.last {
             self.elapsed = start.elapsed();
             self.steps = look.iteration - iteration;
         }
-        Ok(Verdict::Continue)
+        Ok(Next::Continue)
     }
 }
 
@@ -323,11 +323,8 @@ fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machin
 fn kernels(criterion: &mut Criterion) {
     let mut machine = rented_machine();
     for spec in devices::devices() {
-        match device::open(spec).expect("it was found") {
-            AnyDevice::Cpu(device) => all(criterion, device, spec, &mut machine),
-            AnyDevice::Cuda(device) => all(criterion, device, spec, &mut machine),
-            AnyDevice::Wgpu(device) => all(criterion, device, spec, &mut machine),
-        }
+        let device = device::open(spec).expect("it was found");
+        with!(device, device => all(criterion, device, spec, &mut machine));
     }
     if !machine.kernels.is_empty() {
         let folder = Path::new("results/local/kernels");

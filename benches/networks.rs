@@ -15,8 +15,8 @@ use gradrace::data::{Elements, Request, Samples, load};
 use gradrace::device::Device;
 use gradrace::error::Result;
 use gradrace::mlp::{Plan, Problem, Trainer};
-use gradrace::optimizer::{Look, Rule, Verdict, Watch};
-use gradrace::race::device::{self, AnyDevice, is_software};
+use gradrace::optimizer::{Look, Next, Rule, Watch};
+use gradrace::race::device::{self, is_software, with};
 
 const BATCH: usize = 128;
 /// Steps per epoch; the second constant is for a software adapter, which only has to train.
@@ -30,12 +30,12 @@ struct Stopwatch {
     elapsed: Duration,
 }
 
-impl Watch for Stopwatch {
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict> {
+impl<S> Watch<S> for Stopwatch {
+    fn look(&mut self, look: Look<'_, S>) -> Result<Next> {
         if look.last {
             self.elapsed = self.start.elapsed();
         }
-        Ok(Verdict::Continue)
+        Ok(Next::Continue)
     }
 }
 
@@ -121,11 +121,8 @@ fn networks(criterion: &mut Criterion) {
     for spec in devices::devices() {
         let label = devices::label(spec);
         let split = if is_software(spec) { &few } else { &full };
-        match device::open(spec).expect("it was found") {
-            AnyDevice::Cpu(device) => all(criterion, device, &label, split),
-            AnyDevice::Cuda(device) => all(criterion, device, &label, split),
-            AnyDevice::Wgpu(device) => all(criterion, device, &label, split),
-        }
+        let device = device::open(spec).expect("it was found");
+        with!(device, device => all(criterion, device, &label, split));
     }
 }
 

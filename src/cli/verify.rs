@@ -7,7 +7,7 @@ use crate::device::Unavailable;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::machine::{self, Isa};
-use crate::race::device::{self, AnyDevice, DeviceSpec, Threads};
+use crate::race::device::{self, AnyDevice, DeviceSpec, Threads, with};
 use crate::race::lane::guarded;
 use crate::race::name::{Kind, Named};
 use crate::record::software_label;
@@ -158,11 +158,8 @@ impl Verify {
 fn checks(device: &mut AnyDevice, kernels: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut tell = |check: &Check| checks.push(check.clone());
-    let ended = guarded(|| match device {
-        AnyDevice::Cpu(device) => methods::run_all(device, SEED, kernels, &mut tell),
-        AnyDevice::Cuda(device) => methods::run_all(device, SEED, kernels, &mut tell),
-        AnyDevice::Wgpu(device) => methods::run_all(device, SEED, kernels, &mut tell),
-    });
+    let ended =
+        guarded(|| with!(device, device => methods::run_all(device, SEED, kernels, &mut tell)));
     if let Err(error) = ended {
         checks.push(Check {
             name: "what comes after these checks".into(),

@@ -44,6 +44,17 @@ pub struct Plan {
     pub seed: u64,
 }
 
+/// The scores of a network at a look, evaluated on the device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scores {
+    /// Share of the test samples that it misclassifies.
+    pub test_error: f32,
+    /// Mean cross-entropy over the test samples.
+    pub test_loss: f32,
+    /// Mean cross-entropy over the batches of the epoch so far, each before its update.
+    pub train_loss: f32,
+}
+
 /// The trained network and the work it took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {

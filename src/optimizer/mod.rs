@@ -13,7 +13,7 @@ use crate::device::{Device, Launch};
 use crate::error::Result;
 use crate::kernel::{Kernel, Rules};
 
-pub use watch::{Blind, Ended, Look, Verdict, Watch};
+pub use watch::{Blind, Ended, Look, Next, Watch};
 pub use work::{Cost, launch, read, shuffled};
 
 /// An update rule.

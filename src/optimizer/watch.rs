@@ -3,49 +3,45 @@
 
 use crate::error::Result;
 
-/// What the host sees at a look; the device is synchronised.
-pub struct Look<'a> {
+/// What the host sees at a look; the device is synchronised. `S` is the problem's snapshot of its state.
+pub struct Look<'a, S> {
     /// Steps so far, over all components.
     pub iteration: u64,
     /// Passes so far.
     pub passes: f64,
     /// Component being sought, 0-based; always 0 if all are sought together or there are none.
     pub component: usize,
-    /// Length of a row of the snapshot: d, or n if the operator is the n x n Gram matrix; for a network, its three
-    /// numbers.
-    pub order: usize,
     /// Whether this is the last look of the solve, which sees the answer itself.
     pub last: bool,
-    /// Reads the state. For PCA: the components so far including the one being sought, rows x `order`. For a network:
-    /// test error (a fraction), test loss and training loss, evaluated on the device.
-    pub snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
+    /// Reads the state from the device.
+    pub snapshot: &'a mut dyn FnMut() -> Result<S>,
 }
 
 /// Whether to continue after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Next {
     /// Continue.
     Continue,
     /// A limit of the caller is reached (time, Ctrl-C): finish with the state so far.
     Stop,
 }
 
-/// Called at every look: the implementation stops its clock on entry and restarts it on return.
-pub trait Watch {
+/// Called at every look: the implementation stops its clock on entry and restarts it on return. `S` is the problem's snapshot.
+pub trait Watch<S> {
     /// Receives the state and decides whether to continue.
     ///
     /// # Errors
     /// An error ends the solve and is returned by it.
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict>;
+    fn look(&mut self, look: Look<'_, S>) -> Result<Next>;
 }
 
 /// A watch that ignores every look and never stops.
 #[derive(Debug, Clone, Copy)]
 pub struct Blind;
 
-impl Watch for Blind {
-    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
-        Ok(Verdict::Continue)
+impl<S> Watch<S> for Blind {
+    fn look(&mut self, _: Look<'_, S>) -> Result<Next> {
+        Ok(Next::Continue)
     }
 }
 

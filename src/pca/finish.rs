@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::Verdict;
+use super::Next;
 use super::decomposition::graded;
 use super::host::Host;
 use crate::error::{Error, Result};
@@ -86,7 +86,7 @@ pub(super) struct Course<'a> {
     /// Seed of the guard vectors.
     pub seed: u64,
     /// Called after every round with the components (k x d) and the number of passes so far.
-    pub look: &'a mut dyn FnMut(&Array2<f64>, f64) -> Result<Verdict>,
+    pub look: &'a mut dyn FnMut(&Array2<f64>, f64) -> Result<Next>,
 }
 
 /// A basis and its products with the covariance.
@@ -176,7 +176,7 @@ pub(super) fn finish(
             };
         }
         let over = course.completion == Completion::Never || open.is_empty() || idle > PATIENCE;
-        let stopped = over || (course.look)(&components, passes)? == Verdict::Stop;
+        let stopped = over || (course.look)(&components, passes)? == Next::Stop;
         let mut more = Array2::zeros((0, d));
         if !stopped {
             if basis.q.nrows() + sought > most {
@@ -332,7 +332,7 @@ mod tests {
         samples: &Samples,
         places: &[usize],
         completion: Completion,
-        verdict: Verdict,
+        verdict: Next,
     ) -> Finished {
         let statistics = Statistics::of(samples, 1);
         let host = Host::new(samples, &statistics, 1);
@@ -364,7 +364,7 @@ mod tests {
     fn completion_finds_an_eigenvector_that_the_start_lacks() {
         let samples = samples(&SIZES);
         for places in [[0, 1, 2, 3, 4], [0, 2, 3, 4, 5]] {
-            let finished = finished(&samples, &places, Completion::Always, Verdict::Continue);
+            let finished = finished(&samples, &places, Completion::Always, Next::Continue);
             assert_eq!(finished.end, End::Settled);
             assert!(
                 errors(&finished).iter().all(|e| *e < 1e-10),
@@ -382,7 +382,7 @@ mod tests {
     fn a_span_stopped_by_a_limit_is_only_rotated_unless_all_that_f32_resolves_was_found() {
         let samples = samples(&SIZES);
         let end = |places: &[usize], completion| {
-            finished(&samples, places, completion, Verdict::Continue).end
+            finished(&samples, places, completion, Next::Continue).end
         };
         assert_eq!(end(&[0, 1, 2, 3, 4], Completion::Never), End::Rotated);
         // A tilt of 1e-3 towards an almost zero eigenvalue leaves a residual of 1e-3 of the eigenvalue.
@@ -395,7 +395,7 @@ mod tests {
             tolerance: 1e-6,
             completion: Completion::WhereFound,
             seed: 1,
-            look: &mut |_, _| Ok(Verdict::Continue),
+            look: &mut |_, _| Ok(Next::Continue),
         };
         let start = far.select(Axis(0), &[0, 1, 5]);
         let finished = finish(&host, start.view(), &mut course).expect("LAPACK");
@@ -408,7 +408,7 @@ mod tests {
             &samples(&SIZES),
             &[0, 2, 3, 4, 5],
             Completion::Always,
-            Verdict::Stop,
+            Next::Stop,
         );
         assert_eq!(finished.end, End::Stopped);
         assert!(errors(&finished)[1] > 1e-3 && errors(&finished)[0] < 1e-5);

@@ -8,7 +8,7 @@
 
 use super::operator::Operator;
 use super::rate::Schedule;
-use super::{Ended, Fault, Gradient, Look, Method, Plan, Problem, Verdict, Watch};
+use super::{Basis, Ended, Fault, Gradient, Look, Method, Next, Plan, Problem, Watch};
 use crate::device::{Device, Element, Info, Slice, SliceMut};
 use crate::error::Result;
 use crate::kernel::{Block, Control, Kernel, control};
@@ -197,7 +197,7 @@ impl<D: Device> Iterative<D> {
         plan: &Plan,
         problem: &Problem<D>,
         component: usize,
-        watch: &mut dyn Watch,
+        watch: &mut dyn Watch<Basis>,
         progress: &mut Progress,
     ) -> Result<Ended> {
         let mut done = 0;
@@ -247,20 +247,22 @@ impl<D: Device> Iterative<D> {
                     Vec::new()
                 };
                 rows.extend(read(device, &self.v, self.m * self.order)?);
-                Ok(rows)
+                Ok(Basis {
+                    order: self.order,
+                    rows,
+                })
             };
-            let verdict = watch.look(Look {
+            let next = watch.look(Look {
                 iteration: progress.iterations,
                 passes: progress.passes,
                 component,
-                order: self.order,
                 last: false,
                 snapshot: &mut snapshot,
             })?;
             let ended = match stop {
                 control::CONVERGED => Ended::Converged,
                 control::FLOOR_REACHED => Ended::Floor,
-                _ if verdict == Verdict::Stop => Ended::Stopped,
+                _ if next == Next::Stop => Ended::Stopped,
                 _ if done >= limit => Ended::Iterations,
                 _ => continue,
             };

@@ -5,7 +5,7 @@
 
 use crate::optimizer::Rule;
 
-pub use crate::optimizer::{Ended, Look, Verdict, Watch};
+pub use crate::optimizer::{Ended, Look, Next, Watch};
 
 /// Method that solves PCA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +102,15 @@ pub struct Outcome {
     pub residual: f64,
     /// Where the solve became non-finite, if it diverged.
     pub fault: Option<Fault>,
+}
+
+/// The components so far, including the one being sought, as a watch sees them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Basis {
+    /// Length of a row: d, or n if the operator is the n x n Gram matrix.
+    pub order: usize,
+    /// Rows of `order` numbers, one a component.
+    pub rows: Vec<f32>,
 }
 
 /// Where a solve became non-finite.

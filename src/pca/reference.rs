@@ -7,8 +7,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::decomposition;
 use super::problem::in_user_units;
+use super::{Basis, decomposition};
 use crate::data::{Samples, Statistics};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
@@ -234,14 +234,10 @@ impl Reference {
         Some(pairs.precision.error(*last, pairs.eigenvalues[0]) / last)
     }
 
-    /// Errors of a snapshot (rows x `order`): first of the component being sought, or of the span if all move together;
-    /// second of the whole k-subspace (1 while rows < k). `None` if only residuals are checked.
-    pub fn snapshot_errors(
-        &self,
-        order: usize,
-        snapshot: &[f32],
-        components: usize,
-    ) -> Option<(f64, f64)> {
+    /// Errors of a snapshot: first of the component being sought, or of the span if all move together; second of the whole
+    /// k-subspace (1 while rows < k). `None` if only residuals are checked.
+    pub fn snapshot_errors(&self, snapshot: &Basis, components: usize) -> Option<(f64, f64)> {
+        let order = snapshot.order;
         let pairs = self.pairs.as_ref()?;
         let basis = if order == self.samples.d {
             &pairs.vectors
@@ -251,8 +247,8 @@ impl Reference {
         if basis.is_empty() {
             return None;
         }
-        let rows = snapshot.len() / order;
-        let wide: Vec<f64> = snapshot.iter().map(|x| f64::from(*x)).collect();
+        let rows = snapshot.rows.len() / order;
+        let wide: Vec<f64> = snapshot.rows.iter().map(|x| f64::from(*x)).collect();
         let significant = self.resolved();
         if rows == components {
             let end = cluster_end(&pairs.eigenvalues, pairs.precision, significant);

@@ -1,11 +1,11 @@
 //! Trains a network: a step recorded once and replayed, four looks per epoch, evaluation on the device.
 
 use super::network::{Activations, Parameters, Shape, Source, backward, forward, gather, score};
-use super::{FIRST_LOSSES, Outcome, Plan, Problem};
+use super::{FIRST_LOSSES, Outcome, Plan, Problem, Scores};
 use crate::device::{Device, Element, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Control, Kernel, control};
-use crate::optimizer::{Cost, Ended, Look, Verdict, Watch, launch, read, shuffled};
+use crate::optimizer::{Cost, Ended, Look, Next, Watch, launch, read, shuffled};
 
 /// Most rows of a batch processed at once: more would only cost memory.
 const CHUNK: usize = 8192;
@@ -162,7 +162,7 @@ impl<'a, D: Device> Trainer<'a, D> {
     ///
     /// # Errors
     /// Those of the device and of the watch.
-    pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
+    pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch<Scores>) -> Result<Outcome> {
         self.reset(device)?;
         let batches = self.batches as u64;
         let look_every = batches.div_ceil(LOOKS);
@@ -188,15 +188,14 @@ impl<'a, D: Device> Trainer<'a, D> {
                     break 'training;
                 }
                 let mut snapshot = || self.evaluate(device, in_epoch);
-                let verdict = watch.look(Look {
+                let next = watch.look(Look {
                     iteration: done,
                     passes: done as f64 / batches as f64,
                     component: 0,
-                    order: 3,
                     last: false,
                     snapshot: &mut snapshot,
                 })?;
-                if verdict == Verdict::Stop {
+                if next == Next::Stop {
                     ended = Ended::Stopped;
                     break 'training;
                 }
@@ -214,11 +213,10 @@ impl<'a, D: Device> Trainer<'a, D> {
             iteration: done,
             passes,
             component: 0,
-            order: 3,
             last: true,
             snapshot: &mut || {
                 let seen = self.evaluate(device, in_epoch as usize)?;
-                Ok(last.insert(seen).clone())
+                Ok(*last.insert(seen))
             },
         })?;
         // Not timed: the last look stops the clock.
@@ -227,14 +225,14 @@ impl<'a, D: Device> Trainer<'a, D> {
             None => self.evaluate(device, in_epoch as usize)?,
         };
         // No training loss covers the last update, so check the test loss.
-        if !seen[1].is_finite() {
+        if !seen.test_loss.is_finite() {
             ended = Ended::Diverged;
         }
         Ok(Outcome {
             ended,
-            test_error: f64::from(seen[0]),
-            test_loss: f64::from(seen[1]),
-            train_loss: f64::from(seen[2]),
+            test_error: f64::from(seen.test_error),
+            test_loss: f64::from(seen.test_loss),
+            train_loss: f64::from(seen.train_loss),
             first_losses,
             parameters: self.parameters.read(device, &self.shape)?,
             iterations: done,
@@ -287,12 +285,16 @@ impl<'a, D: Device> Trainer<'a, D> {
         Ok(true)
     }
 
-    /// Test error, test loss, and mean training loss over the first `steps` batches of this epoch.
-    fn evaluate(&self, device: &mut D, steps: usize) -> Result<Vec<f32>> {
+    /// Current scores, with the mean training loss over the first `steps` batches of this epoch.
+    fn evaluate(&self, device: &mut D, steps: usize) -> Result<Scores> {
         let losses = read(device, &self.losses, steps)?;
         let mean = losses.iter().map(|x| f64::from(*x)).sum::<f64>() / steps as f64;
-        let [error, loss] = self.evaluation.run(device, self.problem.test.n)?;
-        Ok(vec![error, loss, mean as f32])
+        let [test_error, test_loss] = self.evaluation.run(device, self.problem.test.n)?;
+        Ok(Scores {
+            test_error,
+            test_loss,
+            train_loss: mean as f32,
+        })
     }
 }
 

@@ -11,12 +11,12 @@ use crate::optimizer::Rule;
 
 /// Never stops, and keeps what it sees.
 #[derive(Default)]
-struct Seen(Vec<(u64, Vec<f32>)>);
+struct Seen(Vec<(u64, Scores)>);
 
-impl Watch for Seen {
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict> {
+impl Watch<Scores> for Seen {
+    fn look(&mut self, look: Look<'_, Scores>) -> Result<Next> {
         self.0.push((look.iteration, (look.snapshot)()?));
-        Ok(Verdict::Continue)
+        Ok(Next::Continue)
     }
 }
 
@@ -50,7 +50,7 @@ fn train<D: Device>(
     split: &Split,
     plan: &Plan,
     chunk: usize,
-) -> (Outcome, Vec<(u64, Vec<f32>)>) {
+) -> (Outcome, Vec<(u64, Scores)>) {
     let (train, test) = (Arc::new(split.train.clone()), Arc::new(split.test.clone()));
     let problem = Problem::upload(device, &train, &test).unwrap();
     let mut trainer = Trainer::prepare_in_chunks(device, &problem, plan, chunk).unwrap();
@@ -139,7 +139,7 @@ fn the_test_set_is_scored_whole_and_the_error_falls() {
     let (outcome, seen) = train(&mut cpu, &split, &plan(&[40], Rule::Adam, Some(32)), CHUNK);
     assert_eq!((seen.len(), outcome.iterations), (8, 92));
     assert_eq!(seen.last().unwrap().0, 92);
-    let errors: Vec<f32> = seen.iter().map(|(_, values)| values[0]).collect();
+    let errors: Vec<f32> = seen.iter().map(|(_, scores)| scores.test_error).collect();
     assert!(errors[7] < 0.6 * errors[0], "{errors:?}");
     // The 250 test samples do not fill the last chunk; the error must be a whole number of them.
     let count = f64::from(errors[7]) * 250.0;

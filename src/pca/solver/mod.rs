@@ -12,7 +12,7 @@ use super::iterative::{Iterative, Progress};
 use super::operator::Operator;
 use super::problem::in_user_units;
 use super::reference::{CLUSTER_GAP, GRAM_SHARE};
-use super::{Ended, Look, Method, Outcome, Plan, Problem, Watch};
+use super::{Basis, Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::{Device, Element, Gemm, Info, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{Block, Kernel, control, resolution};
@@ -70,7 +70,7 @@ impl<'a, D: Device> Solver<'a, D> {
     ///
     /// # Errors
     /// Those of the device and of the watch.
-    pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
+    pub fn solve(&mut self, device: &mut D, watch: &mut dyn Watch<Basis>) -> Result<Outcome> {
         let outcome = match self.iterative.take() {
             None => self.direct(device, watch),
             Some(iterative) => {
@@ -85,7 +85,12 @@ impl<'a, D: Device> Solver<'a, D> {
         })
     }
 
-    fn iterate(&self, device: &mut D, it: &Iterative<D>, watch: &mut dyn Watch) -> Result<Outcome> {
+    fn iterate(
+        &self,
+        device: &mut D,
+        it: &Iterative<D>,
+        watch: &mut dyn Watch<Basis>,
+    ) -> Result<Outcome> {
         let mut progress = Progress::default();
         it.operator.form(device, self.problem, &mut progress.cost)?;
         it.reset(device)?;
@@ -130,7 +135,7 @@ impl<'a, D: Device> Solver<'a, D> {
         it: &Iterative<D>,
         ended: Ended,
         mut progress: Progress,
-        watch: &mut dyn Watch,
+        watch: &mut dyn Watch<Basis>,
     ) -> Result<Outcome> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
         let finish = &self.buffers;
@@ -190,8 +195,11 @@ impl<'a, D: Device> Solver<'a, D> {
         let mut outcome = so_far(it, ended, &progress);
         let component = if it.m == 1 { k - 1 } else { 0 };
         if is_in_f32(&outcome, &eigenvalues, it.schedule.tolerance) {
-            let mut snapshot = || read(device, &finish.rotated, k * d);
-            watch.look(outcome.look(component, d, true, &mut snapshot))?;
+            let mut snapshot = || {
+                let rows = read(device, &finish.rotated, k * d)?;
+                Ok(Basis { order: d, rows })
+            };
+            watch.look(outcome.look(component, true, &mut snapshot))?;
             // Not timed from here on.
             self.read_back(device, &mut outcome, &eigenvalues)?;
             return Ok(outcome);
@@ -205,8 +213,8 @@ impl<'a, D: Device> Solver<'a, D> {
         let start = read(device, &finish.rotated, k * d)?;
         outcome.components = start.iter().map(|x| f64::from(*x)).collect();
         self.end_on_host(device.info(), &mut outcome, completion, component, watch)?;
-        let mut snapshot = || Ok(narrowed(&outcome.components));
-        watch.look(outcome.look(component, d, true, &mut snapshot))?;
+        let mut snapshot = || Ok(narrowed(d, &outcome.components));
+        watch.look(outcome.look(component, true, &mut snapshot))?;
         Ok(outcome)
     }
 
@@ -239,7 +247,7 @@ impl<'a, D: Device> Solver<'a, D> {
         outcome: &mut Outcome,
         completion: Completion,
         component: usize,
-        watch: &mut dyn Watch,
+        watch: &mut dyn Watch<Basis>,
     ) -> Result<()> {
         let (k, d) = (self.plan.components, self.problem.samples.d);
         let samples = &self.problem.samples;
@@ -258,8 +266,8 @@ impl<'a, D: Device> Solver<'a, D> {
                 seed: self.plan.seed,
                 look: &mut |components, passes| {
                     outcome.passes = before + passes;
-                    let mut snapshot = || Ok(narrowed(components));
-                    watch.look(outcome.look(component, d, false, &mut snapshot))
+                    let mut snapshot = || Ok(narrowed(d, components));
+                    watch.look(outcome.look(component, false, &mut snapshot))
                 },
             },
         )?;
@@ -284,7 +292,7 @@ impl<'a, D: Device> Solver<'a, D> {
     }
 
     /// Runs the device's dense eigensolver on the smaller Gram matrix, all in f64.
-    fn direct(&self, device: &mut D, watch: &mut dyn Watch) -> Result<Outcome> {
+    fn direct(&self, device: &mut D, watch: &mut dyn Watch<Basis>) -> Result<Outcome> {
         let samples = &self.problem.samples;
         let (n, d, k) = (samples.n, samples.d, self.plan.components);
         let order = n.min(d);
@@ -315,8 +323,8 @@ impl<'a, D: Device> Solver<'a, D> {
         if kept[k - 1] < GRAM_SHARE * kept[0] {
             self.end_on_host(device.info(), &mut outcome, Completion::Always, 0, watch)?;
         }
-        let mut snapshot = || Ok(narrowed(&outcome.components));
-        watch.look(outcome.look(0, d, true, &mut snapshot))?;
+        let mut snapshot = || Ok(narrowed(d, &outcome.components));
+        watch.look(outcome.look(0, true, &mut snapshot))?;
         Ok(outcome)
     }
 }
@@ -344,15 +352,13 @@ impl Outcome {
     fn look<'a>(
         &self,
         component: usize,
-        order: usize,
         last: bool,
-        snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
-    ) -> Look<'a> {
+        snapshot: &'a mut dyn FnMut() -> Result<Basis>,
+    ) -> Look<'a, Basis> {
         Look {
             iteration: self.iterations,
             passes: self.passes,
             component,
-            order,
             last,
             snapshot,
         }
@@ -387,8 +393,9 @@ fn rotating(k: usize, d: usize) -> Gemm {
     }
 }
 
-fn narrowed<'a>(components: impl IntoIterator<Item = &'a f64>) -> Vec<f32> {
-    components.into_iter().map(|x| *x as f32).collect()
+fn narrowed<'a>(order: usize, components: impl IntoIterator<Item = &'a f64>) -> Basis {
+    let rows = components.into_iter().map(|x| *x as f32).collect();
+    Basis { order, rows }
 }
 
 /// Flips the sign of every row of length d whose largest entry is negative, as scikit-learn's `svd_flip` does, so that

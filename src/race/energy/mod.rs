@@ -49,7 +49,7 @@ pub fn meter(info: &Info) -> Option<Box<dyn Meter>> {
 }
 
 /// A pass in progress, and what the repeats before it saw.
-pub struct Scale {
+pub struct Weighing {
     meter: Box<dyn Meter>,
     throttle: Vec<&'static str>,
     /// Repeats after which the clock was found lowered.
@@ -57,8 +57,8 @@ pub struct Scale {
     energy: Option<Energy>,
 }
 
-impl Scale {
-    /// A scale with this meter.
+impl Weighing {
+    /// A pass with this meter.
     pub fn new(meter: Box<dyn Meter>) -> Self {
         Self {
             meter,
@@ -158,8 +158,8 @@ mod tests {
         }
     }
 
-    fn scale(step: f64) -> Scale {
-        Scale::new(Box::new(Fake {
+    fn weighing(step: f64) -> Weighing {
+        Weighing::new(Box::new(Fake {
             joules: 7.0,
             step,
             looks: 0,
@@ -168,11 +168,11 @@ mod tests {
 
     #[test]
     fn joules_are_those_of_one_solve_and_a_throttled_repeat_is_marked() {
-        let mut scale = scale(600.0);
-        (0..3).for_each(|_| scale.look());
-        let weighed: Result<(), ()> = scale.weigh(|| Ok(0.5), || true);
+        let mut weighing = weighing(600.0);
+        (0..3).for_each(|_| weighing.look());
+        let weighed: Result<(), ()> = weighing.weigh(|| Ok(0.5), || true);
         weighed.unwrap();
-        let energy = scale.finish().unwrap();
+        let energy = weighing.finish().unwrap();
         assert_eq!(
             (energy.joules, energy.watts, energy.solves),
             (150.0, 300.0, 4)
@@ -187,13 +187,13 @@ mod tests {
 
     #[test]
     fn a_counter_that_stands_still_or_a_pass_that_was_cut_off_is_no_energy() {
-        let mut still = scale(0.0);
+        let mut still = weighing(0.0);
         still.weigh(|| Ok::<_, ()>(0.5), || true).unwrap();
         assert!(still.finish().is_none());
-        let mut cut = scale(1.0);
+        let mut cut = weighing(1.0);
         cut.weigh(|| Ok::<_, ()>(0.5), || false).unwrap();
         assert!(cut.finish().is_none());
-        let mut failing = scale(1.0);
+        let mut failing = weighing(1.0);
         assert_eq!(failing.weigh(|| Err("lost"), || true), Err("lost"));
         assert!(failing.finish().is_none());
     }

@@ -13,54 +13,53 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::Result;
 use crate::optimizer::Ended;
-use crate::record::statistics::{Stop, Stopped};
 use crate::record::{CurvePoint, Energy};
 
 use super::case::Case;
-use super::clock::{Schedule, timed};
-use super::energy::{Meter, Scale};
-use super::job::Answer;
+use super::clock::timed;
+use super::energy::{Meter, Weighing};
 use super::lane::{Lane, guarded};
-use super::name::ProblemKind;
-use super::observer::{Errors, Observer, Seen, Task};
+use super::observer::{Errors, Noting, Observer, Seen};
+use super::problem::{Answer, Problem};
+use super::stop::{Stop, Stopped};
 
 /// Seconds of warm-up before the repeats of a short case.
 const WARM_UP_S: f64 = 0.1;
 /// Seconds for the repeats of a case where no number of them was asked for.
 const REPEAT_S: f64 = 1.5;
 
-/// Errors of a snapshot (rows x order) of a case, or `None` when there is no reference.
-pub type Evaluate<'a> = dyn Fn(&Case, &[f32], usize) -> Option<Errors> + 'a;
+/// Errors of a snapshot of a case, or `None` when there is no reference.
+pub type Evaluate<'a, P> = dyn Fn(&Case<P>, &<P as Problem>::Snapshot) -> Option<Errors> + 'a;
 
 /// What a heat is told.
-pub struct Setting<'a> {
+pub struct Setting<'a, P: Problem> {
     /// The error of a snapshot.
-    pub evaluate: &'a Evaluate<'a>,
+    pub evaluate: &'a Evaluate<'a, P>,
     /// Set by Ctrl-C.
     pub interrupted: &'a AtomicBool,
     /// Repeats asked for.
     pub repeats: Option<usize>,
-    /// Hears that an entrant (its place in the list) begins.
+    /// Hears that a starter (its place in the list) begins.
     pub announce: &'a dyn Fn(usize),
     /// Hears the iteration and the error of the first solve, now and then.
     pub tell: &'a dyn Fn(u64, f64),
 }
 
 /// One device's part in a heat.
-pub struct Entrant<'a> {
+pub struct Starter<'a, P: Problem> {
     /// The case on this device.
-    pub case: &'a Case,
+    pub case: &'a Case<P>,
     /// The device.
-    pub lane: Box<dyn Lane + 'a>,
+    pub lane: Box<dyn Lane<P> + 'a>,
     /// What tells the energy that it uses.
     pub meter: Option<Box<dyn Meter>>,
 }
 
 /// What was measured on one device.
 #[derive(Debug)]
-pub struct Measured {
+pub struct Measured<A> {
     /// The answer.
-    pub answer: Answer,
+    pub answer: A,
     /// Seconds to prepare the plan.
     pub prepare_s: f64,
     /// Seconds of each repeat.
@@ -82,11 +81,11 @@ pub struct Measured {
 }
 
 /// A device on which the first solve is done.
-struct Runner<'a> {
-    case: &'a Case,
-    lane: Box<dyn Lane + 'a>,
-    scale: Option<Scale>,
-    answer: Answer,
+struct Warm<'a, P: Problem> {
+    case: &'a Case<P>,
+    lane: Box<dyn Lane<P> + 'a>,
+    weighing: Option<Weighing>,
+    answer: P::Answer,
     prepare_s: f64,
     /// The curve as it was drawn.
     drawn: Seen,
@@ -100,125 +99,111 @@ struct Runner<'a> {
     changed: Option<String>,
 }
 
-/// Runs a heat: one result a device, in the order of the entrants; `None` when Ctrl-C came before the end.
-pub fn run(entrants: Vec<Entrant<'_>>, setting: &Setting<'_>) -> Option<Vec<Result<Measured>>> {
-    let seed = entrants.first().map_or(0, |entrant| entrant.case.seed);
-    let mut runners: Vec<Result<Runner<'_>>> = Vec::new();
-    for (place, entrant) in entrants.into_iter().enumerate() {
+/// Runs a heat: one result a device, in the order of the starters; `None` when Ctrl-C came before the end.
+pub fn run<P: Problem>(
+    starters: Vec<Starter<'_, P>>,
+    setting: &Setting<'_, P>,
+) -> Option<Vec<Result<Measured<P::Answer>>>> {
+    let seed = starters.first().map_or(0, |starter| starter.case.seed);
+    let mut field: Vec<Result<Warm<'_, P>>> = Vec::new();
+    for (place, starter) in starters.into_iter().enumerate() {
         (setting.announce)(place);
-        runners.push(Runner::start(entrant, setting));
+        field.push(Warm::start(starter, setting));
         if setting.interrupted.load(Ordering::Relaxed) {
             return None;
         }
     }
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     loop {
-        let going = |runner: &Result<Runner<'_>>| matches!(runner, Ok(r) if r.stopped.is_none());
-        let mut places: Vec<usize> = (0..runners.len()).filter(|&i| going(&runners[i])).collect();
+        let going = |warm: &Result<Warm<'_, P>>| matches!(warm, Ok(w) if w.stopped.is_none());
+        let mut places: Vec<usize> = (0..field.len()).filter(|&i| going(&field[i])).collect();
         if places.is_empty() {
             break;
         }
         places.shuffle(&mut random);
         for place in places {
-            if let Ok(runner) = &mut runners[place]
-                && let Err(error) = runner.repeat(setting)
+            if let Ok(warm) = &mut field[place]
+                && let Err(error) = warm.repeat(setting)
             {
-                runners[place] = Err(error);
+                field[place] = Err(error);
             }
             if setting.interrupted.load(Ordering::Relaxed) {
                 return None;
             }
         }
     }
-    for runner in &mut runners {
-        if let Ok(going) = runner
+    for warm in &mut field {
+        if let Ok(going) = warm
             && let Err(error) = going.weigh(setting)
         {
-            *runner = Err(error);
+            *warm = Err(error);
         }
         if setting.interrupted.load(Ordering::Relaxed) {
             return None;
         }
     }
     Some(
-        runners
+        field
             .into_iter()
-            .map(|runner| runner.map(Runner::finish))
+            .map(|warm| warm.map(Warm::finish))
             .collect(),
     )
 }
 
-impl<'a> Runner<'a> {
+impl<'a, P: Problem> Warm<'a, P> {
     /// Prepares the plan, solves once with the curve drawn, and warms up.
-    fn start(entrant: Entrant<'a>, setting: &Setting<'_>) -> Result<Self> {
-        let Entrant {
+    fn start(starter: Starter<'a, P>, setting: &Setting<'_, P>) -> Result<Self> {
+        let Starter {
             case,
             mut lane,
             meter,
-        } = entrant;
-        let job = case.job()?;
-        let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&job)));
+        } = starter;
+        let plan = P::plan(case)?;
+        let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&plan)));
         prepared?;
-        let schedule = match (case.problem, case.method) {
-            (ProblemKind::Mlp, _) => Schedule::every_look(),
-            (_, crate::pca::Method::Deflation) => Schedule::new(case.components),
-            _ => Schedule::new(1),
-        };
-        let mut evaluate =
-            |snapshot: &[f32], order: usize| (setting.evaluate)(case, snapshot, order);
-        let mut tell = |iteration, error| (setting.tell)(iteration, error);
-        let task = Task::Draw {
-            schedule,
-            evaluate: &mut evaluate,
-            tell: &mut tell,
-        };
-        let observer = Observer::new(task, case.time_limit_s, setting.interrupted);
-        let (answer, drawn) = solve(&mut *lane, observer)?;
-
-        let stop = setting
-            .repeats
-            .map_or_else(|| Stop::adaptive(REPEAT_S), Stop::exactly);
-        let long = drawn.solve_s >= REPEAT_S && setting.repeats.is_none_or(|repeats| repeats == 1);
-        let mut runner = Self {
+        let (answer, drawn) = draw(case, &mut *lane, setting)?;
+        let repeats = setting.repeats;
+        let mut warm = Self {
             case,
             lane,
-            scale: meter.map(Scale::new),
+            weighing: meter.map(Weighing::new),
             answer,
             prepare_s,
             repeats: Vec::new(),
             solve_s: Vec::new(),
-            stop,
+            stop: repeats.map_or_else(|| Stop::adaptive(REPEAT_S), Stop::exactly),
             spent_s: 0.0,
             stopped: None,
             cold: false,
             changed: None,
             drawn,
         };
-        let over = runner.drawn.out_of_time || runner.answer.ended() == Ended::Diverged;
+        let over = warm.drawn.out_of_time || warm.answer.ended() == Ended::Diverged;
+        let long = warm.drawn.solve_s >= REPEAT_S && repeats.is_none_or(|repeats| repeats == 1);
         if long || over {
-            runner.cold = true;
-            runner.count(runner.drawn.clone());
+            warm.cold = true;
+            warm.count(warm.drawn.clone());
             if over {
-                runner.stopped = runner.stopped.or(Some(Stopped::TimeUp));
+                warm.stopped = warm.stopped.or(Some(Stopped::TimeUp));
             }
-            return Ok(runner);
+            return Ok(warm);
         }
-        let mut warm_s = runner.drawn.solve_s;
+        let mut warm_s = warm.drawn.solve_s;
         while warm_s < WARM_UP_S && !setting.interrupted.load(Ordering::Relaxed) {
-            warm_s += runner.solve(setting)?.1.solve_s;
+            warm_s += warm.solve(setting)?.1.solve_s;
         }
-        Ok(runner)
+        Ok(warm)
     }
 
     /// One more solve, timed at the looks of the curve.
-    fn solve(&mut self, setting: &Setting<'_>) -> Result<(Answer, Seen)> {
-        let task = Task::Time(&self.drawn.looks);
-        let observer = Observer::new(task, self.case.time_limit_s, setting.interrupted);
-        solve(&mut *self.lane, observer)
+    fn solve(&mut self, setting: &Setting<'_, P>) -> Result<(P::Answer, Seen)> {
+        let noting = Noting::Time(&self.drawn.looks);
+        let observer = Observer::new(noting, self.case.time_limit_s, setting.interrupted);
+        solve::<P>(&mut *self.lane, observer)
     }
 
     /// One repeat that counts.
-    fn repeat(&mut self, setting: &Setting<'_>) -> Result<()> {
+    fn repeat(&mut self, setting: &Setting<'_, P>) -> Result<()> {
         let ((answer, seen), wall_s) = {
             let (result, wall_s) = timed(|| self.solve(setting));
             (result?, wall_s)
@@ -242,26 +227,26 @@ impl<'a> Runner<'a> {
                 "repeat {repeat} gave other bits than the first solve"
             ));
         }
-        if let Some(scale) = &mut self.scale {
-            scale.look();
+        if let Some(weighing) = &mut self.weighing {
+            weighing.look();
         }
         self.count(seen);
         Ok(())
     }
 
     /// Measures the energy of a solve, unless it lasts too long to be solved once more.
-    fn weigh(&mut self, setting: &Setting<'_>) -> Result<()> {
-        let Some(mut scale) = self.scale.take_if(|_| !self.cold) else {
+    fn weigh(&mut self, setting: &Setting<'_, P>) -> Result<()> {
+        let Some(mut weighing) = self.weighing.take_if(|_| !self.cold) else {
             return Ok(());
         };
-        scale.weigh(
+        weighing.weigh(
             || {
                 let (result, wall_s) = timed(|| self.solve(setting));
                 result.map(|_| wall_s)
             },
             || !setting.interrupted.load(Ordering::Relaxed),
         )?;
-        self.scale = Some(scale);
+        self.weighing = Some(weighing);
         Ok(())
     }
 
@@ -273,8 +258,8 @@ impl<'a> Runner<'a> {
             .decide(&self.solve_s, self.spent_s.max(self.solve_s.iter().sum()));
     }
 
-    fn finish(self) -> Measured {
-        let target = self.case.target();
+    fn finish(self) -> Measured<P::Answer> {
+        let target = self.case.target;
         let met = self
             .drawn
             .curve
@@ -305,13 +290,35 @@ impl<'a> Runner<'a> {
             stopped: self.stopped.unwrap_or(Stopped::Repeats),
             cold: self.cold,
             changed: self.changed,
-            energy: self.scale.and_then(Scale::finish),
+            energy: self.weighing.and_then(Weighing::finish),
         }
     }
 }
 
+/// The first solve, with the curve drawn.
+fn draw<P: Problem>(
+    case: &Case<P>,
+    lane: &mut dyn Lane<P>,
+    setting: &Setting<'_, P>,
+) -> Result<(P::Answer, Seen)> {
+    let mut evaluate = |snapshot: &P::Snapshot| (setting.evaluate)(case, snapshot);
+    let mut tell = |iteration, error| (setting.tell)(iteration, error);
+    let noting = Noting::Draw {
+        spacing: case.task.spacing(),
+        evaluate: &mut evaluate,
+        tell: &mut tell,
+    };
+    solve(
+        lane,
+        Observer::new(noting, case.time_limit_s, setting.interrupted),
+    )
+}
+
 /// One solve, by the clock of the host and by that of the device.
-fn solve(lane: &mut dyn Lane, observer: Observer<'_>) -> Result<(Answer, Seen)> {
+fn solve<P: Problem>(
+    lane: &mut dyn Lane<P>,
+    observer: Observer<'_, P::Snapshot>,
+) -> Result<(P::Answer, Seen)> {
     let solved = observer.time(|watch| guarded(|| lane.solve(watch)));
     let ((answer, device_s), seen) = solved?;
     Ok((answer, Seen { device_s, ..seen }))
