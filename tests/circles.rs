@@ -27,14 +27,16 @@ struct Source {
 impl Source {
     fn of(text: &str) -> Self {
         let mut source = Self::default();
-        source.add(text.parse().expect("the source is Rust"));
+        source.add(text.parse().expect("the source is Rust"), 0);
         source
     }
 
-    fn add(&mut self, tokens: TokenStream) {
+    /// Adds what `tokens` name, which stand `depth` modules deep in the file.
+    fn add(&mut self, tokens: TokenStream, depth: usize) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut rest = tokens.as_slice();
         while let Some(first) = rest.first() {
+            let at = tokens.len() - rest.len();
             if is_test(rest) {
                 let end = rest.iter().skip(2).position(ends_item);
                 rest = &rest[end.map_or(rest.len(), |end| end + 3)..];
@@ -45,6 +47,7 @@ impl Source {
                     let end = rest.iter().position(|token| is_mark(token, ';'));
                     let end = end.unwrap_or(rest.len());
                     for (path, name) in leaves(&rest[1..end]) {
+                        let path = of_file(path, depth);
                         self.uses.entry(name).or_default().push(path);
                     }
                     rest = &rest[end..];
@@ -53,18 +56,34 @@ impl Source {
                     let (path, used) = path(rest);
                     self.words.insert(word.to_string());
                     if path.len() > 1 {
-                        self.paths.insert(path);
+                        self.paths.insert(of_file(path, depth));
                     }
                     rest = &rest[used..];
                 }
                 TokenTree::Group(group) => {
-                    self.add(group.stream());
+                    let module = at >= 2 && is_word(&tokens[at - 2], "mod");
+                    self.add(group.stream(), depth + usize::from(module));
                     rest = &rest[1..];
                 }
                 _ => rest = &rest[1..],
             }
         }
     }
+}
+
+/// A path that stands `depth` modules deep in a file, as the file's own module would write it.
+fn of_file(path: Names, depth: usize) -> Names {
+    let up = path.iter().take_while(|name| *name == "super").count();
+    let inside = up.min(depth);
+    match (inside, up) {
+        (0, _) => path,
+        (inside, up) if inside < up => path[inside..].to_vec(),
+        _ => [&["self".to_string()], &path[inside..]].concat(),
+    }
+}
+
+fn is_word(token: &TokenTree, word: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident == word)
 }
 
 fn is_mark(token: &TokenTree, mark: char) -> bool {
@@ -309,6 +328,20 @@ fn a_name_that_is_passed_on_belongs_to_the_file_that_defines_it() {
         ("x/mod.rs", "mod a; mod b; pub use a::A; fn f() { b::g() }"),
         ("x/a.rs", "pub struct A;"),
         ("x/b.rs", "use super::A; pub fn g() -> A { A }"),
+    ];
+    assert!(circles(&files).is_empty());
+}
+
+#[test]
+fn a_module_inside_a_file_is_that_file() {
+    let files = [
+        ("lib.rs", "mod x;"),
+        ("x/mod.rs", "mod a; mod b; pub struct X; fn f() { a::g(); }"),
+        ("x/a.rs", "pub fn g() { super::b::h(); }"),
+        (
+            "x/b.rs",
+            "pub struct B; pub fn h() {} mod inner { use super::B; type T = B; }",
+        ),
     ];
     assert!(circles(&files).is_empty());
 }
