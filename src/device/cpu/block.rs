@@ -3,8 +3,9 @@
 //! They run on the calling thread: one step of them moves a few vectors, where a product moves the samples. Sums go into
 //! f64 every [`CHUNK`] elements.
 
+use super::buffer::Buffer;
+use super::cores::Cores;
 use super::vector::{Vector, axpy, per_isa};
-use super::{Buffer, Cpu};
 use crate::device::Launch;
 use crate::kernel::{Block, VANISHED, control as c, named, replacement};
 
@@ -14,10 +15,10 @@ const CHUNK: usize = 4096;
 const ATTEMPTS: usize = 8;
 
 /// Runs a row.
-pub fn run(cpu: &mut Cpu, kernel: Block, launch: &Launch<'_, Buffer>) {
+pub fn run(cores: &mut Cores, kernel: Block, launch: &Launch<'_, Buffer>) {
     // Of the rows below, or of the basis.
     let [d, rows] = named(launch.sizes);
-    let isa = cpu.isa;
+    let isa = cores.isa;
     // SAFETY: the instruction set was checked when the device was opened.
     unsafe {
         match kernel {
@@ -46,7 +47,7 @@ pub fn run(cpu: &mut Cpu, kernel: Block, launch: &Launch<'_, Buffer>) {
                     &mut control.f32_mut(),
                     &v.f32(),
                     &mut g.f32_mut(),
-                    &mut cpu.work,
+                    &mut cores.work,
                 );
             }
             Block::Retract => {

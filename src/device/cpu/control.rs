@@ -1,6 +1,6 @@
 //! Steps of the control buffer.
 
-use super::Buffer;
+use super::buffer::Buffer;
 use crate::device::Launch;
 use crate::kernel::{Control, control as c, named};
 

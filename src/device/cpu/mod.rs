@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable, check_view};
 use crate::data::{Samples, Statistics};
@@ -14,6 +14,7 @@ use crate::machine::{self, Isa};
 mod block;
 mod buffer;
 mod control;
+mod cores;
 mod gemm;
 mod gram;
 mod network;
@@ -27,10 +28,10 @@ mod vector;
 
 pub use buffer::Buffer;
 use buffer::Memory;
+use cores::Cores;
+use gemm::blas;
 pub use gemm::blas::Single;
-use gemm::{blas, sparse};
 use pool::Pool;
-use scratch::Scratches;
 
 enum Recorded {
     Launch {
@@ -48,15 +49,7 @@ pub struct Recording(Vec<Recorded>);
 /// The CPU.
 pub struct Cpu {
     info: Info,
-    isa: Isa,
-    pool: Pool,
-    scratch: Scratches,
-    /// Projections of the samples (n x m), kept between launches.
-    projections: Vec<f32>,
-    /// Block vectors of the step kernels, kept between launches.
-    work: Vec<f32>,
-    /// Packed operands of products that skip zeros, of every worker.
-    sparse: Vec<Mutex<sparse::Scratch>>,
+    cores: Cores,
     recording: Option<Vec<Recorded>>,
 }
 
@@ -112,12 +105,7 @@ impl Cpu {
                 look_every: 1,
                 look_bytes: f64::INFINITY,
             },
-            isa,
-            scratch: Scratches::new(threads),
-            pool,
-            projections: Vec::new(),
-            work: Vec::new(),
-            sparse: (0..threads).map(|_| Mutex::default()).collect(),
+            cores: Cores::new(pool, isa),
             recording: None,
         })
     }
@@ -127,13 +115,13 @@ impl Cpu {
             return;
         }
         match launch.kernel {
-            Kernel::Stream(kernel) => stream::run(self, kernel, launch),
-            Kernel::Product(kernel) => product::run(self, kernel, launch),
-            Kernel::Gram(kernel) => gram::run(self, kernel, launch),
-            Kernel::Block(kernel) => block::run(self, kernel, launch),
-            Kernel::Rules(kernel) => rules::run(self, kernel, launch),
+            Kernel::Stream(kernel) => stream::run(&mut self.cores, kernel, launch),
+            Kernel::Product(kernel) => product::run(&mut self.cores, kernel, launch),
+            Kernel::Gram(kernel) => gram::run(&mut self.cores, kernel, launch),
+            Kernel::Block(kernel) => block::run(&mut self.cores, kernel, launch),
+            Kernel::Rules(kernel) => rules::run(&mut self.cores, kernel, launch),
             Kernel::Control(kernel) => control::run(kernel, launch),
-            Kernel::Network(kernel) => network::run(self, kernel, launch),
+            Kernel::Network(kernel) => network::run(&mut self.cores, kernel, launch),
         }
     }
 }
@@ -216,7 +204,7 @@ impl Device for Cpu {
             recording.push(Recorded::Gemm(*gemm, [a.clone(), b.clone(), c.clone()]));
             return Ok(());
         }
-        gemm::multiply(self, gemm, &a.f32(), &b.f32(), &mut c.f32_mut());
+        gemm::multiply(&mut self.cores, gemm, &a.f32(), &b.f32(), &mut c.f32_mut());
         Ok(())
     }
 
@@ -251,7 +239,7 @@ impl Device for Cpu {
                         });
                     }
                     Recorded::Gemm(gemm, [a, b, c]) => {
-                        gemm::multiply(self, gemm, &a.f32(), &b.f32(), &mut c.f32_mut());
+                        gemm::multiply(&mut self.cores, gemm, &a.f32(), &b.f32(), &mut c.f32_mut());
                     }
                 }
             }
@@ -268,10 +256,10 @@ impl Device for Cpu {
     }
 
     fn gram(&mut self, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
-        gram::dense(self, samples, statistics)
+        gram::dense::gram(&mut self.cores, samples, statistics)
     }
 
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Vec<f64>> {
-        blas::eigh(a, order, self.pool.threads())
+        blas::eigh(a, order, self.cores.pool.threads())
     }
 }

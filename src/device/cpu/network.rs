@@ -2,10 +2,11 @@
 //! score. Rows of a batch, or columns where they are summed, are split over the pool once that pays; a sum is made in
 //! the order of the rows whatever the number of threads.
 
+use super::buffer::Buffer;
+use super::cores::Cores;
 use super::sample::Sample;
 use super::scratch::Shared;
 use super::vector::{Vector, per_isa};
-use super::{Buffer, Cpu};
 use crate::device::Launch;
 use crate::kernel::{Network, control as c, named};
 
@@ -18,33 +19,33 @@ const SMALL_COLUMNS: usize = 1 << 16;
 const LINE: usize = 16;
 
 /// Runs a row.
-pub fn run(cpu: &mut Cpu, kernel: Network, launch: &Launch<'_, Buffer>) {
+pub fn run(cores: &mut Cores, kernel: Network, launch: &Launch<'_, Buffer>) {
     match kernel {
-        Network::GatherF32 => gather::<f32>(cpu, launch),
-        Network::GatherU8 => gather::<u8>(cpu, launch),
-        Network::BiasRelu => bias_relu(cpu, launch),
+        Network::GatherF32 => gather::<f32>(cores, launch),
+        Network::GatherU8 => gather::<u8>(cores, launch),
+        Network::BiasRelu => bias_relu(cores, launch),
         Network::SoftmaxLoss => softmax_loss(launch),
-        Network::ReluBackward => relu_backward(cpu, launch),
+        Network::ReluBackward => relu_backward(cores, launch),
         Network::Score => score(launch),
     }
 }
 
 /// Splits `0..len` over the pool when `large`, else does all of it here.
 fn split(
-    cpu: &mut Cpu,
+    cores: &mut Cores,
     large: bool,
     len: usize,
     grain: usize,
     job: &(dyn Fn(std::ops::Range<usize>) + Sync),
 ) {
     if large {
-        cpu.pool.split(len, grain, &|_, range| job(range));
+        cores.pool.split(len, grain, &|_, range| job(range));
     } else {
         job(0..len);
     }
 }
 
-fn gather<T: Sample>(cpu: &mut Cpu, launch: &Launch<'_, Buffer>) {
+fn gather<T: Sample>(cores: &mut Cores, launch: &Launch<'_, Buffer>) {
     let [n, d, b, batch, offset, first] = named(launch.sizes);
     let [weight] = named(launch.scalars);
     let [control, x, rows, out] = named(launch.buffers);
@@ -52,8 +53,8 @@ fn gather<T: Sample>(cpu: &mut Cpu, launch: &Launch<'_, Buffer>) {
     let (x, rows) = (T::of(x), rows.u32());
     let (x, rows) = (&*x, &rows[start..start + b]);
     let mut out = out.f32_mut();
-    let (isa, out) = (cpu.isa, Shared::new(&mut out));
-    split(cpu, b * d >= SMALL, b, 1, &|range| {
+    let (isa, out) = (cores.isa, Shared::new(&mut out));
+    split(cores, b * d >= SMALL, b, 1, &|range| {
         for i in range {
             let row = (rows[i] as usize).wrapping_sub(first);
             if row < n {
@@ -78,12 +79,12 @@ unsafe fn widen_body<V: Vector, T: Sample>(x: &[T], weight: f32, out: &mut [f32]
     }
 }
 
-fn bias_relu(cpu: &mut Cpu, launch: &Launch<'_, Buffer>) {
+fn bias_relu(cores: &mut Cores, launch: &Launch<'_, Buffer>) {
     let [b, h] = named(launch.sizes);
     let [z, bias] = named(launch.buffers);
     let (mut z, bias) = (z.f32_mut(), bias.f32());
-    let (isa, z, bias) = (cpu.isa, Shared::new(&mut z), &bias[..h]);
-    split(cpu, b * h >= SMALL, b, 1, &|range| {
+    let (isa, z, bias) = (cores.isa, Shared::new(&mut z), &bias[..h]);
+    split(cores, b * h >= SMALL, b, 1, &|range| {
         for i in range {
             // SAFETY: each row is one worker's; the instruction set was checked when the device was opened.
             unsafe {
@@ -107,14 +108,14 @@ unsafe fn rectify_body<V: Vector>(z: &mut [f32], bias: &[f32]) {
     }
 }
 
-fn relu_backward(cpu: &mut Cpu, launch: &Launch<'_, Buffer>) {
+fn relu_backward(cores: &mut Cores, launch: &Launch<'_, Buffer>) {
     let [b, h] = named(launch.sizes);
     let [beta] = named(launch.scalars);
     let [a, delta, sums] = named(launch.buffers);
     let (a, mut delta, mut sums) = (a.f32(), delta.f32_mut(), sums.f32_mut());
-    let (isa, a) = (cpu.isa, &*a);
+    let (isa, a) = (cores.isa, &*a);
     let (delta, sums) = (Shared::new(&mut delta), Shared::new(&mut sums));
-    split(cpu, b * h >= SMALL_COLUMNS, h, LINE, &|range| {
+    split(cores, b * h >= SMALL_COLUMNS, h, LINE, &|range| {
         // SAFETY: each column is one worker's; the instruction set was checked when the device was opened.
         unsafe {
             let sums = std::slice::from_raw_parts_mut(sums.at(range.start), range.len());

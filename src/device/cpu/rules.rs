@@ -1,8 +1,9 @@
 //! The update rules: one pass over p, g and the states, left to the compiler to vectorise per instruction set.
 
+use super::buffer::Buffer;
+use super::cores::Cores;
 use super::scratch::Shared;
 use super::vector::{Vector, per_isa};
-use super::{Buffer, Cpu};
 use crate::device::Launch;
 use crate::kernel::{FLUSH, Rules, control as c, named};
 
@@ -20,7 +21,7 @@ struct Step<'a> {
 const SMALL: usize = 1 << 15;
 
 /// Runs a row.
-pub fn run(cpu: &mut Cpu, kernel: Rules, launch: &Launch<'_, Buffer>) {
+pub fn run(cores: &mut Cores, kernel: Rules, launch: &Launch<'_, Buffer>) {
     let [len] = named(launch.sizes);
     let ([control, p, g], states) = (named(&launch.buffers[..3]), &launch.buffers[3..]);
     let step = {
@@ -37,19 +38,26 @@ pub fn run(cpu: &mut Cpu, kernel: Rules, launch: &Launch<'_, Buffer>) {
     let mut s2 = states.get(1).map(|s| s.f32_mut());
     let s1 = s1.as_deref_mut().map_or(&mut [][..], |s| &mut s[..len]);
     let s2 = s2.as_deref_mut().map_or(&mut [][..], |s| &mut s[..len]);
-    apply(cpu, &step, &mut p[..len], &g[..len], s1, s2);
+    apply(cores, &step, &mut p[..len], &g[..len], s1, s2);
 }
 
 /// Applies the step, split over the pool when it is long; a rule without a second or first state gets empty slices.
-fn apply(cpu: &mut Cpu, step: &Step<'_>, p: &mut [f32], g: &[f32], s1: &mut [f32], s2: &mut [f32]) {
-    let (isa, len) = (cpu.isa, p.len());
+fn apply(
+    cores: &mut Cores,
+    step: &Step<'_>,
+    p: &mut [f32],
+    g: &[f32],
+    s1: &mut [f32],
+    s2: &mut [f32],
+) {
+    let (isa, len) = (cores.isa, p.len());
     if len < SMALL {
         // SAFETY: the instruction set was checked when the device was opened.
         return unsafe { update(isa, step, p, g, s1, s2) };
     }
     let states = [s1.len(), s2.len()];
     let (p, s1, s2) = (Shared::new(p), Shared::new(s1), Shared::new(s2));
-    cpu.pool.split(len, 16, &|_, range| {
+    cores.pool.split(len, 16, &|_, range| {
         // SAFETY: each worker has its own range of every slice, or an empty one; the instruction set as above.
         unsafe {
             let part = |x: Shared<f32>, len: usize| {

@@ -2,7 +2,7 @@
 
 use std::cell::Ref;
 
-use super::Buffer;
+use super::buffer::Buffer;
 use super::vector::Vector;
 
 /// An element of the samples.

@@ -1,7 +1,8 @@
 //! Reads memory once, as fast as it gives.
 
+use super::buffer::Buffer;
+use super::cores::Cores;
 use super::vector::{Vector, per_isa};
-use super::{Buffer, Cpu};
 use crate::device::Launch;
 use crate::kernel::{Stream, named};
 
@@ -9,21 +10,21 @@ use crate::kernel::{Stream, named};
 const CHUNK: usize = 16_384;
 
 /// Runs a row.
-pub fn run(cpu: &mut Cpu, kernel: Stream, launch: &Launch<'_, Buffer>) {
+pub fn run(cores: &mut Cores, kernel: Stream, launch: &Launch<'_, Buffer>) {
     match kernel {
         Stream::Read => {
             let [x, out] = named(launch.buffers);
-            out.f32_mut()[0] = read(cpu, &x.f32());
+            out.f32_mut()[0] = read(cores, &x.f32());
         }
     }
 }
 
 /// Sum in eight chains of wide lanes per thread: as fast as the memory gives.
-fn read(cpu: &mut Cpu, x: &[f32]) -> f32 {
-    let isa = cpu.isa;
-    let scratch = &cpu.scratch;
+fn read(cores: &mut Cores, x: &[f32]) -> f32 {
+    let isa = cores.isa;
+    let scratch = &cores.scratch;
     scratch.all().for_each(|mut worker| worker.total.clear());
-    cpu.pool.split(x.len(), 4096, &|worker, range| {
+    cores.pool.split(x.len(), 4096, &|worker, range| {
         let mut total = 0.0;
         // SAFETY: the instruction set was checked when the device was opened.
         unsafe { sum(isa, &x[range], &mut total) };

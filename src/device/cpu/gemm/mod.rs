@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Cpu;
+use super::cores::Cores;
 use super::scratch::Shared;
 use crate::device::Gemm;
 
@@ -15,7 +15,7 @@ use blas::Matrix;
 const SMALL: usize = 1 << 20;
 
 /// `C = alpha op(A) op(B) + beta C`.
-pub fn multiply(cpu: &mut Cpu, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
+pub fn multiply(cores: &mut Cores, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
     let Gemm {
         m,
         n,
@@ -30,7 +30,7 @@ pub fn multiply(cpu: &mut Cpu, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32])
         "gemm: a buffer is too short"
     );
     if m * n * k >= SMALL && sparse::pays(gemm, a) {
-        return sparse::multiply(cpu, gemm, a, b, c);
+        return sparse::multiply(cores, gemm, a, b, c);
     }
     let c = Shared::new(c);
     let (stride_a, stride_b) = (
@@ -69,6 +69,6 @@ pub fn multiply(cpu: &mut Cpu, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32])
     if m * n * k < SMALL {
         job(0, 0..m)
     } else {
-        cpu.pool.split(m, 1, &job)
+        cores.pool.split(m, 1, &job)
     }
 }

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use crate::device::Launch;
+use crate::device::cpu::buffer::Buffer;
+use crate::device::cpu::cores::Cores;
 use crate::device::cpu::gemm::blas::{self, Matrix};
 use crate::device::cpu::sample::{Sample, centre};
 use crate::device::cpu::scratch::Scratch;
 use crate::device::cpu::vector::{Vector, per_isa};
-use crate::device::cpu::{Buffer, Cpu};
 use crate::kernel::named;
 use crate::machine::Isa;
 
@@ -15,7 +16,7 @@ use crate::machine::Isa;
 const PANEL: usize = 4096;
 
 /// `K[first_a + i, first_b + j] = w ya_i . yb_j`; workers share the columns, panels are summed in f64.
-pub fn run<T: Sample>(cpu: &mut Cpu, launch: &Launch<'_, Buffer>) {
+pub fn run<T: Sample>(cores: &mut Cores, launch: &Launch<'_, Buffer>) {
     let [na, nb, d, n, first_a, first_b] = named(launch.sizes);
     let [weight_in, weight_out] = named(launch.scalars);
     let [xa, xb, mean, k] = named(launch.buffers);
@@ -28,10 +29,10 @@ pub fn run<T: Sample>(cpu: &mut Cpu, launch: &Launch<'_, Buffer>) {
         mean: &mean,
         scale: weight.sqrt() as f32,
     };
-    let (isa, scratch) = (cpu.isa, &cpu.scratch);
+    let (isa, scratch) = (cores.isa, &cores.scratch);
     scratch.all().for_each(|mut worker| worker.sum.clear());
-    let grain = PANEL.min(d.div_ceil(cpu.pool.threads()));
-    cpu.pool.split(d, grain, &|worker, columns| {
+    let grain = PANEL.min(d.div_ceil(cores.pool.threads()));
+    cores.pool.split(d, grain, &|worker, columns| {
         let mut scratch = scratch.of(worker);
         scratch.sum.resize(na * nb, 0.0);
         for start in columns.clone().step_by(PANEL) {

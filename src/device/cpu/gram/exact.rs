@@ -1,17 +1,17 @@
 //! Sums over bytes, without rounding.
 //!
 //! `y = x - round(mean)` fits i16, two rows are interleaved, and one instruction multiplies pairs and adds them into 32-bit
-//! sums, twice the rate of f32; they hold [`EXACT_ROWS`] rows.
+//! sums, twice the rate of f32; they hold [`ROWS`] rows.
 
 use std::ops::Range;
 
-use super::{BLOCK_ROWS, Covariance, Sums, add_upper, finish};
-use crate::device::cpu::Cpu;
+use super::sums::{BLOCK_ROWS, Covariance, Sums, add_upper, finish};
+use crate::device::cpu::cores::Cores;
 use crate::device::cpu::scratch::Scratch;
 use crate::device::cpu::vector::{Vector, per_isa};
 
 /// Rows whose products of centred bytes (at most 255^2 each) fit a signed 32-bit sum.
-const EXACT_ROWS: usize = 33_024;
+pub const ROWS: usize = 33_024;
 /// Columns of the left factor in a register tile.
 const LEFT: usize = 4;
 /// Vectors of the right factor in a register tile: eight sums leave registers for the factors and the products. A tile of
@@ -19,35 +19,35 @@ const LEFT: usize = 4;
 const RIGHT: usize = 2;
 
 /// Covariance of bytes, exact up to the last division.
-pub fn covariance(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[u8], c: &mut [f32]) {
+pub fn covariance(cores: &mut Cores, covariance: &Covariance<'_>, x: &[u8], c: &mut [f32]) {
     let Covariance { n, d, mean, .. } = *covariance;
     assert!(x.len() >= n * d && mean.len() == 2 * d && c.len() == d * d);
     let mean: Vec<f64> = (0..d)
         .map(|j| f64::from(mean[j]) + f64::from(mean[d + j]))
         .collect();
-    let sums = sums(cpu, x, n, &mean);
-    finish(cpu, covariance, &sums, c);
+    let sums = sums(cores, x, n, &mean);
+    finish(cores, covariance, &sums, c);
 }
 
 /// The exact sums over n rows of bytes.
-pub fn sums(cpu: &mut Cpu, x: &[u8], n: usize, mean: &[f64]) -> Sums {
+pub fn sums(cores: &mut Cores, x: &[u8], n: usize, mean: &[f64]) -> Sums {
     let d = mean.len();
     assert!(x.len() >= n * d);
     let centre: Vec<i16> = mean.iter().map(|mean| mean.round() as i16).collect();
-    let lanes = match cpu.isa {
+    let lanes = match cores.isa {
         crate::machine::Isa::Avx512 => 16,
         _ => 8,
     };
     let padded = d.next_multiple_of(RIGHT * lanes);
     let mut sum = vec![0.0f64; d * d];
     let mut column_sum = vec![0i64; d];
-    let isa = cpu.isa;
-    let threads = cpu.pool.threads();
-    for start in (0..n).step_by(EXACT_ROWS * threads) {
-        let rows = (n - start).min(EXACT_ROWS * threads);
-        let scratch = &cpu.scratch;
+    let isa = cores.isa;
+    let threads = cores.pool.threads();
+    for start in (0..n).step_by(ROWS * threads) {
+        let rows = (n - start).min(ROWS * threads);
+        let scratch = &cores.scratch;
         scratch.all().for_each(|mut worker| worker.exact.clear());
-        cpu.pool.split(rows, 2, &|worker, range| {
+        cores.pool.split(rows, 2, &|worker, range| {
             let mut scratch = scratch.of(worker);
             scratch.exact.resize(padded * (padded + 1), 0);
             let range = start + range.start..start + range.end;
@@ -65,7 +65,7 @@ pub fn sums(cpu: &mut Cpu, x: &[u8], n: usize, mean: &[f64]) -> Sums {
                 *sum += i64::from(*column);
             }
         }
-        add_upper(&mut cpu.pool, d, &mut sum, |i, j| {
+        add_upper(&mut cores.pool, d, &mut sum, |i, j| {
             let total: i64 = exact.iter().map(|e| i64::from(e[i * padded + j])).sum();
             total as f64
         });

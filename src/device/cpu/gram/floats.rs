@@ -1,7 +1,7 @@
 //! Sums over floats: centred tiles through BLAS, each worker its rows, chunks summed in f64.
 
-use super::{BLOCK_ROWS, Covariance, Sums, add_upper, finish};
-use crate::device::cpu::Cpu;
+use super::sums::{BLOCK_ROWS, Covariance, Sums, add_upper, finish};
+use crate::device::cpu::cores::Cores;
 use crate::device::cpu::gemm::blas;
 use crate::device::cpu::sample::{Sample, centre};
 use crate::device::cpu::scratch::Scratch;
@@ -12,21 +12,21 @@ use crate::machine::Isa;
 const CHUNK_ROWS: usize = 4096;
 
 /// Covariance of floats: centred tiles through BLAS, each worker its rows, chunks summed in f64.
-pub fn covariance(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: &mut [f32]) {
+pub fn covariance(cores: &mut Cores, covariance: &Covariance<'_>, x: &[f32], c: &mut [f32]) {
     let Covariance {
         n, d, mean, weight, ..
     } = *covariance;
     assert!(x.len() >= n * d && mean.len() == 2 * d && c.len() == d * d);
     // Centred samples are scaled before they are squared: 1e20 squared is beyond f32.
     let scale = weight.sqrt();
-    let isa = cpu.isa;
-    let threads = cpu.pool.threads();
+    let isa = cores.isa;
+    let threads = cores.pool.threads();
     let mut sum = vec![0.0f64; d * d];
     let mut column_sum = vec![0.0f64; d];
     for chunk in x[..n * d].chunks(CHUNK_ROWS * threads * d) {
-        let scratch = &cpu.scratch;
+        let scratch = &cores.scratch;
         scratch.all().for_each(|mut worker| worker.local.clear());
-        cpu.pool.split(chunk.len() / d, 1, &|worker, range| {
+        cores.pool.split(chunk.len() / d, 1, &|worker, range| {
             let rows = &chunk[range.start * d..range.end * d];
             sum_rows(isa, rows, mean, d, scale as f32, &mut scratch.of(worker));
         });
@@ -37,7 +37,7 @@ pub fn covariance(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: &mut
             }
         }
         let locals: Vec<&[f32]> = workers.iter().map(|w| &w.local[..]).collect();
-        add_upper(&mut cpu.pool, d, &mut sum, |i, j| {
+        add_upper(&mut cores.pool, d, &mut sum, |i, j| {
             locals.iter().map(|l| f64::from(l[i * d + j])).sum()
         });
     }
@@ -50,7 +50,7 @@ pub fn covariance(cpu: &mut Cpu, covariance: &Covariance<'_>, x: &[f32], c: &mut
         weight: 1.0,
         ..*covariance
     };
-    finish(cpu, &scaled, &sums, c);
+    finish(cores, &scaled, &sums, c);
 }
 
 /// Sums `y y'` of a worker's rows into `local`, and `y` into `total`.

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::task::{FLUSH_ROWS, Task, flush};
 use super::tiles::{TILE_ROWS, project, tile_stride, update};
-use super::{FLUSH_ROWS, Task, flush};
 use crate::device::cpu::sample::{Sample, centre};
 use crate::device::cpu::scratch::Scratch;
 use crate::device::cpu::vector::{Vector, per_isa};

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
+use super::task::{FLUSH_ROWS, Task, flush};
 use super::tiles::tile_stride;
-use super::{FLUSH_ROWS, Task, flush};
 use crate::device::cpu::sample::Sample;
 use crate::device::cpu::scratch::Scratch;
 use crate::device::cpu::vector::{Vector, per_isa};

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::{FLUSH_ROWS, Task, flush};
-use crate::device::cpu::Cpu;
+use super::task::{FLUSH_ROWS, Task, flush};
+use crate::device::cpu::cores::Cores;
 use crate::device::cpu::sample::{Sample, centre};
 use crate::device::cpu::scratch::{Scratch, Shared};
 use crate::device::cpu::vector::{Vector, accumulate, axpy, per_isa};
@@ -15,15 +15,21 @@ pub const LONG_ROW: usize = 16_384;
 const PANEL: usize = 4096;
 
 /// `g = beta g + w_out sum_i w_in (y_i . v) y_i`; `offsets` are the projections of the mean's low part.
-pub fn product<T: Sample>(cpu: &mut Cpu, task: &Task<'_>, x: &[T], offsets: &[f32], g: &mut [f32]) {
+pub fn product<T: Sample>(
+    cores: &mut Cores,
+    task: &Task<'_>,
+    x: &[T],
+    offsets: &[f32],
+    g: &mut [f32],
+) {
     let Task { rows, d, m, .. } = *task;
-    let isa = cpu.isa;
+    let isa = cores.isa;
     let positions = rows.len();
-    let mut projections = std::mem::take(&mut cpu.projections);
+    let mut projections = std::mem::take(&mut cores.projections);
     projections.clear();
     projections.resize(positions * m, 0.0);
     let out = Shared::new(&mut projections);
-    cpu.pool.split(positions, 1, &|_, range| {
+    cores.pool.split(positions, 1, &|_, range| {
         for position in range {
             if let Some(row) = rows.row(x.as_ptr(), d, position) {
                 // SAFETY: the row has d elements; each position is written by one worker.
@@ -31,20 +37,20 @@ pub fn product<T: Sample>(cpu: &mut Cpu, task: &Task<'_>, x: &[T], offsets: &[f3
             }
         }
     });
-    sums(cpu, task, x, &projections, g);
-    cpu.projections = projections;
+    sums(cores, task, x, &projections, g);
+    cores.projections = projections;
 }
 
 /// `g = beta g + w_out sum_i u_i (y_i - lo)`: workers share the columns.
 pub fn sums<T: Sample>(
-    cpu: &mut Cpu,
+    cores: &mut Cores,
     task: &Task<'_>,
     x: &[T],
     projections: &[f32],
     g: &mut [f32],
 ) {
     let Task { d, m, .. } = *task;
-    let isa = cpu.isa;
+    let isa = cores.isa;
     let totals: Vec<f64> = (0..m)
         .map(|a| {
             projections
@@ -56,8 +62,8 @@ pub fn sums<T: Sample>(
         })
         .collect();
     let g = Shared::new(g);
-    let scratch = &cpu.scratch;
-    cpu.pool.split(d, PANEL, &|worker, columns| {
+    let scratch = &cores.scratch;
+    cores.pool.split(d, PANEL, &|worker, columns| {
         let mut scratch = scratch.of(worker);
         for start in columns.clone().step_by(PANEL) {
             let panel = start..(start + PANEL).min(columns.end);

@@ -4,19 +4,20 @@ use std::ops::Range;
 
 use super::tiles::{TILE_ROWS, project};
 use crate::device::Launch;
+use crate::device::cpu::buffer::Buffer;
+use crate::device::cpu::cores::Cores;
 use crate::device::cpu::scratch::Shared;
 use crate::device::cpu::vector::{Vector, per_isa};
-use crate::device::cpu::{Buffer, Cpu};
 use crate::kernel::named;
 
 /// `g = C v` for each row of v: rows of C are shared among the workers.
-pub fn run(cpu: &mut Cpu, launch: &Launch<'_, Buffer>) {
+pub fn run(cores: &mut Cores, launch: &Launch<'_, Buffer>) {
     let [p, m] = named(launch.sizes);
     let [_control, c, v, g] = named(launch.buffers);
     let (c, v, mut g) = (c.f32(), v.f32(), g.f32_mut());
     assert!(c.len() == p * p && v.len() == m * p && g.len() == m * p);
-    let isa = cpu.isa;
-    let scratch = &cpu.scratch;
+    let isa = cores.isa;
+    let scratch = &cores.scratch;
     let (c, v) = (&*c, &*v);
     let out = Shared::new(&mut g);
     let job = |worker: usize, rows: Range<usize>| {
@@ -28,7 +29,7 @@ pub fn run(cpu: &mut Cpu, launch: &Launch<'_, Buffer>) {
     if p * p * m < 100_000 {
         job(0, 0..p)
     } else {
-        cpu.pool.split(p, TILE_ROWS, &job)
+        cores.pool.split(p, TILE_ROWS, &job)
     }
 }
 
