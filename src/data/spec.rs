@@ -5,7 +5,7 @@
 //! have equal specs in records.
 
 use super::{digits, spectrum};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use std::path::{Path, PathBuf};
 
 /// Names that are not paths.
@@ -139,13 +139,6 @@ pub(super) fn missing(path: &Path) -> Error {
 
 fn accepted() -> String {
     format!("give {} or a path", NAMES.join(", "))
-}
-
-/// The nearest of `known`, when it is near enough to have been meant.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distance = |known: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), known);
-    let near = known.iter().copied().min_by_key(|name| distance(name))?;
-    (distance(&near) <= near.len().div_ceil(3) && distance(&near) < near.len()).then_some(near)
 }
 
 /// The `key=value` pairs of a spec, each key known and given once.
