@@ -3,7 +3,7 @@
 //! A record is one line, written whole by a single call and flushed, so that a kill costs at most the line it cuts. Opening
 //! a folder mends such a line; broken JSON anywhere else is the user's to look at, and an error.
 
-use super::read::{parse, plain};
+use super::lines::{parse, plain};
 use super::{Accuracy, Machine, Record};
 use crate::error::{Error, Result};
 use ndarray::ArrayView2;
