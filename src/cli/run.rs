@@ -245,7 +245,7 @@ impl Run {
     }
 
     /// The cases, and what their suite is meant to show.
-    fn entries(&self) -> Result<(Vec<Entry>, Option<String>)> {
+    pub(super) fn entries(&self) -> Result<(Vec<Entry>, Option<String>)> {
         let flags = self.flags.axes()?;
         let name = match &self.suite {
             Some(name) => name,

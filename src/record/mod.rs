@@ -16,6 +16,8 @@ mod rate;
 pub mod read;
 pub mod schema;
 pub mod statistics;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 
 pub use asked::{Asked, Word};

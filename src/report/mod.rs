@@ -25,5 +25,5 @@ pub mod table;
 pub mod verdict;
 mod write;
 
-pub use document::{Race, Report};
+pub use document::{Chapter, Report};
 pub use write::{write, write_charts};

@@ -7,7 +7,7 @@ use crate::record::{KernelRate, Machine, Peak, Record, Status};
 use std::collections::BTreeMap;
 
 /// Operations a byte, and 1e9 operations per second.
-pub type Place = (f64, f64);
+pub type Position = (f64, f64);
 
 /// A case with where it stands.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Dot<'a> {
     /// The case.
     pub record: &'a Record,
     /// Where it stands by its median solve.
-    pub place: Place,
+    pub position: Position,
 }
 
 /// A device with peaks, and what reached how much of them.
@@ -46,16 +46,20 @@ impl Roof<'_> {
 }
 
 /// Where a case stands; `None` for one that did not run or gave a wrong answer.
-fn place(record: &Record) -> Option<Place> {
+fn position(record: &Record) -> Option<Position> {
     let work = record.work.as_ref()?;
     let solve_s = record.solve_s()?;
     let failed = matches!(record.status, Status::Failed | Status::Diverged);
-    let place = (work.flops / work.bytes, work.flops / solve_s / 1e9);
-    (!failed && [place.0, place.1].iter().all(|v| v.is_finite() && *v > 0.0)).then_some(place)
+    let position = (work.flops / work.bytes, work.flops / solve_s / 1e9);
+    (!failed
+        && [position.0, position.1]
+            .iter()
+            .all(|v| v.is_finite() && *v > 0.0))
+    .then_some(position)
 }
 
 /// Where a kernel stands.
-pub fn alone(rate: &KernelRate) -> Place {
+pub fn alone(rate: &KernelRate) -> Position {
     (rate.flops / rate.bytes, rate.rate.gflop_per_s)
 }
 
@@ -71,12 +75,14 @@ pub fn roofs<'a>(groups: &[&'a Group<'a>], machines: &'a [Machine]) -> Vec<Roof<
             .flat_map(|group| group.rows.iter().map(move |row| (*group, *row)));
         let mut cases: BTreeMap<String, Vec<Dot>> = BTreeMap::new();
         for (group, record) in rows.filter(|(_, row)| row.device.label == peak.device) {
-            let Some(place) = place(record) else { continue };
+            let Some(position) = position(record) else {
+                continue;
+            };
             let kind = format!("{} {}", record.problem, name::algorithm(record));
             cases.entry(kind).or_default().push(Dot {
                 group,
                 record,
-                place,
+                position,
             });
         }
         let here = |rate: &&KernelRate| {

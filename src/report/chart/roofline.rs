@@ -26,7 +26,7 @@ pub fn chart(name: String, roof: &Roof) -> Result<Chart> {
         kernels,
     } = roof;
     let places = || {
-        let cases = cases.values().flatten().map(|dot| dot.place);
+        let cases = cases.values().flatten().map(|dot| dot.position);
         cases.chain(kernels.iter().map(|rate| alone(rate)))
     };
     let ridge = roof.ridge();
@@ -65,7 +65,7 @@ pub fn chart(name: String, roof: &Roof) -> Result<Chart> {
         let mark = |Dot {
                         group,
                         record,
-                        place: at,
+                        position: at,
                     }: &Dot| Mark {
             at: *at,
             open: record.status != Status::Reached,

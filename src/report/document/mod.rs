@@ -24,7 +24,7 @@ const LEAST_CHART_BYTES: usize = 400_000;
 #[derive(Debug)]
 pub struct Report<'a> {
     /// One task on one machine each, with its charts.
-    pub races: Vec<Race<'a>>,
+    pub chapters: Vec<Chapter<'a>>,
     /// Standings over all tasks, with their charts.
     pub profiles: Vec<(Profile<'a>, Chart)>,
     /// Speed-up against size, with its charts.
@@ -47,14 +47,14 @@ pub struct Report<'a> {
 
 /// A task with what is drawn of it.
 #[derive(Debug)]
-pub struct Race<'a> {
+pub struct Chapter<'a> {
     /// The competitors.
     pub group: Group<'a>,
     /// Its charts, one list for each line of [`OF_A_TASK`].
     charts: [Vec<Chart>; OF_A_TASK.len()],
 }
 
-impl Race<'_> {
+impl Chapter<'_> {
     /// The charts that stand in a place, in their order.
     pub fn charts(&self, wanted: Place) -> impl Iterator<Item = &Chart> {
         let all = OF_A_TASK.iter().zip(&self.charts);
@@ -84,17 +84,17 @@ impl<'a> Report<'a> {
         let all: Vec<&Group> = groups.iter().collect();
         let (profiles, growths) = (profiles_of(&all, &mut pen)?, growths_of(&all, &mut pen)?);
         let roofs = roofs_of(&all, machines, &mut pen)?;
-        let mut races: Vec<Race> = groups.into_iter().map(Race::undrawn).collect();
-        for race in &mut races {
-            race.draw(&[Place::Times], artifacts, &prices, &mut pen)?;
+        let mut chapters: Vec<Chapter> = groups.into_iter().map(Chapter::undrawn).collect();
+        for chapter in &mut chapters {
+            chapter.draw(&[Place::Times], artifacts, &prices, &mut pen)?;
         }
-        for race in &mut races {
+        for chapter in &mut chapters {
             let rest = [Place::Cost, Place::Components, Place::Convergence];
-            race.draw(&rest, artifacts, &prices, &mut pen)?;
+            chapter.draw(&rest, artifacts, &prices, &mut pen)?;
         }
         let programs = records.iter().map(|record| record.program.as_str());
         Ok(Self {
-            races,
+            chapters,
             profiles,
             growths,
             roofs,
@@ -111,17 +111,21 @@ impl<'a> Report<'a> {
     pub fn charts(&self) -> impl Iterator<Item = &Chart> {
         let over = self.profiles.iter().map(|(_, chart)| chart);
         let over = over.chain(self.growths.iter().map(|(_, chart)| chart));
-        let races = self.races.iter().flat_map(|race| &race.charts).flatten();
-        races.chain(over).chain(&self.roofs)
+        let chapters = self
+            .chapters
+            .iter()
+            .flat_map(|chapter| &chapter.charts)
+            .flatten();
+        chapters.chain(over).chain(&self.roofs)
     }
 
     /// The groups.
     pub fn groups(&self) -> Vec<&Group<'a>> {
-        self.races.iter().map(|race| &race.group).collect()
+        self.chapters.iter().map(|chapter| &chapter.group).collect()
     }
 }
 
-impl<'a> Race<'a> {
+impl<'a> Chapter<'a> {
     /// A task of which nothing is drawn yet.
     fn undrawn(group: Group<'a>) -> Self {
         Self {

@@ -58,7 +58,7 @@ fn components_that_are_no_images_or_wrong_answers_are_not_drawn() {
         let mut results = complete(fixture::race());
         results.records.iter_mut().for_each(change);
         let report = Report::new(&results, &Prices::default()).unwrap();
-        let components = report.races[0].charts(Place::Components);
+        let components = report.chapters[0].charts(Place::Components);
         components
             .filter(|chart| chart.name.contains("components"))
             .count()

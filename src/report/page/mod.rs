@@ -5,9 +5,9 @@
 //! the one that is written here, by its hash. That script sorts tables and hides lines; the page is whole without it.
 
 mod across;
+mod chapter;
 mod closing;
 mod parts;
-mod race;
 mod summary;
 
 use super::document::Report;
@@ -18,7 +18,7 @@ const SECTIONS: [fn(&Report) -> String; 12] = [
     summary::heading,
     summary::answers,
     summary::contents,
-    race::sections,
+    chapter::sections,
     across::profiles,
     across::growths,
     across::roofs,

@@ -13,7 +13,11 @@ use std::fmt::Write;
 
 /// The title, and what was measured by what.
 pub fn heading(report: &Report) -> String {
-    let cases: usize = report.races.iter().map(|race| race.group.rows.len()).sum();
+    let cases: usize = report
+        .chapters
+        .iter()
+        .map(|chapter| chapter.group.rows.len())
+        .sum();
     let programs = report.programs.iter().copied().collect::<Vec<_>>();
     let mut text = format!(
         "<h1>gradrace report</h1>\n<p class=\"muted\">{cases} cases, measured by gradrace {}</p>\n",
@@ -35,7 +39,7 @@ pub fn heading(report: &Report) -> String {
 
 /// Who won every task and by how much; is the GPU worth it; how near is the limit.
 pub fn answers(report: &Report) -> String {
-    let groups = report.races.iter().map(|race| &race.group);
+    let groups = report.chapters.iter().map(|chapter| &chapter.group);
     let winners: Vec<Vec<String>> = groups.filter_map(winner).collect();
     if winners.is_empty() {
         return String::new();
@@ -52,7 +56,11 @@ pub fn answers(report: &Report) -> String {
     text += &table(&heads, &winners);
     text += "<p class=\"muted\">Behind by: the next competitor's time over the first one's; the interval divides the \
              quartiles crosswise. Where it holds 1, the order is not settled.</p>\n";
-    let devices: Vec<String> = report.races.iter().flat_map(|r| worth(&r.group)).collect();
+    let devices: Vec<String> = report
+        .chapters
+        .iter()
+        .flat_map(|r| worth(&r.group))
+        .collect();
     text += "<h2 id=\"worth\">Is the GPU worth it?</h2>\n";
     text += &list(&devices);
     if !report
@@ -199,8 +207,8 @@ pub fn contents(report: &Report) -> String {
     let mut item = |id: &str, words: &str| {
         let _ = writeln!(text, "<li><a href=\"#{id}\">{}</a></li>", escape(words));
     };
-    for (index, race) in report.races.iter().enumerate() {
-        item(&anchor(index), &race.group.title);
+    for (index, chapter) in report.chapters.iter().enumerate() {
+        item(&anchor(index), &chapter.group.title);
     }
     for (there, id, words) in [
         (!report.profiles.is_empty(), "profiles", "Over all tasks"),

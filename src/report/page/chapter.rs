@@ -4,7 +4,7 @@ use super::parts::{anchor, figure, list, table};
 use crate::record::{Record, Status};
 use crate::report::chart::Place;
 use crate::report::command::command;
-use crate::report::document::{Race, Report};
+use crate::report::document::{Chapter, Report};
 use crate::report::group::Group;
 use crate::report::markup::escape;
 use crate::report::table::cells;
@@ -13,16 +13,19 @@ use std::fmt::Write;
 
 /// Every task.
 pub fn sections(report: &Report) -> String {
-    let machines: std::collections::BTreeSet<&str> =
-        report.races.iter().map(|race| race.group.machine).collect();
-    let races = report.races.iter().enumerate();
-    races
-        .map(|(index, race)| section(report, index, race, machines.len() > 1))
+    let machines: std::collections::BTreeSet<&str> = report
+        .chapters
+        .iter()
+        .map(|chapter| chapter.group.machine)
+        .collect();
+    let chapters = report.chapters.iter().enumerate();
+    chapters
+        .map(|(index, chapter)| section(report, index, chapter, machines.len() > 1))
         .collect()
 }
 
-fn section(report: &Report, index: usize, race: &Race, several: bool) -> String {
-    let group = &race.group;
+fn section(report: &Report, index: usize, chapter: &Chapter, several: bool) -> String {
+    let group = &chapter.group;
     let (id, title) = (anchor(index), escape(&group.title));
     let mut text = format!("<h2 id=\"{id}\">{title}</h2>\n");
     if several {
@@ -39,7 +42,7 @@ fn section(report: &Report, index: usize, race: &Race, several: bool) -> String 
     text += &over_seeds(group);
     text += &results(report, group);
     text += &list(&group.notes());
-    let charts = |place| -> String { race.charts(place).map(figure).collect() };
+    let charts = |place| -> String { chapter.charts(place).map(figure).collect() };
     text += &charts(Place::Times);
     text += &charts(Place::Cost);
     let (convergence, components) = (charts(Place::Convergence), charts(Place::Components));
