@@ -44,7 +44,7 @@ fn number() -> impl Strategy<Value = String> {
 }
 
 fn whole() -> impl Strategy<Value = String> {
-    prop_oneof![1u32..100, 1u32..100_000_000].prop_map(|value| value.to_string())
+    prop_oneof![1u32..100, 1u32..16_777_217].prop_map(|value| value.to_string())
 }
 
 /// Command lines of one case each, whatever flags they name.

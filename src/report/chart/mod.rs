@@ -41,7 +41,7 @@ pub enum Place {
 pub type Draw = fn(Subject, &mut Pen) -> Result<Vec<Chart>>;
 
 /// The charts of a task, in the order of the page.
-pub const OF_A_TASK: [(Place, Draw); 6] = [
+pub const OF_A_TASK: &[(Place, Draw)] = &[
     (Place::Times, times::draw),
     (Place::Cost, dollars::draw),
     (Place::Convergence, curves::draw),

@@ -149,7 +149,7 @@ impl<'a> Chapter<'a> {
         };
         for place in places {
             for (charts, (there, draw)) in self.charts.iter_mut().zip(OF_A_TASK) {
-                if there == *place {
+                if there == place {
                     *charts = draw(subject, pen)?;
                 }
             }
