@@ -127,10 +127,11 @@ fn bench_row<D: Device>(
 ) {
     let scalars = row.benchmark.1;
     let sizes = fitting(&lane.device, row, wanted);
-    let mut id = lane.label.clone();
-    if sizes != wanted {
-        id += &format!(", {} = {}", row.sizes[0], sizes[0]);
-    }
+    let size = match sizes == wanted {
+        true => String::new(),
+        false => format!(", {} = {}", row.sizes[0], sizes[0]),
+    };
+    let id = format!("{}{size}", lane.label);
     let mut ready = None;
     let mut seconds = Vec::new();
     let mut group = devices::group(criterion, name);
@@ -166,11 +167,6 @@ fn bench_row<D: Device>(
             .expect("it is read");
         assert_eq!(stop, [0.0], "{name} froze, so its time is that of no work");
     }
-    let size = if sizes == wanted {
-        String::new()
-    } else {
-        format!(", {} = {}", row.sizes[0], sizes[0])
-    };
     let name = format!("{name}{size}");
     lane.tell(
         &name,

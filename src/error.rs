@@ -35,5 +35,13 @@ impl Error {
     }
 }
 
+/// The entry of `known` nearest to `word`, if it is near enough to be a plausible typo: at most a third of its letters differ
+/// (Damerau-Levenshtein distance).
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |known: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), known);
+    let near = known.iter().copied().min_by_key(|name| distance(name))?;
+    (distance(&near) <= near.len().div_ceil(3) && distance(&near) < near.len()).then_some(near)
+}
+
 /// Result with the crate's [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;

@@ -2,29 +2,9 @@
 
 mod program;
 
-use std::path::{Path, PathBuf};
-
+use program::kept::files;
 use program::{Place, stderr, stdout};
 use serde_json::Value;
-
-/// Every file of that name under `results/`, but for those that git ignores.
-fn files(name: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-    let mut folders = vec![root.clone()];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
-            let path = entry.path();
-            if path.is_dir() && path != root.join("local") {
-                folders.push(path);
-            } else if path.file_name().is_some_and(|file| file == name) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
 
 fn schema(place: &Place) -> Value {
     serde_json::from_str(&stdout(&place.run("schema").code(0))).expect("JSON")

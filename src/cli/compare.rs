@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::record::read::read;
-use crate::report::verdict::{self, Verdict};
+use crate::report::verdict::{self, Finding};
 
 use super::output::{End, print, tell};
 
@@ -61,8 +61,8 @@ impl Compare {
         let (a, b) = (records(self.a)?, records(self.b)?);
         let comparison = verdict::compare(&a, &b);
         print(&match self.format {
-            Format::Table => verdict::terminal(&comparison),
-            Format::Markdown => verdict::markdown(&comparison),
+            Format::Table => verdict::text::terminal(&comparison),
+            Format::Markdown => verdict::text::markdown(&comparison),
             Format::Json => {
                 serde_json::to_string_pretty(&comparison).expect("plain values are JSON") + "\n"
             }
@@ -73,7 +73,7 @@ impl Compare {
                 "no case is on both sides of the same machine: race the same suite for A and for B",
             ));
         }
-        let slower = comparison.count(Verdict::Slower) > 0;
+        let slower = comparison.count(Finding::Slower) > 0;
         Ok(match self.fail_on {
             Some(Fail::Slower) if slower => End::CheckFailed,
             _ => End::Good,

@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Result;
 
+#[cfg(test)]
+mod again;
 mod compare;
 mod data;
 mod devices;

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use crate::error::{Error, Result};
 use crate::record::read::read;
 use crate::report;
+use crate::report::chart::png::Painter;
 use crate::report::cost::Prices;
-use crate::report::png::Painter;
 
 use super::output::{End, print, tell};
 

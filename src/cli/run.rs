@@ -139,7 +139,7 @@ impl Run {
     }
 
     /// The cases, and what their suite is meant to show.
-    fn entries(&self) -> Result<(Vec<AnyEntry>, Option<String>)> {
+    pub(super) fn entries(&self) -> Result<(Vec<AnyEntry>, Option<String>)> {
         let flags = self.flags.clone().from_flags()?;
         let name = match &self.suite {
             Some(name) => name,

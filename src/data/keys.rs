@@ -1,13 +1,6 @@
 //! The `key=value` pairs of a spec.
 
-use crate::error::{Error, Result};
-
-/// The entry of `known` nearest to `word`, if it is near enough to be a plausible typo.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distance = |known: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), known);
-    let near = known.iter().copied().min_by_key(|name| distance(name))?;
-    (distance(&near) <= near.len().div_ceil(3) && distance(&near) < near.len()).then_some(near)
-}
+use crate::error::{Error, Result, nearest};
 
 /// The parsed `key=value` pairs of a spec; every key is known and occurs once.
 pub(super) struct Keys<'a> {

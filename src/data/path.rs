@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::keys::nearest;
-use crate::error::Error;
+use crate::error::{Error, nearest};
 
 /// Names that are not paths: mnist and the generators.
 const NAMES: [&str; 3] = ["mnist", "digits", "spectrum"];

@@ -1,7 +1,7 @@
 //! The words of the command line, of suites and of case ids: one table per enum, one parser.
 
 use crate::data::Standardize;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 use crate::optimizer::Rule;
 use crate::pca::{Gradient, Method, OperatorKind};
 
@@ -47,16 +47,6 @@ pub fn unknown(what: &str, text: &str, accepted: &[&str]) -> Error {
         "unknown {what} `{text}`: {hint}accepted: {}",
         accepted.join(", ")
     ))
-}
-
-/// The nearest of `accepted`, when it is near enough to have been meant.
-fn nearest<'a>(text: &str, accepted: &[&'a str]) -> Option<&'a str> {
-    accepted
-        .iter()
-        .map(|name| (strsim::jaro_winkler(text, name), *name))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }
 
 impl Named for Method {

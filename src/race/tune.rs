@@ -12,7 +12,7 @@ use crate::record::statistics::median;
 
 use super::case::Batch;
 use super::device::DeviceSpec;
-use super::lane::{self, guarded};
+use super::lane::{self, Lane, guarded};
 use super::problem::mlp::Mlp;
 use super::rates::{Tuned, Winner, grid};
 
@@ -67,29 +67,9 @@ pub fn tune(
     for rule in Rule::ALL {
         let mut best: Option<Trial> = None;
         for rate in grid(rule) {
-            let mut errors = Vec::new();
-            for &seed in &budget.seeds {
-                let plan = mlp::Plan {
-                    layers: budget.layers.clone(),
-                    rule,
-                    learning_rate: rate,
-                    weight_decay: 0.0,
-                    batch: budget.batch.rows(),
-                    epochs: budget.epochs,
-                    seed,
-                };
-                let mut watch = UntilInterrupted(interrupted);
-                let (answer, _) = guarded(|| {
-                    lane.prepare(&plan)?;
-                    lane.solve(&mut watch)
-                })?;
-                if interrupted.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-                errors.push(error(&answer));
-            }
-            // A share of samples, to more digits than there are samples.
-            let error = (median(&errors).unwrap_or(1.0) * 1e6).round() / 1e6;
+            let Some(error) = try_rate(budget, lane.as_mut(), (rule, rate), interrupted)? else {
+                return Ok(None);
+            };
             let trial = Trial { rule, rate, error };
             tell(&trial);
             // Of equals the smaller rate, which came first.
@@ -112,6 +92,38 @@ pub fn tune(
         seeds: budget.seeds.clone(),
         winners,
     }))
+}
+
+/// The validation error of a rate, median over the seeds; `None` when Ctrl-C came.
+fn try_rate(
+    budget: &Budget,
+    lane: &mut dyn Lane<Mlp>,
+    (rule, learning_rate): (Rule, f64),
+    interrupted: &AtomicBool,
+) -> Result<Option<f64>> {
+    let mut errors = Vec::new();
+    for &seed in &budget.seeds {
+        let plan = mlp::Plan {
+            layers: budget.layers.clone(),
+            rule,
+            learning_rate,
+            weight_decay: 0.0,
+            batch: budget.batch.rows(),
+            epochs: budget.epochs,
+            seed,
+        };
+        let mut watch = UntilInterrupted(interrupted);
+        let (answer, _) = guarded(|| {
+            lane.prepare(&plan)?;
+            lane.solve(&mut watch)
+        })?;
+        if interrupted.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        errors.push(error(&answer));
+    }
+    // A share of samples, to more digits than there are samples.
+    Ok(Some((median(&errors).unwrap_or(1.0) * 1e6).round() / 1e6))
 }
 
 /// The training part, with the spec. The test part is dropped unseen.

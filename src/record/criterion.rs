@@ -113,7 +113,7 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
             path.display()
         ))
     };
-    let text = fs::read_to_string(path).map_err(|error| fail(super::read::plain(&error)))?;
+    let text = fs::read_to_string(path).map_err(|error| fail(super::lines::plain(&error)))?;
     serde_json::from_str(&text).map_err(|error| fail(error.to_string()))
 }
 

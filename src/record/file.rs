@@ -3,7 +3,7 @@
 //! A record is one line, written whole by a single call and flushed, so that a kill costs at most the line it cuts. Opening
 //! a folder mends such a line; broken JSON anywhere else is the user's to look at, and an error.
 
-use super::read::{parse, plain};
+use super::lines::{parse, plain};
 use super::{Accuracy, Machine, Record};
 use crate::error::{Error, Result};
 use ndarray::ArrayView2;
@@ -142,7 +142,8 @@ impl Folder {
 }
 
 /// A file name (without extension) for a case id, the same each time, safe on every file system. Where the id itself
-/// holds what the name uses in place of a slash, or more than a name can, part of its hash keeps two ids apart.
+/// holds what the name uses in place of a slash, or more than a name can, or ends as if it had been hashed, part of its hash
+/// keeps two ids apart.
 pub fn safe_name(case: &str) -> String {
     let mut exact = true;
     let mut name = String::new();
@@ -161,11 +162,17 @@ pub fn safe_name(case: &str) -> String {
             }
         }
     }
-    if exact && name.len() <= 120 && !name.starts_with('.') {
+    if exact && name.len() <= 120 && !name.starts_with('.') && !ends_in_hash(&name) {
         return name;
     }
     name.truncate(120);
     format!("{}-{}", name.trim_start_matches('.'), short_hash(case))
+}
+
+/// Whether a name ends in a hyphen and eight hex digits.
+fn ends_in_hash(name: &str) -> bool {
+    let digits = name.rsplit_once('-').map(|(_, digits)| digits);
+    digits.is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// First eight hex digits of the SHA-256 of a text.

@@ -9,12 +9,20 @@ pub mod criterion;
 pub mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod label;
+mod lines;
+mod machine;
+mod rate;
 pub mod read;
 pub mod schema;
 pub mod statistics;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 
-pub use asked::Asked;
+pub use asked::{Asked, Word};
+pub use machine::{Instance, KernelRate, Machine, Peak};
+pub use rate::Rate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -231,19 +239,6 @@ pub struct Work {
     pub host_passes: f64,
 }
 
-/// Rates of the median solve.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Rate {
-    /// 1e9 bytes per second.
-    pub gb_per_s: f64,
-    /// 1e9 operations per second.
-    pub gflop_per_s: f64,
-    /// Share of the peak that binds; null when peaks were not measured.
-    pub share_of_peak: Option<f64>,
-    /// `stream` or `gemm`; null when peaks were not measured.
-    pub peak: Option<String>,
-}
-
 /// Energy of a solve, measured in a pass of its own after the repeats.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Energy {
@@ -347,88 +342,4 @@ pub struct CurvePoint {
     /// `mlp`: mean cross-entropy over the training batches of the epoch so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_loss: Option<f64>,
-}
-
-/// Facts of a machine, without host or user name: `machine.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Machine {
-    /// Version of this format, [`SCHEMA`].
-    pub schema: u32,
-    /// Hash of the facts below that do not change from run to run.
-    pub fingerprint: String,
-    /// Processor model.
-    pub cpu: String,
-    /// Cores that the program may use.
-    pub cores: usize,
-    /// Instruction sets found, of those the program has paths for.
-    pub isa: Vec<String>,
-    /// Memory in bytes.
-    pub memory_bytes: u64,
-    /// Operating system and kernel release.
-    pub os: String,
-    /// BLAS/LAPACK library and version, as it tells it.
-    pub blas: String,
-    /// Compiler that built the program.
-    pub rustc: String,
-    /// What it is rented as, where its provider tells; null elsewhere.
-    #[serde(default)]
-    pub instance: Option<Instance>,
-    /// Peaks measured in this run, one per device.
-    pub peaks: Vec<Peak>,
-    /// Kernels that `cargo bench --bench kernels` measured; a race measures none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kernels: Vec<KernelRate>,
-}
-
-/// A machine that is rented, as its provider tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Instance {
-    /// Whose it is: `aws`.
-    pub provider: String,
-    /// Type: `g5.xlarge`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Region: `us-east-1`.
-    pub region: Option<String>,
-    /// Whether it is a spot instance, which costs less than the table says.
-    pub spot: Option<bool>,
-    /// Image it was started from: `ami-...`.
-    pub image: Option<String>,
-}
-
-/// One kernel on one device, measured alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct KernelRate {
-    /// Name of the row in the kernel table, or of the product, with its size where that is not the table's.
-    pub kernel: String,
-    /// Device as in a case id: `cpu@1`, `cpu`, `wgpu:0`.
-    pub device: String,
-    /// Seconds of a launch, the median of many.
-    pub seconds: f64,
-    /// Bytes that a launch must move.
-    pub bytes: f64,
-    /// Operations of a launch.
-    pub flops: f64,
-    /// Its rates, beside the peaks measured in the same run.
-    pub rate: Rate,
-}
-
-/// Peaks of one device, measured in the same run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Peak {
-    /// Device as in a case id: `cpu@1`, `cpu`, `wgpu:0`.
-    pub device: String,
-    /// Name as the device tells it; empty in files from before it was written.
-    #[serde(default)]
-    pub name: String,
-    /// Its driver and libraries with their versions; null on a CPU, and where they are not told.
-    #[serde(default)]
-    pub driver: Option<String>,
-    /// Whether it is a software emulation of a GPU; false in files from before there were any.
-    #[serde(default)]
-    pub software: bool,
-    /// Stream read, 1e9 bytes per second.
-    pub stream_gb_per_s: f64,
-    /// f32 matrix product, 1e9 operations per second.
-    pub gemm_gflop_per_s: f64,
 }

@@ -1,17 +1,13 @@
 //! Reading results: any number of folders and files, and which cases are finished.
-//!
-//! Only the last line of a file may be cut (a kill in mid-write); broken JSON anywhere else, and JSON that is no record,
-//! is an error that names the file and the line.
 
 use super::criterion::{Benchmark, benchmarks};
 use super::file::{COMPONENTS, MACHINE, PROJECTIONS, RECORDS};
-use super::upgrade::upgrade;
+use super::lines::{Version, newer, parse};
 use super::{KernelRate, Machine, Record, SCHEMA, Status};
 use crate::error::{Error, Result};
 use ndarray::Array2;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// Artifacts of a file that are gone by name; of more only the number is told.
@@ -27,6 +23,22 @@ pub struct Artifacts {
     pub components: Arrays,
     /// One row a sample: its coordinates on the first two components, and its label.
     pub projections: Arrays,
+}
+
+impl Artifacts {
+    /// The components of a record, where they are known.
+    pub fn components_of(&self, record: &Record) -> Option<&Array2<f32>> {
+        self.components.get(&key(record))
+    }
+
+    /// The projections of a record, where they are known.
+    pub fn projections_of(&self, record: &Record) -> Option<&Array2<f32>> {
+        self.projections.get(&key(record))
+    }
+}
+
+fn key(record: &Record) -> (String, String) {
+    (record.machine.clone(), record.case.clone())
 }
 
 /// What [`read`] found in any number of folders and files.
@@ -123,89 +135,6 @@ fn keep_rates(machines: &mut BTreeMap<String, Machine>, before: Option<Machine>,
     }
 }
 
-/// A file of records, taken apart.
-pub(super) struct Lines {
-    /// The records, in file order.
-    pub records: Vec<Record>,
-    /// Length in bytes of the part that is whole.
-    pub whole: u64,
-    /// Length in bytes of the file.
-    pub length: u64,
-    /// Whether its last byte ends a line, or there is none.
-    pub ended: bool,
-}
-
-/// Takes the lines apart, one at a time: a file may be larger than what its records take. Only the last line may be cut; JSON
-/// that is no record is never taken for a cut line.
-pub(super) fn parse(file: &Path) -> Result<Lines> {
-    let cannot = |e: std::io::Error| {
-        Error::input(format!(
-            "cannot read records from {}: {}: give a results folder or a .jsonl file of one",
-            file.display(),
-            plain(&e)
-        ))
-    };
-    let mut reader = BufReader::with_capacity(1 << 16, fs::File::open(file).map_err(cannot)?);
-    let mut lines = Lines {
-        records: Vec::new(),
-        whole: 0,
-        length: 0,
-        ended: true,
-    };
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(cannot)? == 0 {
-            break;
-        }
-        lines.length += line.len() as u64;
-        lines.ended = line.ends_with(b"\n");
-        if line.iter().all(u8::is_ascii_whitespace) {
-            lines.whole = lines.length;
-            continue;
-        }
-        let place = || format!("{}, line {number}", file.display());
-        match serde_json::from_slice::<Record>(&line) {
-            Ok(mut record) if record.schema <= SCHEMA => {
-                upgrade(&mut record);
-                lines.records.push(record);
-            }
-            Ok(record) => return Err(newer(&place(), record.schema)),
-            Err(error) => {
-                let last = reader.fill_buf().map_err(cannot)?.is_empty();
-                if last && !error.is_data() {
-                    break;
-                }
-                // A newer format may lack what this one needs: it is told by its version all the same.
-                if let Ok(Version { schema }) = serde_json::from_slice(&line)
-                    && schema > SCHEMA
-                {
-                    return Err(newer(&place(), schema));
-                }
-                return Err(Error::input(format!(
-                    "{}: not a record: {error}: mend or delete this line",
-                    place()
-                )));
-            }
-        }
-        lines.whole = lines.length;
-    }
-    Ok(lines)
-}
-
-/// What every version of the format has.
-#[derive(serde::Deserialize)]
-struct Version {
-    schema: u32,
-}
-
-fn newer(place: &str, schema: u32) -> Error {
-    Error::input(format!(
-        "{place}: format version {schema} and this program reads up to {SCHEMA}: use the program that wrote it, or a \
-         newer one"
-    ))
-}
-
 fn read_machine(file: &Path) -> Result<Option<Machine>> {
     let Ok(text) = fs::read_to_string(file) else {
         return Ok(None);
@@ -245,21 +174,12 @@ fn read_artifacts(folder: &Path, record: &Record, artifacts: &mut Artifacts) -> 
         };
         match array {
             Ok(array) => {
-                arrays.insert((record.machine.clone(), record.case.clone()), array);
+                arrays.insert(key(record), array);
             }
             Err(why) => notes.push(format!("no {kind} of {}: {name}: {why}", record.case)),
         }
     }
     notes
-}
-
-/// What the system says, without Rust's number in brackets.
-pub(super) fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or(&text)
-        .to_lowercase()
 }
 
 #[cfg(test)]

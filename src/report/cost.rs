@@ -2,18 +2,11 @@
 //! nothing is guessed, and nothing is shared out among the GPUs of a machine that is rented as a whole. A machine that told
 //! its type has the price of that type, whichever of its devices computed; of others the card names the type.
 
-use super::chart::axis::Axis;
-use super::chart::plot::{Line, Mark, Plot, Scale};
-use super::chart::{Chart, rule_color};
-use super::group::{Group, short_name, to_target_s};
-use super::quantity;
+use super::group::Group;
 use crate::error::{Error, Result};
 use crate::record::{Instance, Machine, Record};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// Competitors in a chart.
-const MOST: usize = 20;
 
 /// The dated table, with what the user says over it.
 #[derive(Debug, Clone, Deserialize)]
@@ -120,7 +113,7 @@ impl Prices {
 
     /// Dollars to target; `None` without a price or without the target.
     pub fn to_target(&self, record: &Record) -> Option<f64> {
-        Some(to_target_s(record)? / 3600.0 * self.of(record)?.0)
+        Some(record.to_target_s()? / 3600.0 * self.of(record)?.0)
     }
 
     /// What every price used is, and which machines have none, in sentences.
@@ -140,7 +133,7 @@ impl Prices {
             })
             .collect();
         let mut unknown: Vec<String> = rows()
-            .filter(|row| self.of(row).is_none() && to_target_s(row).is_some())
+            .filter(|row| self.of(row).is_none() && row.to_target_s().is_some())
             .map(|row| {
                 let (rented, key) = match self.rented.get(&row.machine) {
                     Some(Instance { kind, region, .. }) => {
@@ -163,64 +156,11 @@ impl Prices {
         known.extend(unknown);
         known
     }
-
-    /// Dollars against seconds of the cases with a price; `None` where fewer than two have one.
-    ///
-    /// # Errors
-    /// `Error::Failed` when the drawing library gives up.
-    pub fn chart(&self, file: String, group: &Group) -> Result<Option<Chart>> {
-        let priced: Vec<(&Record, f64, f64)> = group
-            .rows
-            .iter()
-            .filter_map(|row| Some((*row, to_target_s(row)?, self.to_target(row)?)))
-            .filter(|(_, time, dollars)| *time > 0.0 && *dollars > 0.0)
-            .collect();
-        if priced.len() < 2 {
-            return Ok(None);
-        }
-        let range = |values: &mut dyn Iterator<Item = f64>| {
-            values.fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(v), h.max(v)))
-        };
-        let (soon, late) = range(&mut priced.iter().map(|p| p.1));
-        let (cheap, dear) = range(&mut priced.iter().map(|p| p.2));
-        let line = |(row, time, dollars): &(&Record, f64, f64)| Line {
-            marks: vec![Mark {
-                at: (*time, *dollars),
-                open: false,
-                says: format!(
-                    "{}: {}, {}",
-                    short_name(row),
-                    quantity::seconds(*time),
-                    quantity::dollars(*dollars)
-                ),
-            }],
-            ..Line::new(short_name(row), rule_color(row))
-        };
-        let plot = Plot {
-            name: file,
-            caption: format!("{}: dollars to target", group.title),
-            x: Scale {
-                axis: Axis::log(soon / 1.2, late * 1.2),
-                name: "time to target, logarithmic".into(),
-                tick: quantity::tick_seconds,
-            },
-            y: Scale {
-                axis: Axis::log(cheap / 1.2, dear * 1.2),
-                name: "USD to target, logarithmic".into(),
-                tick: quantity::power,
-            },
-            lines: priced.iter().take(MOST).map(line).collect(),
-            levels: vec![],
-            more: (priced.len() > MOST)
-                .then(|| format!("{} more in the table", priced.len() - MOST)),
-        };
-        plot.draw().map(Some)
-    }
 }
 
 /// Joules to target, at the mean power of a solve; `None` where they were not measured or the target was missed.
 pub fn joules_to_target(record: &Record) -> Option<f64> {
-    Some(record.energy.as_ref()?.watts * to_target_s(record)?)
+    Some(record.energy.as_ref()?.watts * record.to_target_s()?)
 }
 
 /// Whether a device's name is this one, or has it among its words: `L4` is no part of `NVIDIA L40S`.
@@ -242,7 +182,8 @@ mod tests {
         let mut record = fixture::race().remove(0);
         record.device.kind = "cuda".into();
         record.device.name = name.into();
-        record.case = record.case.replace("cpu@1", "cuda:0");
+        let id = record.case.replace("cpu@1", "cuda:0");
+        fixture::rename(&mut record, id);
         record.time.as_mut().unwrap().to_target_s = vec![3600.0];
         record
     }
@@ -330,7 +271,7 @@ mod tests {
     fn joules_to_target_are_the_mean_power_for_that_time() {
         let mut record = fixture::race().remove(0);
         assert_eq!(joules_to_target(&record), None);
-        let target_s = to_target_s(&record).unwrap();
+        let target_s = record.to_target_s().unwrap();
         record.energy = Some(crate::record::Energy {
             source: "nvml".into(),
             joules: 9.0,
@@ -345,18 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn dollars_are_drawn_where_two_cases_have_them() {
-        let own = Prices::with(&["4f1c0a9e=3.6".to_string()]).unwrap();
+    fn a_machine_without_a_price_is_told_how_to_give_one() {
         let records = fixture::race();
         let (groups, _) = groups(&records);
-        let chart = own.chart("x".into(), &groups[0]).unwrap().unwrap();
-        assert!(chart.svg.contains("USD to target") && !chart.svg.contains("NaN"));
-        assert!(
-            Prices::default()
-                .chart("x".into(), &groups[0])
-                .unwrap()
-                .is_none()
-        );
         let words = Prices::default().sentences(&[&groups[0]], &[fixture::machine()]);
         assert_eq!(words.len(), 1, "{words:?}");
         assert!(words[0].contains("--usd-per-hour '4f1c0a9e=X'"));

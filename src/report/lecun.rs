@@ -42,7 +42,7 @@ pub fn row_of(record: &Record) -> Option<&'static Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::seeds::tests::networks;
+    use crate::record::fixture::networks;
 
     #[test]
     fn a_network_on_mnist_stands_beside_its_own_row_and_one_on_other_samples_beside_none() {

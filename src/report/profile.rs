@@ -4,13 +4,9 @@
 //! without end. Only who took part in every task that counts is compared, or a share of an easy half would pass for one of
 //! the whole; and a task counts where that leaves the most to compare, so that a race of two does not end the profile.
 
-use super::chart::axis::Axis;
-use super::chart::plot::{Line, Plot, Scale};
-use super::chart::{Chart, rule_color};
-use super::group::{self, Group, device};
-use super::quantity;
-use super::seeds::families;
-use crate::error::Result;
+use super::family::families;
+use super::group::Group;
+use super::name;
 use crate::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +65,7 @@ pub fn profiles<'a>(groups: &[&Group<'a>]) -> Vec<Profile<'a>> {
     for group in groups {
         let mut devices: BTreeMap<&str, Vec<&'a Record>> = BTreeMap::new();
         for row in &group.rows {
-            devices.entry(device(row)).or_default().push(row);
+            devices.entry(&row.device.label).or_default().push(row);
         }
         for rows in devices.into_values() {
             let problem = rows[0].problem.as_str();
@@ -77,7 +73,7 @@ pub fn profiles<'a>(groups: &[&Group<'a>]) -> Vec<Profile<'a>> {
             for family in families(&rows) {
                 // Of one rule at several rates or in several precisions the best stands for it.
                 let entry = (family.middle_s(), family.first());
-                let best = task.entry(name(family.first())).or_insert(entry);
+                let best = task.entry(name::algorithm(family.first())).or_insert(entry);
                 if entry.0 < best.0 {
                     *best = entry;
                 }
@@ -153,70 +149,6 @@ fn comparable(mut tasks: Vec<Task>) -> Option<(Vec<Task>, BTreeSet<String>, usiz
     Some((tasks, common, others))
 }
 
-/// What competes over tasks: the id without samples, device, size, limits and seed.
-pub fn name(record: &Record) -> String {
-    let limits = ["seed", "limit", "target", "tol", "iter", "epochs"];
-    let is_limit = |part: &str| {
-        let value = |word: &&str| part.strip_prefix(*word)?.parse::<f64>().ok();
-        limits.iter().any(|word| value(word).is_some())
-    };
-    let id = group::short_id(record);
-    let kept = id
-        .split('/')
-        .filter(|part| *part != device(record) && !is_limit(part));
-    kept.collect::<Vec<_>>().join("/")
-}
-
-impl Profile<'_> {
-    /// Share of the tasks solved within a factor of the best.
-    ///
-    /// # Errors
-    /// `Error::Failed` when the drawing library gives up.
-    pub fn chart(&self, file: String) -> Result<Chart> {
-        let ratios = self.standings.iter().flat_map(|s| &s.ratios);
-        let worst = ratios
-            .filter(|r| r.is_finite())
-            .fold(1.0f64, |a, b| a.max(*b));
-        let end = (worst * 1.1).max(2.0);
-        let lines = self.standings.iter().map(|standing| {
-            let share = |solved: usize| solved as f64 / self.tasks as f64;
-            let mut points = vec![(1.0, 0.0)];
-            for (index, ratio) in standing.ratios.iter().enumerate() {
-                if ratio.is_finite() {
-                    points.push((*ratio, share(index)));
-                    points.push((*ratio, share(index + 1)));
-                }
-            }
-            points.push((end, share(standing.solved())));
-            Line {
-                points,
-                ..Line::new(&standing.name, rule_color(standing.record))
-            }
-        });
-        Plot {
-            name: file,
-            caption: format!(
-                "{}: share of {} tasks solved within a factor of the best time (Dolan-More)",
-                self.problem, self.tasks
-            ),
-            x: Scale {
-                axis: Axis::log(1.0, end),
-                name: "time against the best of each task, logarithmic".into(),
-                tick: quantity::tick,
-            },
-            y: Scale {
-                axis: Axis::linear(1.04),
-                name: "share of the tasks".into(),
-                tick: quantity::share,
-            },
-            lines: lines.collect(),
-            levels: vec![],
-            more: None,
-        }
-        .draw()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,8 +169,6 @@ mod tests {
         assert_eq!(pca.standings[0].mean(), Some(1.0));
         let missed = |name: &str| pca.standings.iter().find(|s| s.name == name).unwrap();
         assert_eq!(missed("deflation/covariance/adam").solved(), 1);
-        let chart = pca.chart("x".into()).unwrap();
-        assert!(chart.svg.contains("subspace/covariance/nesterov") && !chart.svg.contains("inf"));
     }
 
     #[test]
@@ -266,8 +196,8 @@ mod tests {
         let mut few: Vec<Record> = records.iter().take(2).cloned().collect();
         for record in &mut few {
             record.components = Some(3);
-            record.case = record.case.replace("/k10/", "/k3/");
-            record.case = record.case.replace("/covariance/", "/samples/");
+            let id = record.case.replace("/k10/", "/k3/");
+            fixture::rename(record, id.replace("/covariance/", "/samples/"));
         }
         records.extend(few);
         let (groups, _) = groups(&records);
@@ -283,13 +213,5 @@ mod tests {
         records.iter_mut().for_each(|r| r.status = Status::Budget);
         let (groups, _) = groups(&records);
         assert!(profiles(&groups.iter().collect::<Vec<_>>()).is_empty());
-    }
-
-    #[test]
-    fn names_lose_what_differs_between_tasks() {
-        let mut record = fixture::race().remove(0);
-        record.case =
-            "pca/mnist/deflation/samples/adam/eta0.5/k10/cpu@1/f32/tol1e-5/limit30/seed2".into();
-        assert_eq!(name(&record), "deflation/samples/adam/eta0.5");
     }
 }

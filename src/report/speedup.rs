@@ -1,18 +1,14 @@
 //! Speed-up against size, and where a device begins to win: every other device against the CPU with all its threads, by
 //! solving alone and from end to end.
 
-use super::chart::axis::Axis;
-use super::chart::plot::{Level, Line, Mark, Plot, Scale};
-use super::chart::{Chart, INK, rule_color};
-use super::group::{Group, device};
-use super::{profile, quantity};
-use crate::error::Result;
-use crate::record::{Record, Status, software_label, statistics};
+use super::group::Group;
+use super::{name, quantity};
+use crate::record::{Record, Status};
 use std::collections::BTreeMap;
 
 /// Which side of the samples grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
+pub enum Growing {
     /// Number of samples, the dimension fixed.
     Samples,
     /// Dimension, the number of samples fixed.
@@ -41,7 +37,7 @@ impl Span {
     pub fn time_s(self, record: &Record) -> Option<f64> {
         let time = record.time.as_ref();
         let time = time.filter(|_| record.status == Status::Reached)?;
-        let solve_s = statistics::median(&time.solve_s)?;
+        let solve_s = record.solve_s()?;
         Some(match self {
             Self::Solve => solve_s,
             Self::EndToEnd => time.setup_s + time.upload_s + solve_s,
@@ -83,13 +79,13 @@ pub struct Growths<'a> {
     /// The algorithm, and the side that is fixed.
     pub title: String,
     /// Which side grows.
-    pub side: Side,
+    pub side: Growing,
     /// Every other device by solving and from end to end.
     pub lines: Vec<Growth<'a>>,
 }
 
 /// Machine, algorithm, the side that grows and the size of the other one.
-type Key = (String, String, Side, usize);
+type Key = (String, String, Growing, usize);
 
 /// Every algorithm that ran at two sizes or more on the CPU and elsewhere.
 pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
@@ -102,19 +98,22 @@ pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
         } else {
             ""
         };
-        let name = format!(
+        let algorithm = format!(
             "{} {}{}{standardized}",
             row.problem,
-            profile::name(row),
+            name::algorithm(row),
             k.unwrap_or_default()
         );
         for (side, grows, fixed) in [
-            (Side::Samples, data.n, data.d),
-            (Side::Dimension, data.d, data.n),
+            (Growing::Samples, data.n, data.d),
+            (Growing::Dimension, data.d, data.n),
         ] {
-            let key = (row.machine.clone(), name.clone(), side, fixed);
+            let key = (row.machine.clone(), algorithm.clone(), side, fixed);
             let devices = found.entry(key).or_default();
-            devices.entry(device(row)).or_default().insert(grows, row);
+            devices
+                .entry(&*row.device.label)
+                .or_default()
+                .insert(grows, row);
         }
     }
     let growths = found
@@ -140,8 +139,8 @@ pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
                 }
             }
             let fixed = match side {
-                Side::Samples => format!("{name}, d = {fixed}"),
-                Side::Dimension => format!("{name}, n = {fixed}"),
+                Growing::Samples => format!("{name}, d = {fixed}"),
+                Growing::Dimension => format!("{name}, n = {fixed}"),
             };
             (!lines.is_empty()).then_some(Growths {
                 title: fixed,
@@ -156,12 +155,11 @@ impl Growths<'_> {
     /// What the chart shows, in sentences: where each device begins to win.
     pub fn sentences(&self) -> Vec<String> {
         let letter = match self.side {
-            Side::Samples => 'n',
-            Side::Dimension => 'd',
+            Growing::Samples => 'n',
+            Growing::Dimension => 'd',
         };
         let sentence = |line: &Growth| {
-            let name =
-                device(line.record).to_string() + software_label(line.record.device.software);
+            let name = name::device(line.record);
             let (title, span) = (&self.title, line.span.word());
             match line.crossover() {
                 Some(size) => format!(
@@ -175,90 +173,26 @@ impl Growths<'_> {
         };
         self.lines.iter().map(sentence).collect()
     }
-
-    /// Speed-up against size, with the crossover as an open mark on the line of 1.
-    ///
-    /// # Errors
-    /// `Error::Failed` when the drawing library gives up.
-    pub fn chart(&self, file: String) -> Result<Chart> {
-        let all = || self.lines.iter().flat_map(|line| &line.points);
-        let range = |values: &mut dyn Iterator<Item = f64>| {
-            values.fold((f64::INFINITY, 0.0f64), |(low, high), v| {
-                (low.min(v), high.max(v))
-            })
-        };
-        let (small, large) = range(&mut all().map(|p| p.0));
-        let (low, high) = range(&mut all().map(|p| p.1).chain([1.0]));
-        let lines = self.lines.iter().map(|line| {
-            let name =
-                device(line.record).to_string() + software_label(line.record.device.software);
-            let label = format!("{name}, {}", line.span.word());
-            let mark = |&at: &(f64, f64)| Mark {
-                at,
-                open: false,
-                says: format!(
-                    "{label}: {} at {}",
-                    quantity::ratio(at.1),
-                    quantity::count(at.0)
-                ),
-            };
-            let mut marks: Vec<Mark> = line.points.iter().map(mark).collect();
-            marks.extend(line.crossover().map(|size| Mark {
-                at: (size, 1.0),
-                open: true,
-                says: format!("{label}: begins to win at {}", quantity::count(size)),
-            }));
-            Line {
-                points: line.points.clone(),
-                marks,
-                ..Line::new(label, rule_color(line.record))
-            }
-        });
-        Plot {
-            name: file,
-            caption: format!("{}: speed-up over the CPU with all threads", self.title),
-            x: Scale {
-                axis: Axis::log(small / 1.1, large * 1.1),
-                name: match self.side {
-                    Side::Samples => "number of samples n, logarithmic".into(),
-                    Side::Dimension => "dimension d, logarithmic".into(),
-                },
-                tick: quantity::tick,
-            },
-            y: Scale {
-                axis: Axis::log(low / 1.2, high * 1.2),
-                name: "speed-up, logarithmic".into(),
-                tick: quantity::tick,
-            },
-            lines: lines.collect(),
-            levels: vec![Level {
-                value: 1.0,
-                label: "as fast as the CPU".into(),
-                color: INK,
-            }],
-            more: None,
-        }
-        .draw()
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::record::fixture;
     use crate::report::group::groups;
 
     /// A CPU whose time grows with n and a card with a constant part: it wins from somewhere between 1,000 and 10,000.
-    fn sizes() -> Vec<Record> {
+    pub(crate) fn sizes() -> Vec<Record> {
         let base = fixture::race().remove(13);
         let mut records = Vec::new();
         for n in [100usize, 1000, 10_000, 100_000] {
             for (name, solve_s) in [("cpu", n as f64 * 1e-5), ("cuda:0", 0.02 + n as f64 * 1e-6)] {
                 let mut record = base.clone();
-                record.case = format!("pca/spectrum:n={n},d=64/direct/k10/{name}/f32");
                 record.data.as_mut().unwrap().n = n;
                 record.data.as_mut().unwrap().d = 64;
                 record.device.kind = name.split(':').next().unwrap().into();
+                let id = format!("pca/spectrum:n={n},d=64/direct/k10/{name}/f32");
+                fixture::rename(&mut record, id);
                 record.status = Status::Reached;
                 let time = record.time.as_mut().unwrap();
                 (time.solve_s, time.setup_s, time.upload_s) = (vec![solve_s], 0.0, solve_s);
@@ -281,8 +215,6 @@ mod tests {
         assert_eq!((solve.points.len(), whole.span), (4, Span::EndToEnd));
         let from = solve.crossover().unwrap();
         assert!((1000.0..10_000.0).contains(&from), "{from}");
-        let chart = growths[0].chart("x".into()).unwrap();
-        assert!(chart.svg.contains("begins to win at") && chart.svg.contains("fill=\"none\""));
         assert!(growths[0].sentences()[0].contains("cuda:0 is faster than the CPU"));
     }
 

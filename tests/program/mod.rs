@@ -1,6 +1,8 @@
 //! The program as a user runs it: in a folder of its own, with no mnist and no network.
 #![allow(dead_code)] // Each test file uses its part.
 
+pub mod kept;
+
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;

@@ -2,16 +2,15 @@
 //! the quartiles.
 
 use super::axis::Axis;
-use super::plot::{Level, Line, Mark, Plot, Scale};
-use super::{Chart, INK, MUTED, rule_color};
+use super::pen::{Pen, Subject};
+use super::plot::{Level, Line, Mark, NamedAxis, Plot};
+use super::style::{INK, MUTED, rule_color};
+use super::svg::Chart;
 use crate::error::Result;
 use crate::record::statistics::Quartiles;
-use crate::record::{CurvePoint, Record, Status};
-use crate::report::group::word;
-use crate::report::lecun;
-use crate::report::quantity;
-use crate::report::seeds::Family;
-use std::collections::BTreeSet;
+use crate::record::{CurvePoint, Record, Status, Word, software_label};
+use crate::report::family::Family;
+use crate::report::{lecun, name as names, quantity};
 
 /// Errors below this are drawn here: f32 answers have no digits left under it.
 const FLOOR: f64 = 1e-8;
@@ -52,7 +51,7 @@ impl Against {
         }
     }
 
-    fn scale(self, axis: Axis, classifies: bool) -> Scale {
+    fn titled(self, axis: Axis, classifies: bool) -> NamedAxis {
         let (name, tick): (_, fn(f64) -> String) = match self {
             Self::Iterations if classifies => ("steps", quantity::count),
             Self::Iterations => ("iterations, over all components", quantity::count),
@@ -60,12 +59,32 @@ impl Against {
             Self::Passes => ("passes", quantity::tick),
             Self::Seconds => ("time of solving", quantity::tick_seconds),
         };
-        Scale {
+        NamedAxis {
             axis,
             name: format!("{name}, logarithmic"),
             tick,
         }
     }
+}
+
+/// Three charts for every method, operator and device of a task; none of them where there is no room for all three.
+///
+/// # Errors
+/// `Error::Failed` when the drawing library gives up.
+pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
+    let mut charts = Vec::new();
+    for (id, families) in subject.group.curves() {
+        let title = id.clone() + software_label(families[0].first().device.software);
+        let mut drawn = Vec::new();
+        for against in Against::ALL {
+            let name = pen.name_in(subject.group, &format!("{id}/{}", against.word()));
+            drawn.extend(pen.draw(|| chart(name, &title, &families, against))?);
+        }
+        if drawn.len() == Against::ALL.len() {
+            charts.extend(drawn);
+        }
+    }
+    Ok(charts)
 }
 
 /// One chart of the competitors' curves; `title` names what they share, `name` is the file's.
@@ -79,7 +98,7 @@ pub fn chart(name: String, title: &str, families: &[Family], against: Against) -
     let caption = format!("{title}: error against {}", against.word());
     let shown = &families[..families.len().min(MOST)];
     let rows = || shown.iter().flat_map(|family| &family.rows);
-    let classifies = rows().any(|row| row.network.is_some());
+    let classifies = rows().any(|row| row.classifies());
     let target = rows()
         .map(|row| row.limits.target)
         .next()
@@ -142,8 +161,8 @@ pub fn chart(name: String, title: &str, families: &[Family], against: Against) -
     Plot {
         name,
         caption,
-        x: against.scale(x, classifies),
-        y: Scale {
+        x: against.titled(x, classifies),
+        y: NamedAxis {
             axis: y,
             name: y_name.into(),
             tick,
@@ -229,54 +248,35 @@ fn together(curves: &[Vec<(f64, f64)>], first: f64) -> Vec<(f64, Quartiles)> {
 
 /// What each line is called: what its name does not share with the others, and how it ended if not at the target.
 fn labels(families: &[Family]) -> Vec<String> {
-    let Some(first) = families.first() else {
-        return Vec::new();
+    let words = |family: &Family| names::words_without_seed(family.first());
+    let all: Vec<Vec<Word>> = families.iter().map(words).collect();
+    let shared = |word: &Word| all.iter().all(|words| words.contains(word));
+    let label = |(family, words): (&Family, &Vec<Word>)| {
+        let own = words.iter().filter(|word| !shared(word));
+        let own: Vec<&str> = own.map(|word| word.text.as_str()).collect();
+        let row = family.first();
+        let label = match own.as_slice() {
+            [] => names::rule(row).to_string(),
+            own => own.join(" "),
+        };
+        let seeds = family.rows.len();
+        match (seeds, family.missed(), row.status) {
+            (1, _, Status::Reached) => label,
+            (1, _, status) => format!("{label}, {status}"),
+            (_, 0, _) => format!("{label}, {seeds} seeds"),
+            (_, missed, _) => format!("{label}, {missed} of {seeds} seeds missed"),
+        }
     };
-    let shared: BTreeSet<&str> = first
-        .name
-        .split('/')
-        .filter(|part| {
-            families
-                .iter()
-                .all(|family| family.name.split('/').any(|other| other == *part))
-        })
-        .collect();
-    families
-        .iter()
-        .map(|family| {
-            let own: Vec<&str> = family
-                .name
-                .split('/')
-                .filter(|part| !shared.contains(part))
-                .collect();
-            let row = family.first();
-            let rule = row
-                .optimizer
-                .as_ref()
-                .map_or(row.method.as_str(), |o| o.name.as_str());
-            let label = if own.is_empty() {
-                rule.to_string()
-            } else {
-                own.join(" ")
-            };
-            let seeds = family.rows.len();
-            match (seeds, family.missed(), row.status) {
-                (1, _, Status::Reached) => label,
-                (1, _, status) => format!("{label}, {}", word(status)),
-                (_, 0, _) => format!("{label}, {seeds} seeds"),
-                (_, missed, _) => format!("{label}, {missed} of {seeds} seeds missed"),
-            }
-        })
-        .collect()
+    families.iter().zip(&all).map(label).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::style::{PALETTE, hex};
     use super::*;
-    use crate::record::fixture;
-    use crate::report::chart::PALETTE;
+    use crate::record::fixture::{self, networks};
+    use crate::report::family::families;
     use crate::report::group::groups;
-    use crate::report::seeds;
 
     fn draw_first(change: impl Fn(&mut Record)) -> String {
         let mut records = fixture::race();
@@ -298,8 +298,7 @@ mod tests {
             );
         }
         for color in PALETTE {
-            let hex = format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2);
-            assert!(svg.contains(&hex), "{hex}");
+            assert!(svg.contains(&hex(color)), "{color:?}");
         }
         assert!(svg.contains("target 1e-3"));
     }
@@ -308,8 +307,9 @@ mod tests {
     fn lines_of_one_rule_keep_its_colour_and_are_told_apart_by_name() {
         let records = fixture::race();
         let mut pair = [records[0].clone(), records[0].clone()];
-        pair[1].case = pair[0].case.replace("/sgd/", "/sgd/eta0.5/");
-        let families = seeds::families(&[&pair[0], &pair[1]]);
+        let id = pair[0].case.replace("/sgd/", "/sgd/eta0.5/");
+        fixture::rename(&mut pair[1], id);
+        let families = families(&[&pair[0], &pair[1]]);
         assert_eq!(labels(&families), ["sgd", "eta0.5"]);
     }
 
@@ -325,7 +325,7 @@ mod tests {
         let (at, q) = middle[PLACES];
         assert_eq!((at, q.median), (50.0, 2.0 / 50.0));
         assert!((q.q1 - 1.5 / 50.0).abs() < 1e-12 && (q.q3 - 2.5 / 50.0).abs() < 1e-12);
-        let mut records = seeds::tests::networks();
+        let mut records = networks();
         for record in &mut records {
             record.data.as_mut().unwrap().spec = "mnist".into();
         }
@@ -356,12 +356,14 @@ mod tests {
     fn more_lines_than_can_be_told_apart_are_counted() {
         let record = fixture::race().remove(0);
         let many: Vec<Record> = (0..20)
-            .map(|index| Record {
-                case: record.case.replace("/sgd/", &format!("/sgd/eta{index}/")),
-                ..record.clone()
+            .map(|index| {
+                let mut record = record.clone();
+                let id = record.case.replace("/sgd/", &format!("/sgd/eta{index}/"));
+                fixture::rename(&mut record, id);
+                record
             })
             .collect();
-        let families = seeds::families(&many.iter().collect::<Vec<_>>());
+        let families = families(&many.iter().collect::<Vec<_>>());
         let svg = chart("x".into(), "t", &families, Against::Iterations)
             .unwrap()
             .svg;

@@ -1,7 +1,12 @@
 //! Components drawn as the images they are made of.
 
-use super::{Chart, INK, MUTED, PAPER, open, text_width};
-use crate::report::quantity;
+use super::pen::{Pen, Subject};
+use super::style::{INK, MUTED, PAPER, hex, text_width};
+use super::svg::{Chart, open};
+use crate::error::Result;
+use crate::record::{Record, Status};
+use crate::report::markup::escape;
+use crate::report::{name as names, quantity};
 use ndarray::{ArrayView1, ArrayView2};
 use plotters::style::RGBColor;
 use std::fmt::Write;
@@ -14,6 +19,39 @@ const IMAGES_A_ROW: usize = 10;
 const GAP: usize = 10;
 const TOP: usize = 34;
 const LABEL: usize = 20;
+
+/// The answer of `direct` and that of the fastest other case, where they are known.
+///
+/// # Errors
+/// None: it draws without the library.
+pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
+    let Subject {
+        group, artifacts, ..
+    } = subject;
+    let known = |row: &&&Record| {
+        let wrong = matches!(row.status, Status::Diverged | Status::Failed);
+        artifacts.components_of(row).is_some() && !wrong
+    };
+    let direct = |row: &&&Record| row.method == "direct";
+    let solver = group.rows.iter().filter(direct).find(known);
+    let other = group.rows.iter().filter(|row| !direct(row)).find(known);
+    let mut charts = Vec::new();
+    for row in solver.into_iter().chain(other) {
+        let image = row.data.as_ref().and_then(|data| data.image);
+        let Some((values, image)) = artifacts.components_of(row).zip(image) else {
+            continue;
+        };
+        if image.0 * image.1 != values.ncols() {
+            continue;
+        }
+        let what = format!("{}/components", names::plain_competitor(row));
+        let name = pen.name_in(group, &what);
+        let title = names::competitor(row);
+        let draw = || chart(name, &title, values.view(), image, &row.eigenvalues);
+        charts.extend(pen.draw(|| Ok(draw()))?);
+    }
+    Ok(charts)
+}
 
 /// Draws the components (k x d, one row a component, d = rows * columns of `image`), each on its own scale: blue below
 /// zero, white at zero, orange above. The sign of a component is free; it is chosen so that the largest entry is above.
@@ -42,7 +80,7 @@ pub fn chart(
          <text x=\"{GAP}\" y=\"20\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>",
         hex(PAPER),
         hex(INK),
-        super::super::page::escape(&caption)
+        escape(&caption)
     );
     for (index, component) in components.outer_iter().enumerate() {
         let x = GAP + index % IMAGES_A_ROW * cell_x;
@@ -111,10 +149,6 @@ fn diverging(value: f64) -> RGBColor {
     };
     let mix = |end: i32| (247.0 + (f64::from(end) - 247.0) * value.abs().powf(0.8)).round() as u8;
     RGBColor(mix(end[0]), mix(end[1]), mix(end[2]))
-}
-
-pub(super) fn hex(color: RGBColor) -> String {
-    format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2)
 }
 
 /// An eigenvalue, short enough to stand under its image.

@@ -1,192 +1,51 @@
-//! Charts as SVG: [`curves`] of the error, [`times`] to the target, [`images`] of components, samples in their [`plane`];
-//! [`plot`] is the frame that the charts of lines and dots share.
+//! Charts as SVG. What is drawn of every task is the list [`OF_A_TASK`]; what is drawn over all of them is [`profile`],
+//! [`growth`] and [`roofline`].
 //!
-//! Colours are those of Okabe and Ito, told apart by every kind of colour vision: a rule has one in every chart, and dashes
-//! tell lines of one rule apart. Ink, grid and paper are the constants below and nothing else, so that a page can turn
-//! exactly these dark. What belongs to one competitor is one `<g class="s">` with its name: a script may hide it.
+//! [`plot`] is the frame that the charts of lines and dots share, [`style`] their colours and letters, [`svg`] their
+//! document. A new chart of a task is a file here and a line in the list: the page and the folder of charts follow.
 
 pub mod axis;
 pub mod curves;
+pub mod dollars;
+pub mod growth;
 pub mod images;
+pub mod pen;
 pub mod plane;
 pub mod plot;
+pub mod png;
+pub mod profile;
+pub mod roofline;
 pub mod spectrum;
+pub mod style;
+pub mod svg;
 pub mod times;
 
-use crate::error::{Error, Result};
-use crate::record::Record;
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use crate::error::Result;
+use pen::{Pen, Subject};
+pub use svg::Chart;
 
-/// Text and axes.
-pub const INK: RGBColor = RGBColor(0x24, 0x29, 0x2F);
-/// Lesser text.
-pub const MUTED: RGBColor = RGBColor(0x57, 0x60, 0x6A);
-/// Grid lines.
-pub const GRID: RGBColor = RGBColor(0xD8, 0xDE, 0xE4);
-/// Background.
-pub const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
-
-/// A finished chart.
-#[derive(Debug, Clone)]
-pub struct Chart {
-    /// File name without extension: stable and safe.
-    pub name: String,
-    /// What it shows, in a sentence; also its text for those who cannot see it.
-    pub caption: String,
-    /// The SVG document, from `<svg` on.
-    pub svg: String,
+/// Where a chart of a task stands on the page, from top to bottom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// First of all: who gets there, and when.
+    Times,
+    /// What that costs.
+    Cost,
+    /// Under the head of that name.
+    Convergence,
+    /// Under the head of that name.
+    Components,
 }
 
-/// What has no rule, and references: told apart from every rule.
-pub const GREY: RGBColor = RGBColor(0x7D, 0x86, 0x90);
+/// Draws one kind of chart of a task: as many as there are of it, none where there is nothing to draw or no room.
+pub type Draw = fn(Subject, &mut Pen) -> Result<Vec<Chart>>;
 
-/// The rules' colours: the palette without its yellow and its black.
-const PALETTE: [RGBColor; 6] = [
-    RGBColor(0x00, 0x72, 0xB2),
-    RGBColor(0xD5, 0x5E, 0x00),
-    RGBColor(0x00, 0x9E, 0x73),
-    RGBColor(0xCC, 0x79, 0xA7),
-    RGBColor(0xE6, 0x9F, 0x00),
-    RGBColor(0x56, 0xB4, 0xE9),
+/// The charts of a task, in the order of the page.
+pub const OF_A_TASK: &[(Place, Draw)] = &[
+    (Place::Times, times::draw),
+    (Place::Cost, dollars::draw),
+    (Place::Convergence, curves::draw),
+    (Place::Components, spectrum::draw),
+    (Place::Components, plane::draw),
+    (Place::Components, images::draw),
 ];
-
-/// Dashes of the first, second, ... line of one colour in a chart, as SVG has them; the first is solid.
-const DASHES: [&str; 4] = ["", "56 32", "16 24", "64 24 16 24"];
-
-/// The colour of a record's rule, the same in every chart; grey without a rule.
-pub(super) fn rule_color(record: &Record) -> RGBColor {
-    let rules = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"];
-    let name = record
-        .optimizer
-        .as_ref()
-        .map(|optimizer| optimizer.name.as_str());
-    let index = rules.iter().position(|rule| Some(*rule) == name);
-    index.map_or(GREY, |index| PALETTE[index])
-}
-
-/// Units of the drawing per pixel: the SVG backend rounds to whole units, and curves need finer ones.
-const UNITS: f64 = 8.0;
-
-/// Pixels to units.
-fn px(pixels: f64) -> i32 {
-    (pixels * UNITS).round() as i32
-}
-
-/// A text style: size in pixels, anchored as said.
-fn text(size: f64, color: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
-    // The backend divides sizes by 1.24.
-    ("sans-serif", size * UNITS * 1.24)
-        .into_font()
-        .color(&color)
-        .pos(Pos::new(h, v))
-}
-
-/// A line of so many pixels.
-fn stroke(color: RGBColor, width: f64) -> ShapeStyle {
-    ShapeStyle {
-        color: color.to_rgba(),
-        filled: false,
-        stroke_width: px(width) as u32,
-    }
-}
-
-/// Width in hundredths of the size of each character from blank to tilde: those of DejaVu Sans, the widest of the fonts
-/// that `sans-serif` stands for.
-const WIDTHS: [u8; 95] = [
-    32, 41, 46, 84, 64, 96, 78, 28, 40, 40, 50, 84, 32, 37, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64,
-    64, 64, 34, 34, 84, 84, 84, 54, 100, 69, 69, 70, 78, 64, 58, 78, 76, 30, 30, 66, 56, 87, 75,
-    79, 61, 79, 70, 64, 62, 74, 69, 99, 69, 62, 69, 40, 34, 40, 84, 50, 50, 62, 64, 55, 64, 62, 36,
-    64, 64, 28, 28, 58, 28, 98, 64, 62, 64, 64, 42, 53, 40, 64, 60, 82, 60, 60, 53, 64, 34, 64, 84,
-];
-
-/// Width in pixels that a text takes at a size at the most: the viewer's font is not known here.
-fn text_width(text: &str, size: f64) -> f64 {
-    let width = |c: char| match (c as usize).checked_sub(32).and_then(|at| WIDTHS.get(at)) {
-        Some(width) => f64::from(*width),
-        None => 100.0,
-    };
-    size / 100.0 * text.chars().map(width).sum::<f64>()
-}
-
-/// A text of at most so many characters, cut at its end with a mark.
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.into();
-    }
-    let kept: String = text.chars().take(most - 1).collect();
-    kept + "\u{2026}"
-}
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Painted = std::result::Result<(), Box<dyn std::error::Error>>;
-
-/// Paints into the elements of an SVG, without its outer tag.
-fn layer(
-    (width, height): (f64, f64),
-    label: &str,
-    paint: impl FnOnce(&Area) -> Painted,
-) -> Result<String> {
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, (px(width) as u32, px(height) as u32))
-            .into_drawing_area();
-        paint(&area)
-            .and_then(|()| area.present().map_err(Into::into))
-            .map_err(|e: Box<dyn std::error::Error>| {
-                Error::failed(format!("cannot draw the chart \"{label}\": {e}"))
-            })?;
-    }
-    let body = svg.split_once('>').map_or("", |(_, body)| body);
-    let body = body.trim_end().trim_end_matches("</svg>");
-    Ok(body.replace(" opacity=\"1\"", ""))
-}
-
-/// What belongs to one competitor, with its name, which is also what a pointer is told; `dash` as SVG has it.
-fn series(name: &str, says: &str, dash: &str, body: &str) -> String {
-    let dash = match dash {
-        "" => String::new(),
-        dash => format!(" stroke-dasharray=\"{dash}\""),
-    };
-    let [name, says] = [name, says].map(super::page::escape);
-    format!("<g class=\"s\" data-s=\"{name}\"{dash}><title>{says}</title>{body}</g>\n")
-}
-
-/// A whole chart from its elements, on paper.
-fn whole((width, height): (f64, f64), label: &str, body: &str) -> String {
-    let (units_x, units_y) = (px(width), px(height));
-    let paper = images::hex(PAPER);
-    format!(
-        "{}<rect width=\"{units_x}\" height=\"{units_y}\" fill=\"{paper}\"/>\n{body}</svg>\n",
-        open(width, height, (units_x, units_y), label)
-    )
-}
-
-/// The opening tag of a chart: its size in pixels, its inner units, its text for those who cannot see it.
-fn open(width: f64, height: f64, (units_x, units_y): (i32, i32), label: &str) -> String {
-    format!(
-        "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-         viewBox=\"0 0 {units_x} {units_y}\" role=\"img\" aria-label=\"{}\">",
-        super::page::escape(label)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn widths_of_texts_are_those_of_the_widest_font() {
-        // DejaVu Sans sets it 130.2 pixels wide.
-        let width = text_width("momentum/cpu/seed2", 11.5);
-        assert!((130.2..134.0).contains(&width), "{width}");
-        assert_eq!(text_width("\u{2026}", 10.0), 10.0);
-    }
-
-    #[test]
-    fn long_texts_are_cut_with_a_mark() {
-        assert_eq!(shortened("abc", 3), "abc");
-        assert_eq!(shortened("größer", 4), "grö\u{2026}");
-    }
-}

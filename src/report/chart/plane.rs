@@ -1,17 +1,36 @@
 //! Samples in the plane of the first two components, coloured by label.
 
 use super::axis::Axis;
-use super::plot::{Line, Plot, Scale};
-use super::{Chart, GREY, PALETTE};
+use super::pen::{Pen, Subject};
+use super::plot::{Line, NamedAxis, Plot};
+use super::style::{GREY, PALETTE};
+use super::svg::Chart;
 use crate::error::Result;
-use crate::record::Record;
-use crate::report::group::short_name;
-use crate::report::quantity;
+use crate::record::{Record, Status};
+use crate::report::{name as names, quantity};
 use ndarray::ArrayView2;
 use std::collections::BTreeMap;
 
 /// Classes that are told apart: each colour as dots and as crosses.
 const MOST: usize = 2 * PALETTE.len();
+
+/// Samples in the plane that the fastest right answer found, where it kept them.
+///
+/// # Errors
+/// `Error::Failed` when the drawing library gives up.
+pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
+    let placed = subject.group.rows.iter().find_map(|row| {
+        let samples = subject.artifacts.projections_of(row)?;
+        (row.status == Status::Reached).then_some((row, samples))
+    });
+    let Some((row, samples)) = placed else {
+        return Ok(Vec::new());
+    };
+    let what = format!("{}/plane", names::plain_competitor(row));
+    let name = pen.name_in(subject.group, &what);
+    let chart = pen.draw_some(|| chart(name, row, samples.view()))?;
+    Ok(chart.into_iter().collect())
+}
 
 /// The chart of one record's projections (one row a sample: two coordinates and a label); `None` where they are no such
 /// rows, or too few to make a plane.
@@ -55,7 +74,7 @@ pub fn chart(name: String, record: &Record, samples: ArrayView2<f32>) -> Result<
             })
             .collect(),
     };
-    let scale = |axis, nth| Scale {
+    let scale = |axis, nth| NamedAxis {
         axis,
         name: format!("coordinate on the {nth} component"),
         tick: quantity::tick,
@@ -64,7 +83,7 @@ pub fn chart(name: String, record: &Record, samples: ArrayView2<f32>) -> Result<
         name,
         caption: format!(
             "{}: {} samples in the plane of the first two components, by label",
-            short_name(record),
+            names::competitor(record),
             samples.nrows()
         ),
         x: scale(x, "first"),

@@ -1,12 +1,32 @@
 //! The eigenvalues found, against the reference's.
 
 use super::axis::Axis;
-use super::plot::{Line, Mark, Plot, Scale};
-use super::{Chart, GREY, rule_color};
+use super::pen::{Pen, Subject};
+use super::plot::{Line, Mark, NamedAxis, Plot};
+use super::style::{GREY, rule_color};
+use super::svg::Chart;
 use crate::error::Result;
-use crate::record::Record;
-use crate::report::group::short_name;
-use crate::report::quantity;
+use crate::record::{Record, Status};
+use crate::report::{name as names, quantity};
+
+/// The spectrum of a task's fastest case that has one.
+///
+/// # Errors
+/// `Error::Failed` when the drawing library gives up.
+pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
+    let shown = subject.group.rows.iter().find(|row| {
+        row.status == Status::Reached
+            && row.eigenvalues.len() > 1
+            && row.reference_eigenvalues.len() > 1
+    });
+    let Some(row) = shown else {
+        return Ok(Vec::new());
+    };
+    let what = format!("{}/spectrum", names::plain_competitor(row));
+    let name = pen.name_in(subject.group, &what);
+    let chart = pen.draw_some(|| chart(name, row))?;
+    Ok(chart.into_iter().collect())
+}
 
 /// The chart of one record: the reference as a line, what was found as dots; `None` where either is missing.
 ///
@@ -51,14 +71,14 @@ pub fn chart(name: String, record: &Record) -> Result<Option<Chart>> {
         name,
         caption: format!(
             "{}: eigenvalues against the reference's",
-            short_name(record)
+            names::competitor(record)
         ),
-        x: Scale {
+        x: NamedAxis {
             axis: Axis::linear(count + 0.5),
             name: "component".into(),
             tick: quantity::tick,
         },
-        y: Scale {
+        y: NamedAxis {
             axis: Axis::log(low / 1.2, high * 1.2),
             name: "eigenvalue, logarithmic".into(),
             tick: quantity::tick,

@@ -1,16 +1,15 @@
 //! Time to target per competitor, with quartiles, fastest first.
 
 use super::axis::Axis;
-use super::{
-    Chart, GRID, INK, MUTED, Painted, layer, px, rule_color, series, shortened, stroke, text,
-    text_width, whole,
-};
+use super::pen::{Pen, Subject};
+use super::style::{GRID, INK, MUTED, px, rule_color, shortened, stroke, text, text_width};
+use super::svg::{Area, Chart, Painted, layer, series, whole};
 use crate::error::Result;
 use crate::record::statistics::{Quartiles, median};
 use crate::record::{Record, Status};
-use crate::report::group::{Group, error, word};
+use crate::report::family::{Family, families};
+use crate::report::group::Group;
 use crate::report::quantity;
-use crate::report::seeds::{Family, families};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
@@ -33,6 +32,16 @@ struct Bar<'a> {
     ended_s: Option<f64>,
     /// What stands to the right.
     label: String,
+}
+
+/// The chart of a task's times.
+///
+/// # Errors
+/// `Error::Failed` when the drawing library gives up.
+pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
+    let name = pen.name_in(subject.group, "times");
+    let chart = pen.draw(|| chart(name, subject.group))?;
+    Ok(chart.into_iter().collect())
 }
 
 /// The chart of a group: for each competitor a bar to the median over its repeats, or over its seeds where it has several,
@@ -123,7 +132,7 @@ impl<'a> Bar<'a> {
     fn new(family: Family<'a>, fastest: f64) -> Self {
         let reached = family.middle_s().is_finite();
         let times = Quartiles::of(&family.times()).filter(|_| reached);
-        let ended = |row: &&Record| median(&row.time.as_ref()?.solve_s);
+        let ended = |row: &&Record| row.solve_s();
         let ended: Vec<f64> = family.rows.iter().filter_map(ended).collect();
         let ended_s = median(&ended).filter(|_| !reached);
         let missed = match (family.missed(), family.rows.len()) {
@@ -145,7 +154,7 @@ impl<'a> Bar<'a> {
         }
     }
 
-    fn draw(&self, area: &super::Area, left: f64, middle: f64, axis: &Axis) -> Painted {
+    fn draw(&self, area: &Area, left: f64, middle: f64, axis: &Axis) -> Painted {
         let at = |time: f64| px(left + axis.place(time) * PLOT);
         let row = self.family.first();
         let color = rule_color(row);
@@ -200,32 +209,32 @@ impl<'a> Bar<'a> {
 
 /// Why a row has no time.
 fn missing(row: &Record) -> String {
-    match (row.status, error(row)) {
-        (Status::Skipped | Status::Failed, _) => word(row.status).to_string(),
+    match (row.status, row.error()) {
+        (Status::Skipped | Status::Failed, _) => row.status.to_string(),
         (status, Some(error)) => {
             let kind = match row.network {
                 Some(_) => format!("test error {}", quantity::percent(error)),
                 None => format!("sine {}", quantity::error(error)),
             };
-            format!("not reached: {}, {kind}", word(status))
+            format!("not reached: {}, {kind}", status)
         }
-        (status, None) => format!("not reached: {}", word(status)),
+        (status, None) => format!("not reached: {}", status),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::fixture;
-    use crate::report::group::{groups, short_name};
-    use crate::report::seeds::tests::networks;
+    use crate::record::fixture::{self, networks};
+    use crate::report::group::groups;
+    use crate::report::name;
 
     #[test]
     fn every_case_has_its_row_and_those_without_a_time_say_why() {
         let records = fixture::race();
         let svg = chart("x".into(), &groups(&records).0[0]).unwrap().svg;
         for record in &records {
-            assert!(svg.contains(&short_name(record)), "{}", record.case);
+            assert!(svg.contains(&name::competitor(record)), "{}", record.case);
         }
         for text in [
             "not reached: stalled, sine 4.1e-3",
@@ -252,14 +261,15 @@ mod tests {
         let mut records = networks();
         let long = "m".repeat(60);
         for record in &mut records {
-            record.case = record.case.replace("/adam/", &format!("/{long}/"));
+            let id = record.case.replace("/adam/", &format!("/{long}/"));
+            fixture::rename(record, id);
         }
         let (groups, _) = groups(&records);
         let svg = chart("x".into(), &groups[0]).unwrap().svg;
         let label = svg.find(&format!("\n{long}/cpu")).expect("its label");
         let tag = &svg[svg[..label].rfind("<text").unwrap()..label];
         let x = tag.split("x=\"").nth(1).unwrap().split('"').next().unwrap();
-        let room = x.parse::<f64>().unwrap() / crate::report::chart::UNITS;
+        let room = x.parse::<f64>().unwrap() / crate::report::chart::style::UNITS;
         assert!(room >= text_width(&format!("{long}/cpu"), 11.5), "{room}");
     }
 
@@ -280,9 +290,11 @@ mod tests {
     fn more_rows_than_a_chart_holds_are_counted() {
         let record = fixture::race().remove(0);
         let many: Vec<Record> = (0..MOST + 7)
-            .map(|index| Record {
-                case: record.case.replace("/sgd/", &format!("/sgd/eta{index}/")),
-                ..record.clone()
+            .map(|index| {
+                let mut record = record.clone();
+                let id = record.case.replace("/sgd/", &format!("/sgd/eta{index}/"));
+                fixture::rename(&mut record, id);
+                record
             })
             .collect();
         let svg = chart("x".into(), &groups(&many).0[0]).unwrap().svg;

@@ -1,10 +1,12 @@
 //! What is said over all tasks: profiles, speed-up against size, rooflines, LeCun's table, cost.
 
-use super::{figure, list, table};
+use super::parts::{figure, list, table};
 use crate::record::statistics::Quartiles;
-use crate::report::group::device;
-use crate::report::seeds::{Family, families};
-use crate::report::{Report, lecun as known, quantity};
+use crate::report::document::Report;
+use crate::report::family::{Family, families};
+use crate::report::markup::escape;
+use crate::report::profile::Standing;
+use crate::report::{lecun as known, quantity};
 use std::fmt::Write;
 
 /// Performance profiles beside geometric means.
@@ -14,7 +16,7 @@ pub fn profiles(report: &Report) -> String {
         if text.is_empty() {
             text += "<h2 id=\"profiles\">Over all tasks</h2>\n";
         }
-        let row = |standing: &crate::report::profile::Standing| {
+        let row = |standing: &Standing| {
             let mean = standing.mean().map(quantity::ratio);
             vec![
                 standing.name.clone(),
@@ -43,7 +45,7 @@ pub fn profiles(report: &Report) -> String {
             ));
         }
         for sentence in sentences {
-            let _ = writeln!(text, "<p class=\"muted\">{}</p>", super::escape(&sentence));
+            let _ = writeln!(text, "<p class=\"muted\">{}</p>", escape(&sentence));
         }
     }
     text
@@ -120,7 +122,7 @@ fn beside(row: &known::Row, family: &Family) -> Vec<String> {
         quantity::percent(row.error),
         ours.unwrap_or_default(),
         family.rows.len().to_string(),
-        format!("{}, {}", rule.unwrap_or_default(), device(record)),
+        format!("{}, {}", rule.unwrap_or_default(), record.device.label),
         epochs.unwrap_or_default(),
     ]
 }
@@ -133,9 +135,9 @@ pub fn cost(report: &Report) -> String {
          told what it is rented as has the price of that type, as a whole; of others, the GPU names the type with one of \
          its kind. A case without a price has no cost, not one of 0.</p>\n",
         list(&sentences),
-        super::escape(&report.prices.date),
-        super::escape(&report.prices.what),
-        super::escape(&report.prices.region)
+        escape(&report.prices.date),
+        escape(&report.prices.what),
+        escape(&report.prices.region)
     )
 }
 
@@ -175,18 +177,18 @@ pub fn benchmarks(report: &Report) -> String {
         "<h2 id=\"benchmarks\">Measured alone by cargo bench</h2>\n<p class=\"muted\">Criterion's medians of each benchmark's \
          last run, with their 95 % intervals. Criterion keeps no facts of the machine: they are those of the machine \
          whose target/criterion was given.</p>\n{}",
-        super::table(&heads, &rows)
+        table(&heads, &rows)
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Record;
     use crate::record::criterion::Benchmark;
+    use crate::record::fixture::{self, networks};
     use crate::record::read::Results;
-    use crate::record::{Record, fixture};
-    use crate::report::Prices;
-    use crate::report::seeds::tests::networks;
+    use crate::report::cost::Prices;
 
     fn with(records: &[Record], look: impl Fn(&Report) -> String) -> String {
         let results = fixture::results(records.to_vec());

@@ -1,32 +1,32 @@
 //! The page: one HTML file that needs nothing else, light or dark as the reader has it.
 //!
 //! A page is its `SECTIONS` in order, each a function of the [`Report`]; a section with nothing to say is empty. All text from
-//! records goes through [`escape`]; beyond that the page's own policy lets a browser load nothing and run no script but
+//! records goes through [`escape`](super::markup::escape); beyond that the page's own policy lets a browser load nothing and run no script but
 //! the one that is written here, by its hash. That script sorts tables and hides lines; the page is whole without it.
 
 mod across;
-mod race;
+mod chapter;
+mod closing;
+mod parts;
 mod summary;
 
-use super::chart::Chart;
-use super::{Report, group};
-use crate::record::{Instance, Machine, software_label};
+use super::document::Report;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// What a page consists of.
-const SECTIONS: [fn(&Report) -> String; 11] = [
+const SECTIONS: [fn(&Report) -> String; 12] = [
     summary::heading,
     summary::answers,
     summary::contents,
-    race::sections,
+    chapter::sections,
     across::profiles,
     across::growths,
     across::roofs,
     across::benchmarks,
     across::lecun,
     across::cost,
-    closing,
+    closing::reading,
+    closing::machines,
 ];
 
 const SCRIPT: &str = include_str!("page.js");
@@ -63,186 +63,13 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Text for HTML and SVG, in elements and in attributes.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // XML has no other control characters, not even escaped.
-            c if c.is_control() && !matches!(c, '\n' | '\t') => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-fn figure(chart: &Chart) -> String {
-    format!("<figure>{}</figure>\n", chart.svg)
-}
-
-/// A list of sentences; nothing for none.
-fn list(sentences: &[String]) -> String {
-    if sentences.is_empty() {
-        return String::new();
-    }
-    let item = |sentence: &String| format!("<li>{}</li>\n", escape(sentence));
-    format!(
-        "<ul>\n{}</ul>\n",
-        sentences.iter().map(item).collect::<String>()
-    )
-}
-
-/// A table that a script may sort; cells are escaped here.
-fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let mut text = "<div class=\"scroll\"><table class=\"sorts words\">\n<tr>".to_string();
-    for head in heads {
-        let _ = write!(text, "<th>{head}</th>");
-    }
-    text += "</tr>\n";
-    for row in rows {
-        text += "<tr>";
-        for cell in row {
-            let _ = write!(text, "<td>{}</td>", escape(cell));
-        }
-        text += "</tr>\n";
-    }
-    text + "</table></div>\n"
-}
-
-/// Where the section of a group begins.
-fn anchor(index: usize) -> String {
-    format!("task{}", index + 1)
-}
-
-fn closing(report: &Report) -> String {
-    reading(report) + &machines(report)
-}
-
-fn reading(_: &Report) -> String {
-    "<h2 id=\"reading\">How to read this</h2>\n<ul>\n\
-     <li><b>to target</b>: median time of solving until the answer's error was at or under the target, or how the case \
-     ended without it. <b>slower</b>: that time against the fastest case of the same task.</li>\n\
-     <li><b>solve</b>: median time until the method itself stopped, with the quartiles of the repeats. It begins with the \
-     data on the device; <b>end to end</b> adds setup and transfer. <b>device</b>: what of it the device computed by its own \
-     clock, where it has one; the rest is the host, and waiting.</li>\n\
-     <li><b>(software)</b>: an emulation of a GPU on the processor. It shows that the answer is right, not how fast a GPU \
-     is.</li>\n\
-     <li><b>sine</b>: of the largest principal angle between the components found and the reference's: 0 is the same \
-     subspace, 1 an orthogonal direction. &lt; is a bound that the residuals give, where there is no reference. <b>(7 of 8)</b>: \
-     of eight components asked for, seven are large enough beside the first for f64 to tell them from rounding; the case is \
-     <b>unresolved</b>, and these seven are right.</li>\n\
-     <li><b>residual</b>: the largest |A v - lambda v| / lambda_1, computed anew in f64 for every answer.</li>\n\
-     <li><b>test error</b>: of a network at the end of training, on samples that it never saw, scored again in f64; <b>best\
-     </b>: the least on the way, which no one could have known.</li>\n\
-     <li><b>rate</b>: the fewest bytes or operations that the steps need, per second, as a share of what the same device \
-     reached in the same run: by a stream read (GB/s) or a matrix product (GFLOP/s), whichever binds. Data that stays in \
-     cache can pass the stream's 100 %, sums of bytes, done in integers, that of the matrix product.</li>\n\
-     <li><b>energy</b>: joules to the target at the mean power of a pass of solves, of the card (NVML) or of the \
-     processor's packages (RAPL), idle share included; empty where no counter can be read.</li>\n\
-     <li><b>threads</b>, <b>clock</b>, <b>repeats</b>: the processor's threads that computed, whose clock the times go by, and \
-     how many times each was taken. A <b>#</b> is the row's number in the list of commands below the charts.</li>\n\
-     <li>A colour is an update rule, in every chart; dashes tell lines of one rule apart, and hatched bars are software \
-     adapters. Bands are quartiles over seeds. With scripts allowed, a click on a head sorts a table, and one on a name in \
-     a legend hides its line; a pointer on a dot is told its value.</li>\n\
-     <li>In the charts the strong line is the error of all components together, 1 until a deflation has its last one; the \
-     faint line is the error of the component being sought. A full dot is where the target was met; an open one, where a \
-     case ended without it: there its limit came, or it stopped by itself.</li>\n\
-     <li>A component's sign is free; its picture is turned so that its largest entry is orange.</li>\n</ul>\n"
-        .into()
-}
-
-fn machines(report: &Report) -> String {
-    let mut text = String::new();
-    let known = |group: &&group::Group| {
-        let machines = report.machines.iter();
-        !machines
-            .map(|m| m.fingerprint.as_str())
-            .any(|m| m == group.machine)
-    };
-    let unknown: std::collections::BTreeSet<&str> = report
-        .groups()
-        .into_iter()
-        .filter(known)
-        .map(|g| g.machine)
-        .collect();
-    for machine in unknown {
-        let _ = writeln!(
-            text,
-            "<h2>Machine {}</h2>\n<p class=\"muted\">Its machine.json was not beside the records.</p>",
-            escape(machine)
-        );
-    }
-    for machine in report.machines {
-        let _ = writeln!(
-            text,
-            "<h2>Machine {}</h2>\n<ul>",
-            escape(&machine.fingerprint)
-        );
-        for fact in facts(machine) {
-            let _ = writeln!(text, "<li>{}</li>", escape(&fact));
-        }
-        text += "</ul>\n";
-    }
-    text
-}
-
-fn facts(machine: &Machine) -> Vec<String> {
-    let gib = machine.memory_bytes as f64 / f64::from(1 << 30);
-    let mut facts = vec![
-        format!(
-            "{}, {} cores usable, {gib:.1} GiB",
-            machine.cpu, machine.cores
-        ),
-        format!("instruction sets: {}", machine.isa.join(", ")),
-        machine.os.clone(),
-        machine.blas.clone(),
-        machine.rustc.clone(),
-    ];
-    facts.extend(machine.instance.as_ref().map(rented));
-    facts.extend(machine.peaks.iter().map(|peak| {
-        let driver = match &peak.driver {
-            Some(driver) => format!(", {}, {driver}", peak.name),
-            None => String::new(),
-        };
-        format!(
-            "{}{}{driver}: stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s",
-            peak.device,
-            software_label(peak.software),
-            peak.stream_gb_per_s,
-            peak.gemm_gflop_per_s
-        )
-    }));
-    facts
-}
-
-/// What a machine is rented as, in words.
-fn rented(instance: &Instance) -> String {
-    let spot = match instance.spot {
-        Some(true) => Some("spot"),
-        Some(false) => Some("on demand"),
-        None => None,
-    };
-    let image = instance
-        .image
-        .as_ref()
-        .map(|image| format!("image {image}"));
-    let kind = format!("rented: {} {}", instance.provider, instance.kind);
-    let region = instance.region.clone();
-    let facts = [Some(kind), region, spot.map(String::from), image];
-    let facts: Vec<String> = facts.into_iter().flatten().collect();
-    facts.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::{Record, fixture};
-    use crate::report::Prices;
+    use crate::report::cost::Prices;
+    use crate::report::markup::escape;
+    use crate::report::name;
 
     fn page(records: &[Record]) -> String {
         let results = fixture::results(records.to_vec());
@@ -254,7 +81,7 @@ mod tests {
         let records = fixture::race();
         let page = page(&records);
         for record in &records {
-            assert!(page.contains(&format!("class=name>{}<", group::short_name(record))));
+            assert!(page.contains(&format!("class=name>{}<", name::competitor(record))));
             let command = crate::report::command::command(record);
             assert!(page.contains(&escape(&command)), "{command}");
         }
@@ -277,13 +104,13 @@ mod tests {
         let attack = "<b onclick=\"x\">&'";
         let mut records = fixture::race();
         for record in &mut records {
-            record.case = format!("pca/{attack}/{attack}/k10/cpu/f32");
             record.reason = Some(attack.into());
             record.method = attack.into();
             record.operator = Some(attack.into());
             record.program = attack.into();
             record.data.as_mut().unwrap().dtype = attack.into();
             record.machine = attack.into();
+            fixture::rename(record, format!("pca/{attack}/{attack}/k10/cpu/f32"));
         }
         records.last_mut().unwrap().case += "2";
         let page = page(&records);
@@ -319,37 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn controls_do_not_break_the_charts() {
-        assert_eq!(escape("a\u{1b}[1m\n"), "a\u{fffd}[1m\n");
-    }
-
-    #[test]
     fn the_devices_own_time_is_a_column_where_there_is_one() {
         let mut records = fixture::race();
         assert!(!page(&records).contains("<th>device</th>"));
         records[0].time.as_mut().unwrap().device_s = Some(vec![0.0123]);
         let page = page(&records);
         assert!(page.contains("<th>device</th>") && page.contains("<td>12.3 ms"));
-    }
-
-    #[test]
-    fn the_peaks_of_a_software_adapter_are_labelled_and_those_of_a_card_have_its_driver() {
-        let mut machine = fixture::machine();
-        machine.peaks[0].device = "wgpu:0".into();
-        machine.peaks[0].software = true;
-        assert!(
-            facts(&machine)
-                .iter()
-                .any(|fact| fact.starts_with("wgpu:0 (software): stream"))
-        );
-        machine.peaks[1].device = "cuda:0".into();
-        machine.peaks[1].name = "NVIDIA L4".into();
-        machine.peaks[1].driver = Some("CUDA 13.0".into());
-        assert!(
-            facts(&machine)
-                .iter()
-                .any(|fact| fact.starts_with("cuda:0, NVIDIA L4, CUDA 13.0: stream"))
-        );
     }
 
     #[test]

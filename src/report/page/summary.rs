@@ -1,23 +1,30 @@
 //! What stands on top: which measurements these are, and the answers in short.
 
-use super::{anchor, escape, list, table};
+use super::parts::{anchor, list, table};
 use crate::record::{Record, Status, statistics::Quartiles};
-use crate::report::group::{Group, device, short_name, to_target_s};
-use crate::report::seeds::families;
+use crate::report::document::Report;
+use crate::report::family::families;
+use crate::report::group::Group;
+use crate::report::markup::escape;
 use crate::report::speedup::Span;
-use crate::report::{Report, quantity, table as cells};
+use crate::report::table::superseded;
+use crate::report::{name as names, quantity};
 use std::fmt::Write;
 
 /// The title, and what was measured by what.
 pub fn heading(report: &Report) -> String {
-    let cases: usize = report.races.iter().map(|race| race.group.rows.len()).sum();
+    let cases: usize = report
+        .chapters
+        .iter()
+        .map(|chapter| chapter.group.rows.len())
+        .sum();
     let programs = report.programs.iter().copied().collect::<Vec<_>>();
     let mut text = format!(
         "<h1>gradrace report</h1>\n<p class=\"muted\">{cases} cases, measured by gradrace {}</p>\n",
         escape(&programs.join(", "))
     );
     if report.older > 0 {
-        let words = cells::superseded(report.older);
+        let words = superseded(report.older);
         let _ = writeln!(text, "<p class=\"muted\">{words}.</p>");
     }
     if report.undrawn > 0 {
@@ -32,7 +39,7 @@ pub fn heading(report: &Report) -> String {
 
 /// Who won every task and by how much; is the GPU worth it; how near is the limit.
 pub fn answers(report: &Report) -> String {
-    let groups = report.races.iter().map(|race| &race.group);
+    let groups = report.chapters.iter().map(|chapter| &chapter.group);
     let winners: Vec<Vec<String>> = groups.filter_map(winner).collect();
     if winners.is_empty() {
         return String::new();
@@ -49,7 +56,11 @@ pub fn answers(report: &Report) -> String {
     text += &table(&heads, &winners);
     text += "<p class=\"muted\">Behind by: the next competitor's time over the first one's; the interval divides the \
              quartiles crosswise. Where it holds 1, the order is not settled.</p>\n";
-    let devices: Vec<String> = report.races.iter().flat_map(|r| worth(&r.group)).collect();
+    let devices: Vec<String> = report
+        .chapters
+        .iter()
+        .flat_map(|r| worth(&r.group))
+        .collect();
     text += "<h2 id=\"worth\">Is the GPU worth it?</h2>\n";
     text += &list(&devices);
     if !report
@@ -72,7 +83,7 @@ pub fn answers(report: &Report) -> String {
 fn winner(group: &Group) -> Option<Vec<String>> {
     let families = families(&group.rows);
     let first = families.first().filter(|f| f.middle_s().is_finite())?;
-    let reached = group.rows.iter().filter(|row| to_target_s(row).is_some());
+    let reached = group.rows.iter().filter(|row| row.to_target_s().is_some());
     let next = families.get(1).filter(|f| f.middle_s().is_finite());
     let behind = next.and_then(|next| {
         let (a, b) = (
@@ -108,20 +119,20 @@ fn worth(group: &Group) -> Vec<String> {
         .rows
         .iter()
         .filter(|row| is_gpu(row))
-        .map(|row| device(row))
+        .map(|row| row.device.label.as_str())
         .collect();
     names.sort_unstable();
     names.dedup();
     let mut sentences = Vec::new();
     for name in names {
         for span in [Span::Solve, Span::EndToEnd] {
-            let Some((here_s, row)) = best(&|row| device(row) == name, span) else {
+            let Some((here_s, row)) = best(&|row| row.device.label == name, span) else {
                 continue;
             };
             let against: Vec<String> = ["cpu", "cpu@1"]
                 .into_iter()
                 .filter_map(|cpu| {
-                    let (cpu_s, best) = best(&|row| device(row) == cpu, span)?;
+                    let (cpu_s, best) = best(&|row| row.device.label == cpu, span)?;
                     let threads = best.device.threads.unwrap_or(1);
                     let ratio = quantity::ratio(cpu_s / here_s);
                     Some(format!(
@@ -133,7 +144,7 @@ fn worth(group: &Group) -> Vec<String> {
                 sentences.push(format!(
                     "{}: {} ({}), {}: {}",
                     group.title,
-                    short_name(row),
+                    names::competitor(row),
                     row.device.name,
                     span.word(),
                     against.join(", ")
@@ -143,8 +154,8 @@ fn worth(group: &Group) -> Vec<String> {
     }
     // Without a GPU, what the threads bring.
     if sentences.is_empty() {
-        let all = best(&|row| device(row) == "cpu", Span::Solve);
-        let one = best(&|row| device(row) == "cpu@1", Span::Solve);
+        let all = best(&|row| row.device.label == "cpu", Span::Solve);
+        let one = best(&|row| row.device.label == "cpu@1", Span::Solve);
         if let (Some((all_s, row)), Some((one_s, _))) = (all, one) {
             sentences.push(format!(
                 "{}: the best with {} threads is {} as fast as the best with one",
@@ -167,7 +178,7 @@ fn nearest(report: &Report) -> Vec<String> {
             .flat_map(|group| group.rows.iter().map(move |row| (*group, *row)))
     };
     let mut devices: Vec<(&str, &str)> = rows()
-        .map(|(group, row)| (group.machine, device(row)))
+        .map(|(group, row)| (group.machine, row.device.label.as_str()))
         .collect();
     devices.sort_unstable();
     devices.dedup();
@@ -175,14 +186,14 @@ fn nearest(report: &Report) -> Vec<String> {
         let share = |row: &Record| row.rate.as_ref()?.share_of_peak.filter(|s| *s <= 1.0);
         let here = rows().filter(|(group, row)| {
             let reached = row.status == Status::Reached;
-            group.machine == machine && device(row) == name && reached
+            group.machine == machine && row.device.label == name && reached
         });
         let (group, row, _) = here
             .filter_map(|(group, row)| Some((group, row, share(row)?)))
             .max_by(|a, b| a.2.total_cmp(&b.2))?;
         Some(format!(
             "{name} of machine {machine}: {} of {} works at {} of the peak",
-            short_name(row),
+            names::competitor(row),
             group.id,
             quantity::rate(row.rate.as_ref()?)
         ))
@@ -196,8 +207,8 @@ pub fn contents(report: &Report) -> String {
     let mut item = |id: &str, words: &str| {
         let _ = writeln!(text, "<li><a href=\"#{id}\">{}</a></li>", escape(words));
     };
-    for (index, race) in report.races.iter().enumerate() {
-        item(&anchor(index), &race.group.title);
+    for (index, chapter) in report.chapters.iter().enumerate() {
+        item(&anchor(index), &chapter.group.title);
     }
     for (there, id, words) in [
         (!report.profiles.is_empty(), "profiles", "Over all tasks"),

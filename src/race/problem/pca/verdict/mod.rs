@@ -34,8 +34,13 @@ pub(super) fn verdict(
         }
         Standing::Above | Standing::Failed => {}
     }
+    above(case, outcome, &missed(case, assessment))
+}
+
+/// How a solve ended that is above the target, by what was missed.
+fn above(case: &Case<Pca>, outcome: &Outcome, missed: &str) -> (Status, Option<String>) {
+    let at = |what: &str| Some(format!("{what} after {} iterations", outcome.iterations));
     let steps = case.task.steps().cloned().unwrap_or_default();
-    let missed = missed(case, assessment);
     let residual = format!("{:.1e}", outcome.residual);
     match outcome.ended {
         Ended::Converged => (

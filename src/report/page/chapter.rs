@@ -1,23 +1,31 @@
 //! One task: who won, the table, the notes, the charts, the commands.
 
-use super::{anchor, escape, figure, list};
+use super::parts::{anchor, figure, list, table};
 use crate::record::{Record, Status};
-use crate::report::group::{Group, short_name, word};
-use crate::report::{Race, Report, command, cost, quantity, seeds, table};
+use crate::report::chart::Place;
+use crate::report::command::command;
+use crate::report::document::{Chapter, Report};
+use crate::report::group::Group;
+use crate::report::markup::escape;
+use crate::report::table::cells;
+use crate::report::{cost, name, quantity, seeds};
 use std::fmt::Write;
 
 /// Every task.
 pub fn sections(report: &Report) -> String {
-    let machines: std::collections::BTreeSet<&str> =
-        report.races.iter().map(|race| race.group.machine).collect();
-    let races = report.races.iter().enumerate();
-    races
-        .map(|(index, race)| section(report, index, race, machines.len() > 1))
+    let machines: std::collections::BTreeSet<&str> = report
+        .chapters
+        .iter()
+        .map(|chapter| chapter.group.machine)
+        .collect();
+    let chapters = report.chapters.iter().enumerate();
+    chapters
+        .map(|(index, chapter)| section(report, index, chapter, machines.len() > 1))
         .collect()
 }
 
-fn section(report: &Report, index: usize, race: &Race, several: bool) -> String {
-    let group = &race.group;
+fn section(report: &Report, index: usize, chapter: &Chapter, several: bool) -> String {
+    let group = &chapter.group;
     let (id, title) = (anchor(index), escape(&group.title));
     let mut text = format!("<h2 id=\"{id}\">{title}</h2>\n");
     if several {
@@ -34,17 +42,18 @@ fn section(report: &Report, index: usize, race: &Race, several: bool) -> String 
     text += &over_seeds(group);
     text += &results(report, group);
     text += &list(&group.notes());
-    text.extend(race.times.iter().map(figure));
-    text.extend(race.dollars.iter().map(figure));
-    if !race.curves.is_empty() {
+    let charts = |place| -> String { chapter.charts(place).map(figure).collect() };
+    text += &charts(Place::Times);
+    text += &charts(Place::Cost);
+    let (convergence, components) = (charts(Place::Convergence), charts(Place::Components));
+    if !convergence.is_empty() {
         text += "<h3>Convergence</h3>\n<div class=\"charts\">\n";
-        text.extend(race.curves.iter().flatten().map(figure));
+        text += &convergence;
         text += "</div>\n";
     }
-    let components = || race.spectrum.iter().chain(&race.plane).chain(&race.images);
-    if components().next().is_some() {
+    if !components.is_empty() {
         text += "<h3>Components</h3>\n";
-        text.extend(components().map(figure));
+        text += &components;
     }
     text + &commands(group)
 }
@@ -53,17 +62,17 @@ type Cell = fn(&Report, &Group, &Record) -> String;
 
 /// The table's columns after the number and the case's name.
 const COLUMNS: [(&str, Cell); 16] = [
-    ("to target", |_, _, row| table::to_target(row)),
-    ("slower", |_, group, row| table::slower(group, row)),
-    ("solve [q1, q3]", |_, _, row| table::solve(row)),
-    ("device", |_, _, row| table::device(row)),
-    ("iterations", |_, _, row| table::iterations(row)),
-    ("sine", |_, _, row| table::sine(row)),
-    ("test error", |_, _, row| table::test_error(row)),
-    ("best", |_, _, row| table::best_error(row)),
-    ("residual", |_, _, row| table::residual(row)),
-    ("rate, of peak", |_, _, row| table::rate(row)),
-    ("end to end", |_, _, row| table::end_to_end(row)),
+    ("to target", |_, _, row| cells::to_target(row)),
+    ("slower", |_, group, row| cells::slower(group, row)),
+    ("solve [q1, q3]", |_, _, row| cells::solve(row)),
+    ("device", |_, _, row| cells::device(row)),
+    ("iterations", |_, _, row| cells::iterations(row)),
+    ("sine", |_, _, row| cells::sine(row)),
+    ("test error", |_, _, row| cells::test_error(row)),
+    ("best", |_, _, row| cells::best_error(row)),
+    ("residual", |_, _, row| cells::residual(row)),
+    ("rate, of peak", |_, _, row| cells::rate(row)),
+    ("end to end", |_, _, row| cells::end_to_end(row)),
     ("USD", |report, _, row| {
         let dollars = report.prices.to_target(row);
         dollars.map(quantity::dollars).unwrap_or_default()
@@ -119,9 +128,9 @@ fn results(report: &Report, group: &Group) -> String {
         let class = match (group.slower(row), row.status) {
             (Some(1.0), _) => " class=best",
             (_, Status::Reached) => "",
-            (_, status) => &format!(" class={}", word(status)),
+            (_, status) => &format!(" class={}", status),
         };
-        let name = escape(&short_name(row));
+        let name = escape(&name::competitor(row));
         let _ = write!(text, "<tr{class}><td>{}<td class=name>{name}", index + 1);
         for (_, cells) in &columns {
             let _ = write!(text, "<td>{}", escape(&cells[index]));
@@ -137,10 +146,7 @@ fn over_seeds(group: &Group) -> String {
         return String::new();
     };
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
-    format!(
-        "<h3>Over seeds</h3>\n{}",
-        super::table(&seeds::HEADS, &rows)
-    )
+    format!("<h3>Over seeds</h3>\n{}", table(&seeds::HEADS, &rows))
 }
 
 /// The command of every row, by the row's number.
@@ -148,7 +154,7 @@ fn commands(group: &Group) -> String {
     let mut text =
         "<details><summary>The command that makes each row again</summary>\n<ol>\n".to_string();
     for row in &group.rows {
-        let _ = writeln!(text, "<li><code>{}</code>", escape(&command::command(row)));
+        let _ = writeln!(text, "<li><code>{}</code>", escape(&command(row)));
     }
     text + "</ol>\n</details>\n"
 }

@@ -1,14 +1,17 @@
 //! The frame that charts of lines and dots share: two axes, a legend beside the plot where it covers nothing, dashed levels.
 
+mod dots;
+mod simple;
+
 use super::axis::Axis;
-use super::images::hex;
-use super::{
-    Chart, DASHES, GRID, INK, MUTED, PAPER, Painted, layer, px, series, shortened, stroke, text,
-    text_width, whole,
-};
+use super::style::{DASHES, GRID, INK, MUTED, PAPER, hex, px, shortened, stroke, text, text_width};
+use super::svg::{Area, Chart, Painted, layer, series, whole};
 use crate::error::Result;
+use crate::report::markup::escape;
+use dots::{dot, specks};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
+use simple::simplified;
 
 /// One line of a chart.
 #[derive(Debug, Clone)]
@@ -66,9 +69,9 @@ pub struct Level {
     pub color: RGBColor,
 }
 
-/// A scale with its words.
+/// An axis with its words.
 #[derive(Debug, Clone)]
-pub struct Scale {
+pub struct NamedAxis {
     /// Range and ticks.
     pub axis: Axis,
     /// What it measures.
@@ -85,9 +88,9 @@ pub struct Plot {
     /// What it shows.
     pub caption: String,
     /// To the right.
-    pub x: Scale,
+    pub x: NamedAxis,
     /// Upwards.
-    pub y: Scale,
+    pub y: NamedAxis,
     /// The lines, in the order of the legend.
     pub lines: Vec<Line>,
     /// Lines across.
@@ -154,7 +157,7 @@ impl Plot {
         )
     }
 
-    fn frame(&self, area: &super::Area, height: f64) -> Painted {
+    fn frame(&self, area: &Area, height: f64) -> Painted {
         area.draw(&Text::new(
             self.caption.as_str(),
             (px(LEFT), px(8.0)),
@@ -211,7 +214,7 @@ impl Plot {
     }
 
     /// A row of the legend.
-    fn key(&self, area: &super::Area, row: usize, label: &str, style: ShapeStyle) -> Painted {
+    fn key(&self, area: &Area, row: usize, label: &str, style: ShapeStyle) -> Painted {
         let (left, level) = (RIGHT + 16.0, px(entry(row)));
         let ends = [(px(left), level), (px(left + 18.0), level)];
         area.draw(&PathElement::new(ends, style))?;
@@ -276,7 +279,7 @@ impl Plot {
             "" => String::new(),
             dash => format!(" stroke-dasharray=\"{dash}\""),
         };
-        let name = crate::report::page::escape(&line.label);
+        let name = escape(&line.label);
         // Letters alone are hard to hit.
         let hit = format!(
             "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" pointer-events=\"all\"/>",
@@ -318,7 +321,7 @@ impl Plot {
                  font-size=\"{}\" {paint}>{}</text>",
                 y + px(5.0),
                 px(15.0),
-                crate::report::page::escape(&shortened(&line.label, 12))
+                escape(&shortened(&line.label, 12))
             )
         };
         let rim = format!(
@@ -333,7 +336,7 @@ impl Plot {
     fn marks(&self, size: (f64, f64), index: usize, line: &Line) -> String {
         let mut dots = String::new();
         for mark in &line.marks {
-            let says = crate::report::page::escape(&mark.says);
+            let says = escape(&mark.says);
             let place = self.at(size.1, mark.at);
             dots += &dot(self.same(index), place, line.color, mark.open, &says);
         }
@@ -344,158 +347,10 @@ impl Plot {
     }
 }
 
-/// Small dots: round for the first line of a colour, crosses for the second; strokes of one path, which take a fifth of the
-/// bytes of elements.
-fn specks(
-    shape: usize,
-    places: impl Iterator<Item = (i32, i32)>,
-    color: RGBColor,
-    zoom: f64,
-) -> String {
-    let r = px(2.2 * zoom);
-    let (width, path): (_, String) = match shape % 2 {
-        0 => (3.4, places.map(|(x, y)| format!("M{x} {y}h0")).collect()),
-        _ => {
-            let cross =
-                |(x, y): (i32, i32)| format!("M{} {y}h{}m-{r} -{r}v{}", x - r, 2 * r, 2 * r);
-            (1.1, places.map(cross).collect())
-        }
-    };
-    format!(
-        "<path d=\"{path}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" stroke-dasharray=\"none\" \
-         stroke-linecap=\"round\" stroke-opacity=\"0.8\"/>",
-        hex(color),
-        px(width * zoom)
-    )
-}
-
-/// A dot: round for the first line of a colour, then square, a rhombus, a triangle.
-fn dot(shape: usize, (x, y): (i32, i32), color: RGBColor, open: bool, says: &str) -> String {
-    let (fill, width) = match open {
-        true => ("none".to_string(), px(1.6)),
-        false => (hex(color), px(0.8)),
-    };
-    let r = px(3.6);
-    let form = match shape % 4 {
-        0 => format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{r}\""),
-        1 => {
-            let (left, top, side) = (x - r, y - r, 2 * r);
-            format!("<path d=\"M{left} {top}h{side}v{side}h-{side}z\"")
-        }
-        2 => {
-            let r = r * 5 / 4;
-            let (left, top) = (x - r, y);
-            format!("<path d=\"M{left} {top}l{r} -{r}l{r} {r}l-{r} {r}z\"")
-        }
-        _ => {
-            let (left, low, side) = (x - r * 9 / 8, y + r, r * 9 / 8);
-            let height = 2 * r;
-            format!("<path d=\"M{left} {low}l{side} -{height}l{side} {height}z\"")
-        }
-    };
-    let title = match says {
-        "" => String::new(),
-        says => format!("<title>{says}</title>"),
-    };
-    let stroke = hex(color);
-    let tag = form.split([' ', '<']).nth(1).unwrap_or("path");
-    format!(
-        "{form} fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"{width}\" stroke-dasharray=\"none\">{title}</{tag}>"
-    )
-}
-
 /// Middle of a row of the legend.
 fn entry(row: usize) -> f64 {
     TOP + 8.0 + ROW * row as f64
 }
 
-/// The points that a line needs to look the same: those left out lie within a third of a pixel of it (Douglas-Peucker).
-fn simplified(points: Vec<(i32, i32)>) -> Vec<(i32, i32)> {
-    if points.len() < 3 {
-        return points;
-    }
-    let close = f64::from(px(0.33));
-    let end = points.len() - 1;
-    let mut keep = vec![false; points.len()];
-    (keep[0], keep[end]) = (true, true);
-    let mut open = vec![(0, end)];
-    while let Some((first, last)) = open.pop() {
-        let (a, b) = (points[first], points[last]);
-        let (dx, dy) = (f64::from(b.0 - a.0), f64::from(b.1 - a.1));
-        let length = dx.hypot(dy);
-        let off = |p: &(i32, i32)| {
-            let (px, py) = (f64::from(p.0 - a.0), f64::from(p.1 - a.1));
-            match length {
-                0.0 => px.hypot(py),
-                length => (dx * py - dy * px).abs() / length,
-            }
-        };
-        let inner = (first + 1)..last;
-        let Some(furthest) = inner.max_by(|&i, &j| off(&points[i]).total_cmp(&off(&points[j])))
-        else {
-            continue;
-        };
-        if off(&points[furthest]) > close {
-            keep[furthest] = true;
-            open.extend([(first, furthest), (furthest, last)]);
-        }
-    }
-    let kept = points.into_iter().zip(keep).filter(|(_, keep)| *keep);
-    kept.map(|(point, _)| point).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_keeps_its_corners_and_loses_what_lies_on_it() {
-        let straight: Vec<(i32, i32)> = (0..100).map(|i| (i * 8, i * 4)).collect();
-        assert_eq!(simplified(straight), [(0, 0), (792, 396)]);
-        let corner = vec![(0, 0), (40, 0), (80, 1), (80, 400), (80, 800)];
-        assert_eq!(simplified(corner), [(0, 0), (80, 1), (80, 800)]);
-        assert_eq!(simplified(vec![]), []);
-        assert_eq!(simplified(vec![(1, 2)]), [(1, 2)]);
-    }
-
-    fn plot(lines: Vec<Line>) -> Plot {
-        let scale = |axis| Scale {
-            axis,
-            name: "n".into(),
-            tick: |v| v.to_string(),
-        };
-        Plot {
-            name: "x".into(),
-            caption: "c".into(),
-            x: scale(Axis::log(1.0, 100.0)),
-            y: scale(Axis::log(1e-3, 1.0)),
-            lines,
-            levels: vec![],
-            more: None,
-        }
-    }
-
-    #[test]
-    fn names_are_text_and_a_long_one_is_whole_where_a_pointer_asks() {
-        let line = Line {
-            points: vec![(1.0, 1.0), (10.0, 0.1)],
-            ..Line::new(format!("<i>{}", "x".repeat(60)), INK)
-        };
-        let other = Line {
-            label: "b".into(),
-            ..line.clone()
-        };
-        let svg = plot(vec![line.clone(), other]).draw().unwrap().svg;
-        assert!(!svg.contains("<i>"));
-        assert!(svg.contains(&format!("<title>&lt;i&gt;{}</title>", "x".repeat(60))));
-        assert!(svg.contains("\u{2026}"));
-        // The second line of the same colour is told apart by its dashes.
-        assert_eq!(svg.matches(DASHES[1]).count(), 2);
-    }
-
-    #[test]
-    fn a_plot_without_lines_is_still_a_chart() {
-        let svg = plot(vec![]).draw().unwrap().svg;
-        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
-    }
-}
+mod tests;

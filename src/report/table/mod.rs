@@ -1,8 +1,14 @@
 //! The result table: for the terminal, and in Markdown for a page of text; and the records as they are, in JSON.
 
-use super::group::{Group, groups, short_name, to_target_s, word};
-use super::{quantity, seeds};
-use crate::record::{Record, Status, statistics};
+pub mod cells;
+
+use super::group::{Group, groups};
+use super::markup::escape_markdown;
+use super::{name, seeds};
+use crate::record::{Record, Status};
+use cells::{
+    best_error, device, iterations, rate, residual, sine, slower, solve, test_error, to_target,
+};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, LineStyle, Table, presets};
 use std::io::IsTerminal;
 
@@ -40,12 +46,12 @@ const COLUMNS: [Column; 12] = [
     Column {
         name: "case",
         spare: 0,
-        value: |_, row| short_name(row),
+        value: |_, row| name::competitor(row),
     },
     Column {
         name: "status",
         spare: 4,
-        value: |_, row| word(row.status).into(),
+        value: |_, row| row.status.word().into(),
     },
     Column {
         name: "to target",
@@ -282,7 +288,7 @@ pub fn markdown(records: &[Record]) -> String {
         text += "|:--|--:|--:|--:|--:|--:|--:|\n";
         for row in &group.rows {
             let cells = [
-                format!("`{}`", short_name(row).replace('|', "\\|")),
+                format!("`{}`", name::competitor(row).replace('|', "\\|")),
                 to_target(row),
                 slower(&group, row),
                 solve(row),
@@ -306,231 +312,5 @@ pub fn json(records: &[Record]) -> String {
     serde_json::to_string_pretty(records).expect("plain records are JSON") + "\n"
 }
 
-/// The time to the target, or how the case ended without it.
-pub(super) fn to_target(row: &Record) -> String {
-    match to_target_s(row) {
-        Some(time) => quantity::seconds(time),
-        None if row.status == Status::Reached => "reached".into(),
-        None => word(row.status).into(),
-    }
-}
-
-pub(super) fn slower(group: &Group, row: &Record) -> String {
-    group.slower(row).map(quantity::ratio).unwrap_or_default()
-}
-
-pub(super) fn solve(row: &Record) -> String {
-    row.time
-        .as_ref()
-        .map(|time| quantity::quartiles(&time.solve_s))
-        .unwrap_or_default()
-}
-
-/// The median of what the device computed by its own clock.
-pub(super) fn device(row: &Record) -> String {
-    let time = row.time.as_ref();
-    time.and_then(|time| statistics::median(time.device_s.as_ref()?))
-        .map(quantity::seconds)
-        .unwrap_or_default()
-}
-
-pub(super) fn iterations(row: &Record) -> String {
-    // A dense eigensolver has no steps of its own to count.
-    let work = row.work.as_ref().filter(|_| row.optimizer.is_some());
-    work.map(|work| work.iterations.to_string())
-        .unwrap_or_default()
-}
-
-/// The sine of the span, or the bound that residuals give where there is no reference; with the components that were checked
-/// where others were asked for: `8.4e-6 (7 of 8)`.
-pub(super) fn sine(row: &Record) -> String {
-    let Some(accuracy) = &row.accuracy else {
-        return String::new();
-    };
-    let sine = match (accuracy.subspace_sine, accuracy.component_sine) {
-        (Some(sine), _) => quantity::error(sine),
-        (None, Some(bound)) => format!("< {}", quantity::error(bound)),
-        (None, None) => String::new(),
-    };
-    match accuracy.checked_components.zip(row.components) {
-        Some((checked, asked)) if checked < asked => format!("{sine} ({checked} of {asked})"),
-        _ => sine,
-    }
-}
-
-/// The test error of a network at the end of training.
-pub(super) fn test_error(row: &Record) -> String {
-    let end = row.network.as_ref().and_then(|network| network.end);
-    end.map(|score| quantity::percent(score.test_error))
-        .unwrap_or_default()
-}
-
-/// The least test error of its curve.
-pub(super) fn best_error(row: &Record) -> String {
-    let best = row.network.as_ref().and_then(|network| network.best);
-    best.map(|score| quantity::percent(score.test_error))
-        .unwrap_or_default()
-}
-
-pub(super) fn residual(row: &Record) -> String {
-    row.accuracy
-        .as_ref()
-        .map(|a| quantity::error(a.residual))
-        .unwrap_or_default()
-}
-
-pub(super) fn rate(row: &Record) -> String {
-    row.rate.as_ref().map(quantity::rate).unwrap_or_default()
-}
-
-/// Setup, upload and the median solve: what a user waits for in all.
-pub(super) fn end_to_end(row: &Record) -> String {
-    let total = row
-        .time
-        .as_ref()
-        .and_then(|time| Some(time.setup_s + time.upload_s + statistics::median(&time.solve_s)?));
-    total.map(quantity::seconds).unwrap_or_default()
-}
-
-/// Keeps what a reason says from being taken for markup or for another cell.
-pub(super) fn escape_markdown(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        if "\\`*_[]<>|#".contains(c) {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::fixture;
-
-    const PLAIN: Style = Style {
-        width: 100,
-        color: false,
-    };
-
-    #[test]
-    fn every_case_is_a_row_and_no_line_of_the_table_is_wider_than_asked() {
-        let records = fixture::race();
-        for width in [80, 100, 140] {
-            let text = terminal(&records, Style { width, ..PLAIN });
-            for record in &records {
-                assert!(text.contains(&short_name(record)), "{}", record.case);
-            }
-            let table = text.split("\n\n").nth(1).unwrap();
-            assert!(table.lines().count() >= records.len() + 2);
-            assert!(
-                table.lines().all(|line| line.chars().count() <= width),
-                "{table}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_wide_terminal_gets_every_column_and_a_narrow_one_the_result() {
-        let mut records = fixture::race();
-        records[0].time.as_mut().unwrap().device_s = Some(vec![0.0123, 0.0125, 0.0121]);
-        let wide = terminal(
-            &records,
-            Style {
-                width: 160,
-                ..PLAIN
-            },
-        );
-        // Principal components have no test error.
-        let of_networks = ["test error", "best"];
-        assert!(
-            COLUMNS
-                .iter()
-                .all(|column| { of_networks.contains(&column.name) != wide.contains(column.name) })
-        );
-        assert!(wide.contains("12.3 ms"));
-        let narrow = terminal(&records, Style { width: 60, ..PLAIN });
-        assert!(narrow.contains("to target") && narrow.contains("sine"));
-        assert!(!narrow.contains("residual  "));
-    }
-
-    #[test]
-    fn a_column_that_no_device_fills_is_left_out() {
-        let wide = terminal(
-            &fixture::race(),
-            Style {
-                width: 160,
-                ..PLAIN
-            },
-        );
-        let header = wide.lines().nth(2).unwrap();
-        assert!(header.contains("residual") && !header.contains("device"));
-    }
-
-    #[test]
-    fn the_fastest_is_first_with_1_00_and_the_reasons_are_below() {
-        let text = terminal(&fixture::race(), PLAIN);
-        let first = text.lines().nth(4).unwrap();
-        assert!(
-            first.contains("subspace/covariance/nesterov/cpu") && first.contains("1.00x"),
-            "{text}"
-        );
-        assert!(text.contains("no CUDA driver") && text.contains("(software)"));
-        assert!(!text.contains('\u{1b}'));
-    }
-
-    #[test]
-    fn colours_come_only_when_asked_for() {
-        let text = terminal(
-            &fixture::race(),
-            Style {
-                color: true,
-                ..PLAIN
-            },
-        );
-        assert!(text.contains('\u{1b}'));
-    }
-
-    #[test]
-    fn markdown_has_as_many_cells_in_every_row() {
-        let mut records = fixture::race();
-        records[0].case = "pca/mnist/a|b/k10/cpu/f32".into();
-        let text = markdown(&records);
-        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
-        assert_eq!(rows.len(), records.len() + 2);
-        assert!(
-            rows.iter()
-                .all(|row| row.replace("\\|", "").matches('|').count() == 8)
-        );
-        assert!(text.contains("\\<& co\\>"));
-    }
-
-    #[test]
-    fn json_is_an_array_of_the_same_records() {
-        let records = fixture::race();
-        let back: Vec<Record> = serde_json::from_str(&json(&records)).unwrap();
-        assert_eq!(back, records);
-    }
-
-    #[test]
-    fn a_case_with_a_component_that_is_not_resolved_says_so_beside_its_sine() {
-        let mut record = fixture::race().remove(0);
-        let asked = record.components.expect("a pca case");
-        assert!(!sine(&record).contains(" of "), "{}", sine(&record));
-        let accuracy = record.accuracy.as_mut().expect("it ran");
-        accuracy.checked_components = Some(asked - 1);
-        record.status = Status::Unresolved;
-        let mark = format!("({} of {asked})", asked - 1);
-        assert!(sine(&record).ends_with(&mark), "{}", sine(&record));
-        assert!(terminal(&[record.clone()], PLAIN).contains("unresolved: a component"));
-        record.accuracy.as_mut().expect("it ran").subspace_sine = None;
-        assert!(sine(&record).starts_with("< "), "{}", sine(&record));
-    }
-
-    #[test]
-    fn no_records_make_no_table() {
-        assert_eq!(terminal(&[], PLAIN), "");
-        assert_eq!(markdown(&[]), "");
-    }
-}
+mod tests;

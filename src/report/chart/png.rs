@@ -2,7 +2,7 @@
 //!
 //! The letters are those of this machine's fonts: unlike an SVG, the picture is not the same bytes everywhere.
 
-use super::chart::Chart;
+use super::svg::Chart;
 use crate::error::{Error, Result};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
@@ -76,9 +76,9 @@ impl Painter {
 
 #[cfg(test)]
 mod needs_fonts {
+    use super::super::times;
     use super::*;
     use crate::record::fixture;
-    use crate::report::chart::times;
     use crate::report::group::groups;
 
     #[test]

@@ -1,0 +1,95 @@
+//! Dollars against seconds to the target.
+
+use super::axis::Axis;
+use super::pen::{Pen, Subject};
+use super::plot::{Line, Mark, NamedAxis, Plot};
+use super::style::rule_color;
+use super::svg::Chart;
+use crate::error::Result;
+use crate::record::Record;
+use crate::report::cost::Prices;
+use crate::report::group::Group;
+use crate::report::{name as names, quantity};
+
+/// Competitors in a chart.
+const MOST: usize = 20;
+
+/// The chart of a task's costs, where prices are known.
+///
+/// # Errors
+/// `Error::Failed` when the drawing library gives up.
+pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
+    let name = pen.name_in(subject.group, "dollars");
+    let chart = pen.draw_some(|| chart(name, subject.prices, subject.group))?;
+    Ok(chart.into_iter().collect())
+}
+
+/// The chart of the cases with a price; `None` where fewer than two have one.
+///
+/// # Errors
+/// `Error::Failed` when the drawing library gives up.
+pub fn chart(name: String, prices: &Prices, group: &Group) -> Result<Option<Chart>> {
+    let priced: Vec<(&Record, f64, f64)> = group
+        .rows
+        .iter()
+        .filter_map(|row| Some((*row, row.to_target_s()?, prices.to_target(row)?)))
+        .filter(|(_, time, dollars)| *time > 0.0 && *dollars > 0.0)
+        .collect();
+    if priced.len() < 2 {
+        return Ok(None);
+    }
+    let range = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(v), h.max(v)))
+    };
+    let (soon, late) = range(&mut priced.iter().map(|p| p.1));
+    let (cheap, dear) = range(&mut priced.iter().map(|p| p.2));
+    let line = |(row, time, dollars): &(&Record, f64, f64)| Line {
+        marks: vec![Mark {
+            at: (*time, *dollars),
+            open: false,
+            says: format!(
+                "{}: {}, {}",
+                names::competitor(row),
+                quantity::seconds(*time),
+                quantity::dollars(*dollars)
+            ),
+        }],
+        ..Line::new(names::competitor(row), rule_color(row))
+    };
+    let plot = Plot {
+        name,
+        caption: format!("{}: dollars to target", group.title),
+        x: NamedAxis {
+            axis: Axis::log(soon / 1.2, late * 1.2),
+            name: "time to target, logarithmic".into(),
+            tick: quantity::tick_seconds,
+        },
+        y: NamedAxis {
+            axis: Axis::log(cheap / 1.2, dear * 1.2),
+            name: "USD to target, logarithmic".into(),
+            tick: quantity::power,
+        },
+        lines: priced.iter().take(MOST).map(line).collect(),
+        levels: vec![],
+        more: (priced.len() > MOST).then(|| format!("{} more in the table", priced.len() - MOST)),
+    };
+    plot.draw().map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture;
+    use crate::report::group::groups;
+
+    #[test]
+    fn dollars_are_drawn_where_two_cases_have_them() {
+        let own = Prices::with(&["4f1c0a9e=3.6".to_string()]).unwrap();
+        let records = fixture::race();
+        let (groups, _) = groups(&records);
+        let drawn = |prices| chart("x".into(), prices, &groups[0]).unwrap();
+        let svg = drawn(&own).unwrap().svg;
+        assert!(svg.contains("USD to target") && !svg.contains("NaN"));
+        assert!(drawn(&Prices::default()).is_none());
+    }
+}
