@@ -183,27 +183,28 @@ fn edges(sources: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
     sources.iter().map(of_file).collect()
 }
 
+/// The files that a file leads to.
+fn reached<'a>(from: &'a str, edges: &'a BTreeMap<String, BTreeSet<String>>) -> BTreeSet<&'a str> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(next) = open.pop() {
+        let to = edges.get(next).into_iter().flatten();
+        open.extend(to.map(String::as_str).filter(|to| seen.insert(*to)));
+    }
+    seen
+}
+
 /// Sets of files of which each leads to each, largest first.
 fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<&str>> {
-    let reached = |from: &str| -> BTreeSet<&str> {
-        let mut seen = BTreeSet::new();
-        let mut open = vec![from];
-        while let Some(next) = open.pop() {
-            for (_, to) in edges.get_key_value(next) {
-                open.extend(to.iter().map(String::as_str).filter(|to| seen.insert(*to)));
-            }
-        }
-        seen
-    };
     let all: BTreeMap<&str, BTreeSet<&str>> = edges
         .keys()
-        .map(|file| (file.as_str(), reached(file)))
+        .map(|file| (file.as_str(), reached(file, edges)))
         .collect();
-    let circle = |(file, to): (&&str, &BTreeSet<&str>)| -> BTreeSet<&str> {
-        let back = |other: &&&str| all.get(**other).is_some_and(|from| from.contains(*file));
-        to.iter().filter(back).copied().collect()
-    };
-    let found: BTreeSet<BTreeSet<&str>> = all.iter().map(circle).collect();
+    let mut found: BTreeSet<BTreeSet<&str>> = BTreeSet::new();
+    for (file, to) in &all {
+        let back = |other: &&&str| all.get(**other).is_some_and(|from| from.contains(file));
+        found.insert(to.iter().filter(back).copied().collect());
+    }
     let mut found: Vec<_> = found.into_iter().filter(|all| all.len() > 1).collect();
     found.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
     found
