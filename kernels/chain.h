@@ -1,4 +1,4 @@
-// Entries as parts of one kernel, a chain; put before them. src/device/cuda/chain.rs writes a chain's text from that of the
+// Entries as parts of one kernel, a chain; put before them. src/device/cuda/text.rs writes a chain's text from that of the
 // files in this folder: each part in a namespace for its shape, where the block that it runs as hides CUDA's blockIdx,
 // gridDim and blockDim, and with `part_barrier()` for `__syncthreads()`, since a part may take fewer threads than the chain.
 

@@ -11,7 +11,7 @@
 // they have returned or wait elsewhere; a shuffle, vote or warp barrier whose mask names a lane that is not there, has
 // returned, or waits elsewhere; a value taken from a lane outside the mask; writes past the end of dynamic shared
 // memory. Not caught: writes past static shared arrays, and wild addresses, which end the process. Guards around global
-// memory are the caller's (src/device/cuda/emulated.rs).
+// memory are the caller's (src/device/cuda/emulated/memory.rs).
 //
 // One launch at a time: a library has one block's worth of state. Blocks have one dimension. Linux only (shared memory is
 // an ELF section); fibres are switched by hand on x86-64 and AArch64, by ucontext elsewhere. `__shared__` belongs in entries,

@@ -23,7 +23,7 @@
 // `project_sum` adds; `product_lift`, as `lift`, computes u' Y in parts of the samples, a quad of columns a thread, that
 // `product_sum` adds. X is read twice.
 //
-// Geometry: see src/device/cuda/geometry.rs. Bytes: those of X once, or twice.
+// Geometry: see src/device/cuda/geometry/product.rs. Bytes: those of X once, or twice.
 
 /// Which samples a launch takes: all, or those that `rows` lists by their number in all blocks of samples.
 struct Choice {

@@ -13,7 +13,7 @@
 // many samples), in panels of columns that `project_sum` adds; `lift` computes u' Y in the same way, in blocks of
 // samples that `product_sum` adds. X is read twice for up to TILE_M rows of v.
 //
-// LISTED: samples are those that `rows` lists. Geometry: see src/device/wgpu/geometry.rs. Bytes: those of X once, or twice.
+// LISTED: samples are those that `rows` lists. Geometry: see src/device/wgpu/geometry/product.rs. Bytes: those of X once, or twice.
 
 override WIDTH: u32 = 64;
 override ROWS: u32 = 4;
