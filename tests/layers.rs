@@ -271,7 +271,7 @@ fn an_import_against_the_layers_is_seen_in_every_form() {
         ),
         ("kernel/mod.rs", "use super::device::Element;", "device"),
         (
-            "kernel/rows.rs",
+            "kernel/rules.rs",
             "use super::super::device::Element;",
             "device",
         ),

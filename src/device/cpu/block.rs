@@ -3,15 +3,69 @@
 //! They run on the calling thread: one step of them moves a few vectors, where a product moves the samples. Sums go into
 //! f64 every [`CHUNK`] elements.
 
-use super::product::axpy;
-use super::vector::{Vector, per_isa};
-use crate::kernel::control as c;
-use crate::kernel::{VANISHED, replacement};
+use super::buffer::Buffer;
+use super::cores::Cores;
+use super::vector::{Vector, axpy, per_isa};
+use crate::device::Launch;
+use crate::kernel::{Block, VANISHED, control as c, named, replacement};
 
 /// Elements summed in f32 lanes before they go into f64.
 const CHUNK: usize = 4096;
 /// Fresh vectors tried for a row that vanishes.
 const ATTEMPTS: usize = 8;
+
+/// Runs a row.
+pub fn run(cores: &mut Cores, kernel: Block, launch: &Launch<'_, Buffer>) {
+    // Of the rows below, or of the basis.
+    let [d, rows] = named(launch.sizes);
+    let isa = cores.isa;
+    // SAFETY: the instruction set was checked when the device was opened.
+    unsafe {
+        match kernel {
+            Block::Deflate => {
+                let [control, basis, g] = named(launch.buffers);
+                let count = control.f32()[c::COUNT] as usize;
+                deflate(isa, d, count, &basis.f32(), &mut g.f32_mut());
+            }
+            Block::ProjectOut => {
+                let [control, basis, v] = named(launch.buffers);
+                let count = control.f32()[c::COUNT] as usize;
+                project_out(isa, d, count, &basis.f32(), &mut v.f32_mut());
+            }
+            Block::Orthonormalise => {
+                let [v] = named(launch.buffers);
+                orthonormalise(isa, d, &mut v.f32_mut()[..d * rows]);
+            }
+            Block::Ascent => {
+                let [projected] = named(launch.scalars);
+                let [control, v, g] = named(launch.buffers);
+                ascent(
+                    isa,
+                    d,
+                    rows,
+                    projected != 0.0,
+                    &mut control.f32_mut(),
+                    &v.f32(),
+                    &mut g.f32_mut(),
+                    &mut cores.work,
+                );
+            }
+            Block::Retract => {
+                let [transport] = named(launch.scalars);
+                let [control, v, velocity] = named(launch.buffers);
+                retract(
+                    isa,
+                    d,
+                    rows,
+                    transport != 0.0,
+                    &mut control.f32_mut(),
+                    &mut v.f32_mut(),
+                    &mut velocity.f32_mut(),
+                );
+            }
+        }
+    }
+}
 
 #[inline(always)]
 fn dot<V: Vector>(a: &[f32], b: &[f32]) -> f64 {
@@ -62,7 +116,7 @@ fn scale(factor: f64, x: &mut [f32]) {
 
 per_isa! {
     /// Row `deflate`.
-    pub unsafe fn deflate(d: usize, count: usize, basis: &[f32], g: &mut [f32]) = deflate_body;
+    unsafe fn deflate(d: usize, count: usize, basis: &[f32], g: &mut [f32]) = deflate_body;
 }
 
 #[inline(always)]
@@ -74,7 +128,7 @@ unsafe fn deflate_body<V: Vector>(d: usize, count: usize, basis: &[f32], g: &mut
 
 per_isa! {
     /// Row `project_out`.
-    pub unsafe fn project_out(d: usize, count: usize, basis: &[f32], v: &mut [f32]) = project_out_body;
+    unsafe fn project_out(d: usize, count: usize, basis: &[f32], v: &mut [f32]) = project_out_body;
 }
 
 #[inline(always)]
@@ -89,7 +143,7 @@ unsafe fn project_out_body<V: Vector>(d: usize, count: usize, basis: &[f32], v: 
 
 per_isa! {
     /// Row `orthonormalise`.
-    pub unsafe fn orthonormalise(d: usize, v: &mut [f32]) = orthonormalise_body;
+    unsafe fn orthonormalise(d: usize, v: &mut [f32]) = orthonormalise_body;
 }
 
 #[inline(always)]
@@ -156,7 +210,7 @@ fn judge(control: &mut [f32], rows: &[[f32; 2]]) {
 
 per_isa! {
     /// Row `ascent`; `work` is for m x d numbers and two of every row.
-    pub unsafe fn ascent(d: usize, m: usize, projected: bool, control: &mut [f32], v: &[f32], g: &mut [f32], work: &mut Vec<f32>) = ascent_body;
+    unsafe fn ascent(d: usize, m: usize, projected: bool, control: &mut [f32], v: &[f32], g: &mut [f32], work: &mut Vec<f32>) = ascent_body;
 }
 
 #[inline(always)]
@@ -218,7 +272,7 @@ unsafe fn ascent_body<V: Vector>(
 
 per_isa! {
     /// Row `retract`.
-    pub unsafe fn retract(d: usize, m: usize, transport: bool, control: &mut [f32], v: &mut [f32], velocity: &mut [f32]) = retract_body;
+    unsafe fn retract(d: usize, m: usize, transport: bool, control: &mut [f32], v: &mut [f32], velocity: &mut [f32]) = retract_body;
 }
 
 #[inline(always)]
@@ -244,35 +298,5 @@ unsafe fn retract_body<V: Vector>(
                 add_scaled::<V>(-dot::<V>(velocity, q), q, velocity);
             }
         }
-    }
-}
-
-per_isa! {
-    /// `total = sum_i x_i` in eight chains, into f64 every chunk.
-    pub unsafe fn sum(x: &[f32], total: &mut f64) = sum_body;
-}
-
-#[inline(always)]
-unsafe fn sum_body<V: Vector>(x: &[f32], total: &mut f64) {
-    *total = 0.0;
-    let step = 8 * V::LANES;
-    for chunk in x.chunks(4 * CHUNK) {
-        let whole = chunk.len() - chunk.len() % step;
-        // SAFETY: all loads stay under `whole`; the instruction set is the caller's.
-        unsafe {
-            let p = chunk.as_ptr();
-            let mut acc = [V::splat(0.0); 8];
-            let mut j = 0;
-            while j < whole {
-                for (l, acc) in acc.iter_mut().enumerate() {
-                    *acc = V::add(*acc, V::load(p.add(j + l * V::LANES)));
-                }
-                j += step;
-            }
-            for acc in acc {
-                *total += f64::from(V::sum(acc));
-            }
-        }
-        *total += chunk[whole..].iter().map(|x| f64::from(*x)).sum::<f64>();
     }
 }

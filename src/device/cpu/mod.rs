@@ -1,118 +1,37 @@
 //! The CPU device: threads settable, the instruction set chosen at run time, the samples shared with the host. Dense matrix
 //! products are BLAS's, split over the pool; those whose A has zeros enough (images) skip them.
 
-use std::cell::{Ref, RefCell, RefMut};
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable, check_view};
-use crate::data::{Elements, Samples, Statistics};
+use crate::data::{Samples, Statistics};
 use crate::error::{Error, Result};
-use crate::kernel::{Block, Control, Gram, Kernel, Network, Rules, Stream, control};
+use crate::kernel::{Kernel, control::STOP};
 use crate::machine::{self, Isa};
 
-mod blas;
 mod block;
-mod dense;
+mod buffer;
+mod control;
+mod cores;
+mod gemm;
 mod gram;
-mod matmul;
 mod network;
 mod pool;
 mod product;
 mod rules;
-mod sparse;
+mod sample;
+mod scratch;
+mod stream;
 mod vector;
 
-use blas::Matrix;
-pub use blas::Single;
+pub use buffer::Buffer;
+use buffer::Memory;
+use cores::Cores;
+use gemm::blas;
+pub use gemm::blas::Single;
 use pool::Pool;
-use product::{Lift, Product, Rows, Scratch};
-
-/// Matrix products under this many operations stay on the calling thread.
-const SMALL_GEMM: usize = 1 << 20;
-
-enum Memory {
-    F32(Vec<f32>),
-    U8(Vec<u8>),
-    U32(Vec<u32>),
-    /// Samples on the host, shared: never written.
-    Shared(Arc<Samples>, Range<usize>),
-}
-
-/// Memory of the CPU device, or a part of it.
-#[derive(Clone)]
-pub struct Buffer {
-    memory: Rc<RefCell<Memory>>,
-    /// The part, where it is not the whole.
-    part: Option<(usize, usize)>,
-}
-
-impl Buffer {
-    fn new(memory: Memory) -> Self {
-        Self {
-            memory: Rc::new(RefCell::new(memory)),
-            part: None,
-        }
-    }
-
-    /// Elements of the part.
-    fn range(&self, len: usize) -> Range<usize> {
-        let (offset, len) = self.part.unwrap_or((0, len));
-        offset..offset + len
-    }
-
-    fn element_and_len(&self) -> (Element, usize) {
-        match &*self.memory.borrow() {
-            Memory::F32(x) => (Element::F32, self.range(x.len()).len()),
-            Memory::U8(x) => (Element::U8, x.len()),
-            Memory::U32(x) => (Element::U32, x.len()),
-            Memory::Shared(x, range) => match x.elements {
-                Elements::F32(_) => (Element::F32, range.len()),
-                Elements::U8(_) => (Element::U8, range.len()),
-            },
-        }
-    }
-
-    fn f32(&self) -> Ref<'_, [f32]> {
-        Ref::map(self.memory.borrow(), |memory| match memory {
-            Memory::F32(x) => &x[self.range(x.len())],
-            Memory::Shared(x, range) => match &x.elements {
-                Elements::F32(x) => &x[range.clone()],
-                Elements::U8(_) => panic!("bytes where floats were asked for"),
-            },
-            _ => panic!("integers where floats were asked for"),
-        })
-    }
-
-    fn u8(&self) -> Ref<'_, [u8]> {
-        Ref::map(self.memory.borrow(), |memory| match memory {
-            Memory::U8(x) => &x[..],
-            Memory::Shared(x, range) => match &x.elements {
-                Elements::U8(x) => &x[range.clone()],
-                Elements::F32(_) => panic!("floats where bytes were asked for"),
-            },
-            _ => panic!("another element type where bytes were asked for"),
-        })
-    }
-
-    fn u32(&self) -> Ref<'_, [u32]> {
-        Ref::map(self.memory.borrow(), |memory| match memory {
-            Memory::U32(x) => &x[..],
-            _ => panic!("another element type where indices were asked for"),
-        })
-    }
-
-    fn f32_mut(&self) -> RefMut<'_, [f32]> {
-        RefMut::map(self.memory.borrow_mut(), |memory| match memory {
-            Memory::F32(x) => {
-                let range = self.range(x.len());
-                &mut x[range]
-            }
-            _ => panic!("only float buffers are written by a kernel"),
-        })
-    }
-}
 
 enum Recorded {
     Launch {
@@ -130,15 +49,7 @@ pub struct Recording(Vec<Recorded>);
 /// The CPU.
 pub struct Cpu {
     info: Info,
-    isa: Isa,
-    pool: Pool,
-    scratch: Vec<Mutex<Scratch>>,
-    /// Projections of the samples (n x m), kept between launches.
-    projections: Vec<f32>,
-    /// Block vectors of the step kernels, kept between launches.
-    work: Vec<f32>,
-    /// Packed operands of products that skip zeros, of every worker.
-    sparse: Vec<Mutex<sparse::Scratch>>,
+    cores: Cores,
     recording: Option<Vec<Recorded>>,
 }
 
@@ -194,332 +105,25 @@ impl Cpu {
                 look_every: 1,
                 look_bytes: f64::INFINITY,
             },
-            isa,
-            scratch: (0..threads).map(|_| Mutex::default()).collect(),
-            pool,
-            projections: Vec::new(),
-            work: Vec::new(),
-            sparse: (0..threads).map(|_| Mutex::default()).collect(),
+            cores: Cores::new(pool, isa),
             recording: None,
         })
     }
 
-    fn run(
-        &mut self,
-        kernel: Kernel,
-        sizes: &[usize],
-        scalars: &[f32],
-        b: &[&Buffer],
-    ) -> Result<()> {
-        if kernel.row().freezes && b[0].f32()[control::STOP] != 0.0 {
-            return Ok(());
+    fn run(&mut self, launch: &Launch<'_, Buffer>) {
+        if launch.kernel.row().freezes && launch.buffers[0].f32()[STOP] != 0.0 {
+            return;
         }
-        let isa = self.isa;
-        match kernel {
-            Kernel::Stream(Stream::Read) => {
-                let total = self.stream_read(&b[0].f32());
-                b[1].f32_mut()[0] = total;
-            }
-            Kernel::Product(crate::kernel::Product::SamplesF32)
-            | Kernel::Product(crate::kernel::Product::SamplesU8) => {
-                let (mean, v, mut g) = (b[2].f32(), b[3].f32(), b[4].f32_mut());
-                let product = Product {
-                    rows: Rows::All(sizes[0]),
-                    d: sizes[1],
-                    m: sizes[2],
-                    beta: scalars[0],
-                    weight_in: scalars[1],
-                    weight_out: scalars[2],
-                    mean: &mean,
-                    v: &v,
-                };
-                if kernel == Kernel::Product(crate::kernel::Product::SamplesU8) {
-                    product::typed(self, &product, &b[1].u8(), &mut g);
-                } else {
-                    product::typed(self, &product, &b[1].f32(), &mut g);
-                }
-            }
-            Kernel::Product(crate::kernel::Product::BatchF32)
-            | Kernel::Product(crate::kernel::Product::BatchU8) => {
-                let start = b[0].f32()[control::BATCH] as usize * sizes[3];
-                let (mean, rows, v) = (b[2].f32(), b[3].u32(), b[4].f32());
-                let mut g = b[5].f32_mut();
-                let product = Product {
-                    rows: Rows::Listed {
-                        list: &rows[start..start + sizes[3]],
-                        first: sizes[4],
-                        n: sizes[0],
-                    },
-                    d: sizes[1],
-                    m: sizes[2],
-                    beta: scalars[0],
-                    weight_in: scalars[1],
-                    weight_out: scalars[2],
-                    mean: &mean,
-                    v: &v,
-                };
-                if kernel == Kernel::Product(crate::kernel::Product::BatchU8) {
-                    product::typed(self, &product, &b[1].u8(), &mut g);
-                } else {
-                    product::typed(self, &product, &b[1].f32(), &mut g);
-                }
-            }
-            Kernel::Product(crate::kernel::Product::Symmetric) => {
-                let (c, v, mut g) = (b[1].f32(), b[2].f32(), b[3].f32_mut());
-                product::symmetric(self, sizes[0], sizes[1], &c, &v, &mut g);
-            }
-            Kernel::Gram(Gram::CovarianceF32) | Kernel::Gram(Gram::CovarianceU8) => {
-                let (mean, mut c) = (b[1].f32(), b[2].f32_mut());
-                let covariance = gram::Covariance {
-                    n: sizes[0],
-                    d: sizes[1],
-                    beta: scalars[0],
-                    weight: f64::from(scalars[1]) * f64::from(scalars[2]),
-                    mean: &mean,
-                };
-                if kernel == Kernel::Gram(Gram::CovarianceU8) {
-                    gram::covariance_u8(self, &covariance, &b[0].u8(), &mut c);
-                } else {
-                    gram::covariance_f32(self, &covariance, &b[0].f32(), &mut c);
-                }
-            }
-            Kernel::Gram(Gram::DualF32) | Kernel::Gram(Gram::DualU8) => {
-                let (mean, mut k) = (b[2].f32(), b[3].f32_mut());
-                let dual = gram::Dual {
-                    na: sizes[0],
-                    nb: sizes[1],
-                    d: sizes[2],
-                    n: sizes[3],
-                    first_a: sizes[4],
-                    first_b: sizes[5],
-                    weight: f64::from(scalars[0]) * f64::from(scalars[1]),
-                    mean: &mean,
-                };
-                if kernel == Kernel::Gram(Gram::DualU8) {
-                    gram::dual(self, &dual, &b[0].u8(), &b[1].u8(), &mut k);
-                } else {
-                    gram::dual(self, &dual, &b[0].f32(), &b[1].f32(), &mut k);
-                }
-            }
-            Kernel::Product(crate::kernel::Product::LiftF32)
-            | Kernel::Product(crate::kernel::Product::LiftU8) => {
-                let (mean, u, mut out) = (b[1].f32(), b[2].f32(), b[3].f32_mut());
-                let lift = Lift {
-                    n: sizes[0],
-                    d: sizes[1],
-                    m: sizes[2],
-                    total: sizes[3],
-                    first: sizes[4],
-                    beta: scalars[0],
-                    weight: scalars[1],
-                    mean: &mean,
-                    u: &u,
-                };
-                if kernel == Kernel::Product(crate::kernel::Product::LiftU8) {
-                    product::lift(self, &lift, &b[0].u8(), &mut out);
-                } else {
-                    product::lift(self, &lift, &b[0].f32(), &mut out);
-                }
-            }
-            Kernel::Block(Block::Deflate) => {
-                let count = b[0].f32()[control::COUNT] as usize;
-                // SAFETY: the instruction set was checked when the device was opened.
-                unsafe {
-                    block::deflate(isa, sizes[0], count, &b[1].f32(), &mut b[2].f32_mut());
-                }
-            }
-            Kernel::Block(Block::ProjectOut) => {
-                let count = b[0].f32()[control::COUNT] as usize;
-                // SAFETY: as above.
-                unsafe {
-                    block::project_out(isa, sizes[0], count, &b[1].f32(), &mut b[2].f32_mut())
-                };
-            }
-            Kernel::Block(Block::Orthonormalise) => {
-                // SAFETY: as above.
-                unsafe {
-                    block::orthonormalise(isa, sizes[0], &mut b[0].f32_mut()[..sizes[0] * sizes[1]])
-                };
-            }
-            Kernel::Block(Block::Ascent) => {
-                let (mut control, v, mut g) = (b[0].f32_mut(), b[1].f32(), b[2].f32_mut());
-                let projected = scalars[0] != 0.0;
-                // SAFETY: as above.
-                unsafe {
-                    block::ascent(
-                        isa,
-                        sizes[0],
-                        sizes[1],
-                        projected,
-                        &mut control,
-                        &v,
-                        &mut g,
-                        &mut self.work,
-                    );
-                }
-            }
-            Kernel::Block(Block::Retract) => {
-                let mut control = b[0].f32_mut();
-                let (mut v, mut velocity) = (b[1].f32_mut(), b[2].f32_mut());
-                let transport = scalars[0] != 0.0;
-                // SAFETY: as above.
-                unsafe {
-                    block::retract(
-                        isa,
-                        sizes[0],
-                        sizes[1],
-                        transport,
-                        &mut control,
-                        &mut v,
-                        &mut velocity,
-                    );
-                }
-            }
-            Kernel::Rules(Rules::Sgd)
-            | Kernel::Rules(Rules::Momentum)
-            | Kernel::Rules(Rules::Nesterov)
-            | Kernel::Rules(Rules::Adagrad)
-            | Kernel::Rules(Rules::Rmsprop)
-            | Kernel::Rules(Rules::Adam) => {
-                let (rate, step) = {
-                    let control = b[0].f32();
-                    (control[control::RATE], control[control::STEP])
-                };
-                let step = rules::Step {
-                    kernel,
-                    scalars,
-                    rate,
-                    step,
-                };
-                let len = sizes[0];
-                let (mut p, g) = (b[1].f32_mut(), b[2].f32());
-                let mut s1 = b.get(3).map(|s| s.f32_mut());
-                let mut s2 = b.get(4).map(|s| s.f32_mut());
-                let s1 = s1.as_deref_mut().map_or(&mut [][..], |s| &mut s[..len]);
-                let s2 = s2.as_deref_mut().map_or(&mut [][..], |s| &mut s[..len]);
-                rules::apply(self, &step, &mut p[..len], &g[..len], s1, s2);
-            }
-            Kernel::Control(Control::Advance) => advance(&mut b[0].f32_mut(), sizes[0]),
-            Kernel::Control(Control::Commit) => {
-                let mut control = b[0].f32_mut();
-                let d = sizes[0];
-                let count = control[control::COUNT] as usize;
-                b[2].f32_mut()[count * d..][..d].copy_from_slice(&b[1].f32());
-                commit(&mut control);
-                b[3].f32_mut().fill(0.0);
-                b[4].f32_mut().fill(0.0);
-            }
-            Kernel::Network(Network::GatherF32)
-            | Kernel::Network(Network::GatherU8)
-            | Kernel::Network(Network::BiasRelu)
-            | Kernel::Network(Network::SoftmaxLoss)
-            | Kernel::Network(Network::ReluBackward)
-            | Kernel::Network(Network::Score) => network::run(self, kernel, sizes, scalars, b),
-        }
-        Ok(())
-    }
-
-    /// Sum in eight chains of wide lanes per thread: as fast as the memory gives.
-    fn stream_read(&mut self, x: &[f32]) -> f32 {
-        let isa = self.isa;
-        let scratch = &self.scratch;
-        for worker in scratch {
-            worker
-                .lock()
-                .expect("no worker panics while it holds its scratch")
-                .total
-                .clear();
-        }
-        self.pool.split(x.len(), 4096, &|worker, range| {
-            let mut total = 0.0;
-            // SAFETY: the instruction set was checked when the device was opened.
-            unsafe { block::sum(isa, &x[range], &mut total) };
-            scratch[worker]
-                .lock()
-                .expect("one worker, one scratch")
-                .total
-                .push(total);
-        });
-        scratch
-            .iter()
-            .flat_map(|s| s.lock().map(|s| s.total.clone()).unwrap_or_default())
-            .sum::<f64>() as f32
-    }
-
-    fn multiply(&mut self, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
-        let Gemm {
-            m,
-            n,
-            k,
-            transpose_a,
-            transpose_b,
-            alpha,
-            beta,
-        } = *gemm;
-        assert!(
-            a.len() >= m * k && b.len() >= k * n && c.len() >= m * n,
-            "gemm: a buffer is too short"
-        );
-        if m * n * k >= SMALL_GEMM && sparse::pays(gemm, a) {
-            return sparse::multiply(self, gemm, a, b, c);
-        }
-        let c = product::Shared::new(c);
-        let (stride_a, stride_b) = (
-            if transpose_a { m } else { k },
-            if transpose_b { k } else { n },
-        );
-        let job = |_: usize, rows: Range<usize>| {
-            let a = if transpose_a {
-                &a[rows.start..]
-            } else {
-                &a[rows.start * k..]
-            };
-            let a = Matrix {
-                data: a,
-                stride: stride_a,
-                transposed: transpose_a,
-            };
-            let b = Matrix {
-                data: b,
-                stride: stride_b,
-                transposed: transpose_b,
-            };
-            // SAFETY: each worker writes its own rows of C; the shapes were asserted.
-            unsafe {
-                blas::gemm(
-                    (rows.len(), n, k),
-                    alpha,
-                    a,
-                    b,
-                    beta,
-                    c.at(rows.start * n),
-                    n,
-                )
-            };
-        };
-        if m * n * k < SMALL_GEMM {
-            job(0, 0..m)
-        } else {
-            self.pool.split(m, 1, &job)
+        match launch.kernel {
+            Kernel::Stream(kernel) => stream::run(&mut self.cores, kernel, launch),
+            Kernel::Product(kernel) => product::run(&mut self.cores, kernel, launch),
+            Kernel::Gram(kernel) => gram::run(&mut self.cores, kernel, launch),
+            Kernel::Block(kernel) => block::run(&mut self.cores, kernel, launch),
+            Kernel::Rules(kernel) => rules::run(&mut self.cores, kernel, launch),
+            Kernel::Control(kernel) => control::run(kernel, launch),
+            Kernel::Network(kernel) => network::run(&mut self.cores, kernel, launch),
         }
     }
-}
-
-fn advance(c: &mut [f32], batches: usize) {
-    let time = 1.0 + c[control::STEP] / c[control::SCHEDULE_TIME];
-    c[control::RATE] = c[control::BASE_RATE] * time.powf(-c[control::SCHEDULE_POWER]);
-    c[control::STEP] += 1.0;
-    c[control::BATCH] = (c[control::BATCH] + 1.0) % batches as f32;
-}
-
-fn commit(c: &mut [f32]) {
-    c[control::COUNT] += 1.0;
-    c[control::TOP] = c[control::TOP].max(c[control::RHO]);
-    c[control::STOP] = 0.0;
-    c[control::STEP] = 0.0;
-    c[control::SCALE] = 0.0;
-    c[control::BEST] = f32::MAX;
-    c[control::BEST_STEP] = 0.0;
 }
 
 impl Device for Cpu {
@@ -591,7 +195,8 @@ impl Device for Cpu {
             });
             return Ok(());
         }
-        self.run(launch.kernel, launch.sizes, launch.scalars, launch.buffers)
+        self.run(launch);
+        Ok(())
     }
 
     fn gemm(&mut self, gemm: &Gemm, a: &Buffer, b: &Buffer, c: &Buffer) -> Result<()> {
@@ -599,7 +204,7 @@ impl Device for Cpu {
             recording.push(Recorded::Gemm(*gemm, [a.clone(), b.clone(), c.clone()]));
             return Ok(());
         }
-        self.multiply(gemm, &a.f32(), &b.f32(), &mut c.f32_mut());
+        gemm::multiply(&mut self.cores, gemm, &a.f32(), &b.f32(), &mut c.f32_mut());
         Ok(())
     }
 
@@ -626,10 +231,15 @@ impl Device for Cpu {
                         for (slot, buffer) in borrowed.iter_mut().zip(buffers) {
                             *slot = buffer;
                         }
-                        self.run(*kernel, sizes, scalars, &borrowed[..buffers.len()])?;
+                        self.run(&Launch {
+                            kernel: *kernel,
+                            sizes,
+                            scalars,
+                            buffers: &borrowed[..buffers.len()],
+                        });
                     }
                     Recorded::Gemm(gemm, [a, b, c]) => {
-                        self.multiply(gemm, &a.f32(), &b.f32(), &mut c.f32_mut());
+                        gemm::multiply(&mut self.cores, gemm, &a.f32(), &b.f32(), &mut c.f32_mut());
                     }
                 }
             }
@@ -646,10 +256,10 @@ impl Device for Cpu {
     }
 
     fn gram(&mut self, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
-        dense::gram(self, samples, statistics)
+        gram::dense::gram(&mut self.cores, samples, statistics)
     }
 
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Vec<f64>> {
-        blas::eigh(a, order, self.pool.threads())
+        blas::eigh(a, order, self.cores.pool.threads())
     }
 }

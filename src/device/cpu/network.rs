@@ -2,11 +2,13 @@
 //! score. Rows of a batch, or columns where they are summed, are split over the pool once that pays; a sum is made in
 //! the order of the rows whatever the number of threads.
 
-use super::product::Shared;
+use super::buffer::Buffer;
+use super::cores::Cores;
+use super::sample::Sample;
+use super::scratch::Shared;
 use super::vector::{Vector, per_isa};
-use super::{Buffer, Cpu};
-use crate::kernel::{Kernel, Network, control};
-use crate::machine::Isa;
+use crate::device::Launch;
+use crate::kernel::{Network, control as c, named};
 
 /// Elements under which a launch stays on the calling thread: waking the others costs about as much.
 const SMALL: usize = 1 << 14;
@@ -16,161 +18,78 @@ const SMALL_COLUMNS: usize = 1 << 16;
 /// Columns of a worker are a multiple of a cache line.
 const LINE: usize = 16;
 
-/// Runs a row of `kernel/network.rs`.
-pub fn run(cpu: &mut Cpu, kernel: Kernel, sizes: &[usize], scalars: &[f32], b: &[&Buffer]) {
+/// Runs a row.
+pub fn run(cores: &mut Cores, kernel: Network, launch: &Launch<'_, Buffer>) {
     match kernel {
-        Kernel::Network(Network::GatherF32) => {
-            let (rows, mut out) = (b[2].u32(), b[3].f32_mut());
-            let gather = Gather::new(sizes, scalars[0], &b[0].f32(), &rows);
-            gather.run(cpu, &b[1].f32(), &mut out, widen_f32);
-        }
-        Kernel::Network(Network::GatherU8) => {
-            let (rows, mut out) = (b[2].u32(), b[3].f32_mut());
-            let gather = Gather::new(sizes, scalars[0], &b[0].f32(), &rows);
-            gather.run(cpu, &b[1].u8(), &mut out, widen_u8);
-        }
-        Kernel::Network(Network::BiasRelu) => {
-            bias_relu(cpu, sizes, &mut b[0].f32_mut(), &b[1].f32())
-        }
-        Kernel::Network(Network::SoftmaxLoss) => {
-            let (mut control, labels, rows) = (b[0].f32_mut(), b[1].u32(), b[2].u32());
-            let batch = control[control::BATCH] as usize;
-            let start = batch * sizes[2] + sizes[3];
-            let chunk = Chunk {
-                classes: sizes[1],
-                labels: &labels,
-                rows: &rows[start..start + sizes[0]],
-                bias: &b[3].f32(),
-            };
-            let (mut z, mut sums) = (b[4].f32_mut(), b[5].f32_mut());
-            let old = |x: f32| {
-                if scalars[0] == 0.0 {
-                    0.0
-                } else {
-                    scalars[0] * x
-                }
-            };
-            sums.iter_mut().for_each(|sum| *sum = old(*sum));
-            let loss = softmax_loss(&chunk, sizes[2], &mut z, &mut sums);
-            let total = &mut b[6].f32_mut()[batch];
-            *total = old(*total) + loss;
-            if !total.is_finite() {
-                control[control::STOP] = control::NOT_FINITE;
-            }
-        }
-        Kernel::Network(Network::ReluBackward) => {
-            let (a, mut delta, mut sums) = (b[0].f32(), b[1].f32_mut(), b[2].f32_mut());
-            relu_backward(cpu, sizes, scalars[0], &a, &mut delta, &mut sums);
-        }
-        Kernel::Network(Network::Score) => {
-            let (labels, rows) = (b[1].u32(), b[2].u32());
-            let start = b[0].f32()[control::BATCH] as usize * sizes[0];
-            let chunk = Chunk {
-                classes: sizes[1],
-                labels: &labels[..sizes[2]],
-                rows: &rows[start..start + sizes[0]],
-                bias: &b[3].f32(),
-            };
-            let [wrong, loss] = score(&chunk, &b[4].f32());
-            let mut totals = b[5].f32_mut();
-            totals[0] += wrong as f32;
-            totals[1] += loss as f32;
-        }
-        _ => unreachable!("only rows of a network come here"),
+        Network::GatherF32 => gather::<f32>(cores, launch),
+        Network::GatherU8 => gather::<u8>(cores, launch),
+        Network::BiasRelu => bias_relu(cores, launch),
+        Network::SoftmaxLoss => softmax_loss(launch),
+        Network::ReluBackward => relu_backward(cores, launch),
+        Network::Score => score(launch),
     }
 }
 
 /// Splits `0..len` over the pool when `large`, else does all of it here.
 fn split(
-    cpu: &mut Cpu,
+    cores: &mut Cores,
     large: bool,
     len: usize,
     grain: usize,
     job: &(dyn Fn(std::ops::Range<usize>) + Sync),
 ) {
     if large {
-        cpu.pool.split(len, grain, &|_, range| job(range));
+        cores.pool.split(len, grain, &|_, range| job(range));
     } else {
         job(0..len);
     }
 }
 
-struct Gather<'a> {
-    d: usize,
-    first: usize,
-    n: usize,
-    weight: f32,
-    rows: &'a [u32],
-}
-
-impl<'a> Gather<'a> {
-    fn new(sizes: &[usize], weight: f32, control: &[f32], rows: &'a [u32]) -> Self {
-        let start = control[control::BATCH] as usize * sizes[3] + sizes[4];
-        Self {
-            d: sizes[1],
-            first: sizes[5],
-            n: sizes[0],
-            weight,
-            rows: &rows[start..start + sizes[2]],
-        }
-    }
-
-    fn run<T: Sync>(
-        &self,
-        cpu: &mut Cpu,
-        x: &[T],
-        out: &mut [f32],
-        widen: unsafe fn(Isa, &[T], f32, &mut [f32]),
-    ) {
-        let (isa, d) = (cpu.isa, self.d);
-        let out = Shared::new(out);
-        let large = self.rows.len() * d >= SMALL;
-        split(cpu, large, self.rows.len(), 1, &|range| {
-            for i in range {
-                let row = (self.rows[i] as usize).wrapping_sub(self.first);
-                if row < self.n {
-                    // SAFETY: each row of out is one worker's; the instruction set was checked when the device was
-                    // opened.
-                    unsafe {
-                        let out = std::slice::from_raw_parts_mut(out.at(i * d), d);
-                        widen(isa, &x[row * d..][..d], self.weight, out);
-                    }
+fn gather<T: Sample>(cores: &mut Cores, launch: &Launch<'_, Buffer>) {
+    let [n, d, b, batch, offset, first] = named(launch.sizes);
+    let [weight] = named(launch.scalars);
+    let [control, x, rows, out] = named(launch.buffers);
+    let start = control.f32()[c::BATCH] as usize * batch + offset;
+    let (x, rows) = (T::of(x), rows.u32());
+    let (x, rows) = (&*x, &rows[start..start + b]);
+    let mut out = out.f32_mut();
+    let (isa, out) = (cores.isa, Shared::new(&mut out));
+    split(cores, b * d >= SMALL, b, 1, &|range| {
+        for i in range {
+            let row = (rows[i] as usize).wrapping_sub(first);
+            if row < n {
+                // SAFETY: each row of out is one worker's; the instruction set was checked when the device was opened.
+                unsafe {
+                    let out = std::slice::from_raw_parts_mut(out.at(i * d), d);
+                    widen(isa, &x[row * d..][..d], weight, out);
                 }
             }
-        });
-    }
+        }
+    });
 }
 
 per_isa! {
-    unsafe fn widen_u8(x: &[u8], weight: f32, out: &mut [f32]) = widen_u8_body;
-}
-per_isa! {
-    unsafe fn widen_f32(x: &[f32], weight: f32, out: &mut [f32]) = widen_f32_body;
+    unsafe fn widen<T: Sample>(x: &[T], weight: f32, out: &mut [f32]) = widen_body;
 }
 
 #[inline(always)]
-unsafe fn widen_u8_body<V: Vector>(x: &[u8], weight: f32, out: &mut [f32]) {
+unsafe fn widen_body<V: Vector, T: Sample>(x: &[T], weight: f32, out: &mut [f32]) {
     for (out, x) in out.iter_mut().zip(x) {
-        *out = weight * f32::from(*x);
+        *out = weight * x.to_f32();
     }
 }
 
-#[inline(always)]
-unsafe fn widen_f32_body<V: Vector>(x: &[f32], weight: f32, out: &mut [f32]) {
-    for (out, x) in out.iter_mut().zip(x) {
-        *out = weight * x;
-    }
-}
-
-fn bias_relu(cpu: &mut Cpu, sizes: &[usize], z: &mut [f32], bias: &[f32]) {
-    let (isa, h) = (cpu.isa, sizes[1]);
-    let z = Shared::new(z);
-    split(cpu, sizes[0] * h >= SMALL, sizes[0], 1, &|range| {
+fn bias_relu(cores: &mut Cores, launch: &Launch<'_, Buffer>) {
+    let [b, h] = named(launch.sizes);
+    let [z, bias] = named(launch.buffers);
+    let (mut z, bias) = (z.f32_mut(), bias.f32());
+    let (isa, z, bias) = (cores.isa, Shared::new(&mut z), &bias[..h]);
+    split(cores, b * h >= SMALL, b, 1, &|range| {
         for i in range {
             // SAFETY: each row is one worker's; the instruction set was checked when the device was opened.
             unsafe {
                 let row = std::slice::from_raw_parts_mut(z.at(i * h), h);
-                rectify(isa, row, &bias[..h]);
+                rectify(isa, row, bias);
             }
         }
     });
@@ -189,30 +108,32 @@ unsafe fn rectify_body<V: Vector>(z: &mut [f32], bias: &[f32]) {
     }
 }
 
-fn relu_backward(
-    cpu: &mut Cpu,
-    sizes: &[usize],
-    beta: f32,
-    a: &[f32],
-    delta: &mut [f32],
-    sums: &mut [f32],
-) {
-    let (isa, rows, h) = (cpu.isa, sizes[0], sizes[1]);
-    let (delta, sums) = (Shared::new(delta), Shared::new(sums));
-    split(cpu, rows * h >= SMALL_COLUMNS, h, LINE, &|range| {
+fn relu_backward(cores: &mut Cores, launch: &Launch<'_, Buffer>) {
+    let [b, h] = named(launch.sizes);
+    let [beta] = named(launch.scalars);
+    let [a, delta, sums] = named(launch.buffers);
+    let (a, mut delta, mut sums) = (a.f32(), delta.f32_mut(), sums.f32_mut());
+    let (isa, a) = (cores.isa, &*a);
+    let (delta, sums) = (Shared::new(&mut delta), Shared::new(&mut sums));
+    split(cores, b * h >= SMALL_COLUMNS, h, LINE, &|range| {
         // SAFETY: each column is one worker's; the instruction set was checked when the device was opened.
         unsafe {
             let sums = std::slice::from_raw_parts_mut(sums.at(range.start), range.len());
             for sum in sums.iter_mut() {
-                *sum = if beta == 0.0 { 0.0 } else { beta * *sum };
+                *sum = kept(beta, *sum);
             }
-            for i in 0..rows {
+            for i in 0..b {
                 let at = i * h + range.start;
                 let delta = std::slice::from_raw_parts_mut(delta.at(at), range.len());
                 mask(isa, &a[at..][..range.len()], delta, sums);
             }
         }
     });
+}
+
+/// What `beta` leaves of an old value: with 0 it is not read.
+fn kept(beta: f32, old: f32) -> f32 {
+    if beta == 0.0 { 0.0 } else { beta * old }
 }
 
 per_isa! {
@@ -244,46 +165,85 @@ impl Chunk<'_> {
         let sums = z.iter().zip(self.bias).map(|(z, bias)| z + bias);
         sums.fold(f32::NEG_INFINITY, f32::max)
     }
+
+    /// z becomes the gradient of the mean loss over `batch` rows, whose column sums go to `sums`; returns the part of the loss.
+    fn loss(&self, batch: usize, z: &mut [f32], sums: &mut [f32]) -> f32 {
+        let scale = 1.0 / batch as f32;
+        let mut loss = 0.0f64;
+        for (row, z) in self.rows.iter().zip(z.chunks_exact_mut(self.classes)) {
+            let label = self.labels[*row as usize] as usize;
+            let top = self.top(z);
+            let hit = z[label] + self.bias[label] - top;
+            let mut total = 0.0f32;
+            for (z, bias) in z.iter_mut().zip(self.bias) {
+                *z = (*z + bias - top).exp();
+                total += *z;
+            }
+            loss += f64::from(total.ln() - hit);
+            for (j, (z, sum)) in z.iter_mut().zip(&mut *sums).enumerate() {
+                let hit = if j == label { 1.0 } else { 0.0 };
+                *z = scale * (*z / total - hit);
+                *sum += *z;
+            }
+        }
+        (loss / batch as f64) as f32
+    }
+
+    /// Samples that are classified wrongly, and the sum of their losses.
+    fn score(&self, z: &[f32]) -> [f64; 2] {
+        let (mut wrong, mut loss) = (0.0, 0.0);
+        for (row, z) in self.rows.iter().zip(z.chunks_exact(self.classes)) {
+            let Some(label) = self.labels.get(*row as usize) else {
+                continue;
+            };
+            let label = *label as usize;
+            let top = self.top(z);
+            let own = z[label] + self.bias[label];
+            let terms = z.iter().zip(self.bias).map(|(z, bias)| z + bias);
+            let total: f32 = terms.clone().map(|z| (z - top).exp()).sum();
+            loss += f64::from(total.ln() + top - own);
+            let right = terms.enumerate().all(|(j, z)| j == label || z < own);
+            wrong += f64::from(u8::from(!right));
+        }
+        [wrong, loss]
+    }
 }
 
-/// z becomes the gradient of the mean loss over `batch` rows, whose column sums go to `sums`; returns the part of the loss.
-fn softmax_loss(chunk: &Chunk<'_>, batch: usize, z: &mut [f32], sums: &mut [f32]) -> f32 {
-    let scale = 1.0 / batch as f32;
-    let mut loss = 0.0f64;
-    for (row, z) in chunk.rows.iter().zip(z.chunks_exact_mut(chunk.classes)) {
-        let label = chunk.labels[*row as usize] as usize;
-        let top = chunk.top(z);
-        let hit = z[label] + chunk.bias[label] - top;
-        let mut total = 0.0f32;
-        for (z, bias) in z.iter_mut().zip(chunk.bias) {
-            *z = (*z + bias - top).exp();
-            total += *z;
-        }
-        loss += f64::from(total.ln() - hit);
-        for (j, (z, sum)) in z.iter_mut().zip(&mut *sums).enumerate() {
-            let hit = if j == label { 1.0 } else { 0.0 };
-            *z = scale * (*z / total - hit);
-            *sum += *z;
-        }
+fn softmax_loss(launch: &Launch<'_, Buffer>) {
+    let [b, classes, batch, offset, _n, _batches] = named(launch.sizes);
+    let [beta] = named(launch.scalars);
+    let [control, labels, rows, bias, z, sums, losses] = named(launch.buffers);
+    let mut control = control.f32_mut();
+    let place = control[c::BATCH] as usize;
+    let start = place * batch + offset;
+    let chunk = Chunk {
+        classes,
+        labels: &labels.u32(),
+        rows: &rows.u32()[start..start + b],
+        bias: &bias.f32(),
+    };
+    let (mut z, mut sums) = (z.f32_mut(), sums.f32_mut());
+    sums.iter_mut().for_each(|sum| *sum = kept(beta, *sum));
+    let loss = chunk.loss(batch, &mut z, &mut sums);
+    let total = &mut losses.f32_mut()[place];
+    *total = kept(beta, *total) + loss;
+    if !total.is_finite() {
+        control[c::STOP] = c::NOT_FINITE;
     }
-    (loss / batch as f64) as f32
 }
 
-/// Samples that are classified wrongly, and the sum of their losses.
-fn score(chunk: &Chunk<'_>, z: &[f32]) -> [f64; 2] {
-    let (mut wrong, mut loss) = (0.0, 0.0);
-    for (row, z) in chunk.rows.iter().zip(z.chunks_exact(chunk.classes)) {
-        let Some(label) = chunk.labels.get(*row as usize) else {
-            continue;
-        };
-        let label = *label as usize;
-        let top = chunk.top(z);
-        let own = z[label] + chunk.bias[label];
-        let terms = z.iter().zip(chunk.bias).map(|(z, bias)| z + bias);
-        let total: f32 = terms.clone().map(|z| (z - top).exp()).sum();
-        loss += f64::from(total.ln() + top - own);
-        let right = terms.enumerate().all(|(j, z)| j == label || z < own);
-        wrong += f64::from(u8::from(!right));
-    }
-    [wrong, loss]
+fn score(launch: &Launch<'_, Buffer>) {
+    let [b, classes, n, _len] = named(launch.sizes);
+    let [control, labels, rows, bias, z, totals] = named(launch.buffers);
+    let start = control.f32()[c::BATCH] as usize * b;
+    let chunk = Chunk {
+        classes,
+        labels: &labels.u32()[..n],
+        rows: &rows.u32()[start..start + b],
+        bias: &bias.f32(),
+    };
+    let [wrong, loss] = chunk.score(&z.f32());
+    let mut totals = totals.f32_mut();
+    totals[0] += wrong as f32;
+    totals[1] += loss as f32;
 }

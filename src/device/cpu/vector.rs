@@ -299,6 +299,37 @@ mod x86 {
     }
 }
 
+/// `y = beta y + new`; with `beta` 0 the old value is not read.
+#[inline(always)]
+pub fn accumulate(y: &mut f32, beta: f64, new: f64) {
+    *y = if beta == 0.0 {
+        new as f32
+    } else {
+        (beta * f64::from(*y) + new) as f32
+    };
+}
+
+/// `y += factor x`.
+///
+/// # Safety
+/// Both have `len` elements.
+#[inline(always)]
+pub unsafe fn axpy<V: Vector>(factor: f32, x: *const f32, y: *mut f32, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let wide = V::splat(factor);
+        let whole = len - len % V::LANES;
+        let mut j = 0;
+        while j < whole {
+            V::store(y.add(j), V::fma(wide, V::load(x.add(j)), V::load(y.add(j))));
+            j += V::LANES;
+        }
+        for j in whole..len {
+            *y.add(j) += factor * *x.add(j);
+        }
+    }
+}
+
 /// Declares `fn $name(isa: Isa, args..)` that runs `$body::<V, generics..>(args..)` compiled for the instruction set.
 macro_rules! per_isa {
     ($(#[$doc:meta])* $vis:vis unsafe fn $name:ident $(<$($g:ident : $bound:path),+>)? ($($arg:ident : $ty:ty),* $(,)?) = $body:ident;) => {

@@ -6,7 +6,7 @@
 
 #![allow(clippy::needless_range_loop)] // The indices are those of the register tile, unrolled.
 
-use super::vector::Vector;
+use crate::device::cpu::vector::Vector;
 
 /// Rows of a tile: 100 KiB at d = 784, which the second cache holds beside v and g.
 pub const TILE_ROWS: usize = 30;

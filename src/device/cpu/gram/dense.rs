@@ -1,19 +1,21 @@
 //! The dense way, in f64: the smaller Gram matrix of the centred samples. Bytes with d <= n are summed exactly in
 //! integers; everything else is centred in f64 in blocks, low parts included, and goes to BLAS with the library's own threads.
 
-use super::{Cpu, blas, gram};
+use super::exact;
 use crate::data::{Elements, Samples, Statistics};
+use crate::device::cpu::cores::Cores;
+use crate::device::cpu::gemm::blas;
 use crate::error::Result;
 
 /// Elements of a block in f64: 8 MiB.
 const BLOCK: usize = 1 << 20;
 
 /// See [`crate::device::Device::gram`].
-pub fn gram(cpu: &mut Cpu, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
+pub fn gram(cores: &mut Cores, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
     let Samples { n, d, .. } = *samples;
     let mut c = match &samples.elements {
         Elements::U8(x) if d <= n => {
-            let mut sums = gram::exact_sums(cpu, x, n, &statistics.mean);
+            let mut sums = exact::sums(cores, x, n, &statistics.mean);
             for i in 0..d {
                 for j in i..d {
                     sums.gram[i * d + j] = sums.centred(n, i, j);
@@ -21,14 +23,14 @@ pub fn gram(cpu: &mut Cpu, samples: &Samples, statistics: &Statistics) -> Result
             }
             sums.gram
         }
-        Elements::U8(x) => blocks(cpu, n, d, &statistics.mean, |i| f64::from(x[i])),
+        Elements::U8(x) => blocks(cores, n, d, &statistics.mean, |i| f64::from(x[i])),
         Elements::F32(x) if samples.low.is_empty() => {
-            blocks(cpu, n, d, &statistics.mean, |i| f64::from(x[i]))
+            blocks(cores, n, d, &statistics.mean, |i| f64::from(x[i]))
         }
         Elements::F32(x) => {
             let low = &samples.low[..x.len()];
             let whole = |i: usize| f64::from(x[i]) + f64::from(low[i]);
-            blocks(cpu, n, d, &statistics.mean, whole)
+            blocks(cores, n, d, &statistics.mean, whole)
         }
     };
     let order = n.min(d);
@@ -40,11 +42,11 @@ pub fn gram(cpu: &mut Cpu, samples: &Samples, statistics: &Statistics) -> Result
     Ok(c)
 }
 
-fn blocks(cpu: &Cpu, n: usize, d: usize, mean: &[f64], x: impl Fn(usize) -> f64) -> Vec<f64> {
+fn blocks(cores: &Cores, n: usize, d: usize, mean: &[f64], x: impl Fn(usize) -> f64) -> Vec<f64> {
     let order = n.min(d);
     let mut c = vec![0.0; order * order];
     let mut block = Vec::new();
-    let _several = blas::Several::new(cpu.pool.threads());
+    let _several = blas::Several::new(cores.pool.threads());
     if d <= n {
         let height = (BLOCK / d).max(1);
         for start in (0..n).step_by(height) {

@@ -10,10 +10,10 @@
 
 use std::ops::Range;
 
-use super::Cpu;
-use super::product::Shared;
-use super::vector::{Vector, per_isa};
 use crate::device::Gemm;
+use crate::device::cpu::cores::Cores;
+use crate::device::cpu::scratch::Shared;
+use crate::device::cpu::vector::{Vector, per_isa};
 use crate::machine::Isa;
 
 /// Rows of C of a tile: more rows share fewer zeros, fewer rows do less per element of B.
@@ -65,7 +65,7 @@ pub fn pays(gemm: &Gemm, a: &[f32]) -> bool {
 }
 
 /// `C = alpha op(A) B + beta C`, rows split over the pool.
-pub fn multiply(cpu: &mut Cpu, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
+pub fn multiply(cores: &mut Cores, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
     let Gemm {
         m,
         n,
@@ -76,8 +76,8 @@ pub fn multiply(cpu: &mut Cpu, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32])
     } = *gemm;
     assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n);
     let a = Operand::new(gemm, a);
-    let (isa, scratch, c) = (cpu.isa, &cpu.sparse, Shared::new(c));
-    cpu.pool.split(m, ROWS, &|worker, rows| {
+    let (isa, scratch, c) = (cores.isa, &cores.sparse, Shared::new(c));
+    cores.pool.split(m, ROWS, &|worker, rows| {
         let mut scratch = scratch[worker].lock().expect("one worker, one scratch");
         for first in (0..k).step_by(BLOCK[1]) {
             let terms = first..k.min(first + BLOCK[1]);
@@ -334,6 +334,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::device::cpu::Cpu;
 
     fn random(rng: &mut ChaCha8Rng, len: usize, zeros: f64) -> Vec<f32> {
         let value = |_| {
@@ -379,7 +380,7 @@ mod tests {
                         random(&mut rng, m * n, 0.0)
                     };
                     let mut c = old.clone();
-                    multiply(&mut cpu, &gemm, &a, &b, &mut c);
+                    multiply(&mut cpu.cores, &gemm, &a, &b, &mut c);
                     let operand = Operand::new(&gemm, &a);
                     for (at, found) in c.iter().enumerate() {
                         let (i, j) = (at / n, at % n);
@@ -408,7 +409,13 @@ mod tests {
         );
         let mut products = [1, crate::machine::cores().min(2)].map(|threads| {
             let mut c = vec![0.0; 131 * 300];
-            multiply(&mut Cpu::open(threads).unwrap(), &gemm, &a, &b, &mut c);
+            multiply(
+                &mut Cpu::open(threads).unwrap().cores,
+                &gemm,
+                &a,
+                &b,
+                &mut c,
+            );
             c
         });
         let other = products[1].split_off(0);
@@ -436,7 +443,7 @@ mod tests {
         a[5] = f32::NAN;
         let mut c = vec![0.0; 40 * 24];
         let mut cpu = Cpu::open(1).unwrap();
-        multiply(&mut cpu, &gemm, &a, &vec![1.0; 2400], &mut c);
+        multiply(&mut cpu.cores, &gemm, &a, &vec![1.0; 2400], &mut c);
         assert!(c[..24].iter().all(|x| x.is_nan()) && c[4 * 24..].iter().all(|x| *x == 0.0));
     }
 }

@@ -1,0 +1,42 @@
+//! Steps of the control buffer.
+
+use super::buffer::Buffer;
+use crate::device::Launch;
+use crate::kernel::{Control, control as c, named};
+
+/// Runs a row.
+pub fn run(kernel: Control, launch: &Launch<'_, Buffer>) {
+    match kernel {
+        Control::Advance => {
+            let ([batches], [control]) = (named(launch.sizes), named(launch.buffers));
+            advance(&mut control.f32_mut(), batches);
+        }
+        Control::Commit => {
+            let [d, _k] = named(launch.sizes);
+            let [control, v, basis, s1, s2] = named(launch.buffers);
+            let mut control = control.f32_mut();
+            let count = control[c::COUNT] as usize;
+            basis.f32_mut()[count * d..][..d].copy_from_slice(&v.f32());
+            commit(&mut control);
+            s1.f32_mut().fill(0.0);
+            s2.f32_mut().fill(0.0);
+        }
+    }
+}
+
+fn advance(control: &mut [f32], batches: usize) {
+    let time = 1.0 + control[c::STEP] / control[c::SCHEDULE_TIME];
+    control[c::RATE] = control[c::BASE_RATE] * time.powf(-control[c::SCHEDULE_POWER]);
+    control[c::STEP] += 1.0;
+    control[c::BATCH] = (control[c::BATCH] + 1.0) % batches as f32;
+}
+
+fn commit(control: &mut [f32]) {
+    control[c::COUNT] += 1.0;
+    control[c::TOP] = control[c::TOP].max(control[c::RHO]);
+    control[c::STOP] = 0.0;
+    control[c::STEP] = 0.0;
+    control[c::SCALE] = 0.0;
+    control[c::BEST] = f32::MAX;
+    control[c::BEST_STEP] = 0.0;
+}

@@ -1,0 +1,36 @@
+//! What kernels run on.
+
+use std::sync::Mutex;
+
+use super::gemm::sparse;
+use super::pool::Pool;
+use super::scratch::Scratches;
+use crate::machine::Isa;
+
+/// The threads, their instruction set, and memory that is kept between launches.
+pub struct Cores {
+    pub isa: Isa,
+    pub pool: Pool,
+    pub scratch: Scratches,
+    /// Projections of the samples (n x m).
+    pub projections: Vec<f32>,
+    /// Block vectors of the step kernels.
+    pub work: Vec<f32>,
+    /// Packed operands of products that skip zeros, of every worker.
+    pub sparse: Vec<Mutex<sparse::Scratch>>,
+}
+
+impl Cores {
+    /// Those of this pool; the processor has the instruction set.
+    pub fn new(pool: Pool, isa: Isa) -> Self {
+        let threads = pool.threads();
+        Self {
+            isa,
+            pool,
+            scratch: Scratches::new(threads),
+            projections: Vec::new(),
+            work: Vec::new(),
+            sparse: (0..threads).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
