@@ -19,7 +19,7 @@ pub enum Block {
 }
 
 /// In the order of [`Block`].
-pub(super) static ROWS: [Row; 5] = [DEFLATE, PROJECT_OUT, ORTHONORMALISE, ASCENT, RETRACT];
+pub(super) static ROWS: &[Row] = &[DEFLATE, PROJECT_OUT, ORTHONORMALISE, ASCENT, RETRACT];
 
 /// Shapes of a step: d and m, and whether it projects or transports.
 const STEPS: &[Case] = &[

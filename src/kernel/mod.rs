@@ -159,15 +159,15 @@ pub fn table() -> impl Iterator<Item = &'static Row> {
     let (products, lifts) = product::ROWS.split_at(Product::LiftF32 as usize);
     let (blocks, retraction) = block::ROWS.split_at(Block::Retract as usize);
     let parts: [&[Row]; 9] = [
-        &stream::ROWS,
+        stream::ROWS,
         products,
-        &gram::ROWS,
+        gram::ROWS,
         lifts,
         blocks,
-        &rules::ROWS,
+        rules::ROWS,
         retraction,
-        &control::rows::ROWS,
-        &network::ROWS,
+        control::rows::ROWS,
+        network::ROWS,
     ];
     parts.into_iter().flatten()
 }
