@@ -25,7 +25,7 @@ pub mod resolution;
 mod rules;
 mod stream;
 
-pub use block::{Block, VANISHED, replacement};
+pub use block::{ATTEMPTS, Block, LEAST_DIVISOR, VANISHED, replacement};
 pub use control::rows::Control;
 pub use gram::Gram;
 pub use network::Network;

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_no_round_one_has_a_name() {
+    fn numbers_with_an_exponent_are_constants_with_a_name() {
         for (stem, text) in SOURCES.iter() {
             constants::assert_named(stem, text);
         }
