@@ -1,4 +1,4 @@
-// Runs kernel entries as parts of one kernel, a chain. Prepended to them. src/device/cuda/chain.rs generates the source
+// Runs kernel entries as parts of one kernel, a chain. Prepended to them. src/device/cuda/text.rs generates the source
 // of a chain from the files in this folder. Each part is in a namespace for its shape, in which the block it runs as
 // hides CUDA's blockIdx, gridDim and blockDim, and it uses `part_barrier()` instead of `__syncthreads()`, because a
 // part may have fewer threads than the chain.

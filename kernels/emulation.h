@@ -11,7 +11,7 @@
 // because they have returned or wait elsewhere; a shuffle, vote or warp barrier whose mask names a lane that does not
 // exist, has returned, or waits elsewhere; a value read from a lane outside the mask; writes past the end of dynamic
 // shared memory. Not detected: writes past static shared arrays, and wild addresses, which crash the process. The
-// caller puts guards around global memory (src/device/cuda/emulated.rs).
+// caller puts guards around global memory (src/device/cuda/emulated/memory.rs).
 //
 // Limits: one launch at a time, because a library has state for one block; blocks have one dimension; Linux only,
 // because shared memory is an ELF section. Fibres are switched by hand-written code on x86-64 and AArch64, by ucontext

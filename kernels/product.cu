@@ -24,7 +24,7 @@
 // `project_sum` adds the panels. `product_lift`, like `lift`, computes u' Y in parts of the samples, a quad of columns
 // per thread, and `product_sum` adds the parts. X is read twice.
 //
-// Geometry: see src/device/cuda/geometry.rs. Bytes: X once or twice.
+// Geometry: see src/device/cuda/geometry/product.rs. Bytes: X once or twice.
 
 /// The samples of a launch: all, or those listed in `rows` by their index over all blocks of samples.
 struct Choice {

@@ -39,6 +39,8 @@ const BEST_STEP: u32 = 14u;
 const BATCH: u32 = 15u;
 const COUNT: u32 = 16u;
 
+const LARGEST: f32 = 3.40282347e+38;
+
 /// time^-power. The powers in use are exact to one rounding; `pow` may be off by many.
 fn decay(time: f32, power: f32) -> f32 {
     if power == 0.0 {
@@ -81,7 +83,7 @@ fn commit(@builtin(local_invocation_index) lane: u32) {
         control[STOP] = 0.0;
         control[STEP] = 0.0;
         control[SCALE] = 0.0;
-        control[BEST] = 3.40282347e+38;
+        control[BEST] = LARGEST;
         control[BEST_STEP] = 0.0;
     }
 }

@@ -14,7 +14,7 @@
 // by many samples) in panels of columns, which `project_sum` adds. `lift` computes u' Y in the same way in blocks of
 // samples, which `product_sum` adds. X is read twice for up to TILE_M rows of v.
 //
-// LISTED: the samples are those listed in `rows`. Geometry: see src/device/wgpu/geometry.rs. Bytes: X once or twice.
+// LISTED: the samples are those listed in `rows`. Geometry: see src/device/wgpu/geometry/product.rs. Bytes: X once or twice.
 
 override WIDTH: u32 = 64;
 override ROWS: u32 = 4;

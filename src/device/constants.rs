@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::kernel::{FLUSH, VANISHED, control};
+use crate::kernel::{ATTEMPTS, FLUSH, LEAST_DIVISOR, VANISHED, control};
+
+/// `f32::MAX` as both languages write it.
+const LARGEST: f64 = 3.402_823_47e38;
 
 /// Name and value of each.
 fn repeated() -> Vec<(&'static str, f64)> {
@@ -40,6 +43,9 @@ fn repeated() -> Vec<(&'static str, f64)> {
         ("IMPROVEMENT", control::IMPROVEMENT),
         ("PATIENCE", control::PATIENCE),
         ("VANISHED", VANISHED),
+        ("ATTEMPTS", ATTEMPTS as f64),
+        ("LEAST_DIVISOR", LEAST_DIVISOR),
+        ("LARGEST", LARGEST),
         ("FLUSH", FLUSH),
     ]
 }
@@ -96,7 +102,31 @@ pub(super) fn assert_named(stem: &str, text: &str) {
     };
     for line in text.lines().filter(|line| declaration(line).is_none()) {
         let code = line.split("//").next().unwrap_or_default();
-        let mut words = code.split(|c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c)));
+        let mut words = code.split(|c: char| !(c.is_ascii_alphanumeric() || ".+-_".contains(c)));
         assert!(!words.any(exponent), "{stem}: {line}");
+    }
+}
+
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_write_the_largest_float_alike() {
+        assert_eq!(LARGEST as f32, f32::MAX);
+    }
+
+    #[test]
+    fn constants_of_both_languages_are_read() {
+        let text = "constexpr float A = 1e-3f;\nconst B: u32 = 2u;\nlet c = 3.0;\n";
+        assert_eq!(constants(text), HashMap::from([("A", 1e-3), ("B", 2.0)]));
+    }
+
+    #[test]
+    #[should_panic(expected = "x = max(x, 1e+3)")]
+    fn a_number_with_an_exponent_is_seen_outside_of_a_constant() {
+        assert_named(
+            "a",
+            "const A: f32 = 1e-3; // 1e-3\n// 1e-3\nx = 0x3e3;\nx = max(x, 1e+3);",
+        );
     }
 }

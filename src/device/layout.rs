@@ -1,7 +1,7 @@
 //! How elements lie in a device's memory, for devices that pad the rows of a matrix: the host's rows lie one after the
 //! other, and are moved from one form to the other here alone.
 
-use super::Element;
+use super::{Element, Gemm, Launch};
 
 /// Bindings and loads of 16 bytes need a whole number of them, and no buffer may be empty.
 const GRAIN: u64 = 16;
@@ -78,6 +78,46 @@ impl Layout {
             begin: begin as u64,
             bytes: (end.next_multiple_of(4) - begin) as u64,
             lead: start - begin,
+        }
+    }
+}
+
+impl<B> Launch<'_, B> {
+    /// [`Launch::check`], and that a matrix whose rows may be padded has rows of the row's length, and no other buffer
+    /// has padded rows.
+    ///
+    /// # Panics
+    /// When they do not: a caller's bug.
+    pub(super) fn check_layouts(&self, layout: impl Fn(&B) -> Layout) {
+        self.check(|buffer| (layout(buffer).element, layout(buffer).len()));
+        let row = self.kernel.row();
+        for (parameter, buffer) in row.buffers.iter().zip(self.buffers) {
+            let (name, of) = (row.name, parameter.name);
+            let Layout {
+                columns, stride, ..
+            } = layout(buffer);
+            match parameter.columns {
+                Some(wanted) => assert_eq!(
+                    wanted(self.sizes),
+                    columns,
+                    "{name}: {of} has rows of {columns} (alloc_rows)"
+                ),
+                None => assert_eq!(columns, stride, "{name}: {of} has padded rows"),
+            }
+        }
+    }
+}
+
+impl Gemm {
+    /// Asserts that A, B and C are large enough and not padded.
+    ///
+    /// # Panics
+    /// When they are not: a caller's bug.
+    pub(super) fn check_layouts(&self, [a, b, c]: [Layout; 3]) {
+        let Gemm { m, n, k, .. } = *self;
+        for (layout, len) in [(a, m * k), (b, k * n), (c, m * n)] {
+            let plain = layout.columns == layout.stride;
+            assert!(plain && layout.len() >= len, "gemm: {layout:?}");
         }
     }
 }

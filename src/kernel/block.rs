@@ -19,7 +19,7 @@ pub enum Block {
 }
 
 /// In the order of [`Block`].
-pub(super) static ROWS: [Row; 5] = [DEFLATE, PROJECT_OUT, ORTHONORMALISE, ASCENT, RETRACT];
+pub(super) static ROWS: &[Row] = &[DEFLATE, PROJECT_OUT, ORTHONORMALISE, ASCENT, RETRACT];
 
 /// Shapes of a step: d and m, and whether it projects or transports.
 const STEPS: &[Case] = &[
@@ -152,6 +152,10 @@ pub fn replacement(row: usize, attempt: usize, j: usize) -> f64 {
 
 /// A row vanishes when Gram-Schmidt leaves less than this share of it: what is left is then rounding.
 pub const VANISHED: f64 = 1e-6;
+/// Replacements tried for a row that vanishes.
+pub const ATTEMPTS: usize = 8;
+/// Nothing is divided by less: rho and the gradient's length may be 0.
+pub const LEAST_DIVISOR: f64 = 1e-30;
 
 fn gram_schmidt(v: &mut [f64], d: usize) {
     for a in 0..v.len() / d {
@@ -174,7 +178,7 @@ fn gram_schmidt(v: &mut [f64], d: usize) {
                 .enumerate()
                 .for_each(|(j, x)| *x = replacement(a, attempt, j));
             attempt += 1;
-            if attempt > 8 {
+            if attempt > ATTEMPTS {
                 break; // Not finite, or more rows than dimensions.
             }
         }
@@ -236,7 +240,10 @@ fn ascent(sizes: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
     control[c::RHO] = rho.iter().copied().fold(f64::INFINITY, f64::min);
     judge(control, &rho, &left);
     // A mini-batch may find SCALE tiny beside this step's gradient: the step is then 2 LONGEST rates long, no longer.
-    let factor = -2.0 / control[c::SCALE].max(length / c::LONGEST).max(1e-30);
+    let factor = -2.0
+        / control[c::SCALE]
+            .max(length / c::LONGEST)
+            .max(LEAST_DIVISOR);
     if projected != 0.0 {
         *g = outside;
     }
@@ -252,7 +259,7 @@ fn judge(control: &mut [f64], rho: &[f64], left: &[f64]) {
     let mut least = f64::INFINITY;
     let many = rho.len() > 1;
     for (&rho, &left) in rho.iter().zip(left) {
-        let denominator = rho.max(c::NULL_SHARE * top).max(1e-30);
+        let denominator = rho.max(c::NULL_SHARE * top).max(LEAST_DIVISOR);
         let relative = left / denominator;
         residual = residual.max(relative);
         if many && rho < c::LEAST_SHARE * top {

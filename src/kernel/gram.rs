@@ -18,7 +18,7 @@ pub enum Gram {
 }
 
 /// In the order of [`Gram`].
-pub(super) static ROWS: [Row; 4] = [
+pub(super) static ROWS: &[Row] = &[
     covariance::<f32>(Gram::CovarianceF32, "covariance_f32"),
     covariance::<u8>(Gram::CovarianceU8, "covariance_u8"),
     dual::<f32>(Gram::DualF32, "dual_f32"),

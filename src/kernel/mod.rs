@@ -25,7 +25,7 @@ pub mod resolution;
 mod rules;
 mod stream;
 
-pub use block::{Block, VANISHED, replacement};
+pub use block::{ATTEMPTS, Block, LEAST_DIVISOR, VANISHED, replacement};
 pub use control::rows::Control;
 pub use gram::Gram;
 pub use network::Network;
@@ -159,15 +159,15 @@ pub fn table() -> impl Iterator<Item = &'static Row> {
     let (products, lifts) = product::ROWS.split_at(Product::LiftF32 as usize);
     let (blocks, retraction) = block::ROWS.split_at(Block::Retract as usize);
     let parts: [&[Row]; 9] = [
-        &stream::ROWS,
+        stream::ROWS,
         products,
-        &gram::ROWS,
+        gram::ROWS,
         lifts,
         blocks,
-        &rules::ROWS,
+        rules::ROWS,
         retraction,
-        &control::rows::ROWS,
-        &network::ROWS,
+        control::rows::ROWS,
+        network::ROWS,
     ];
     parts.into_iter().flatten()
 }

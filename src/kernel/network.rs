@@ -24,7 +24,7 @@ pub enum Network {
 }
 
 /// In the order of [`Network`].
-pub(super) static ROWS: [Row; 6] = [
+pub(super) static ROWS: &[Row] = &[
     gather::<f32>(
         Network::GatherF32,
         "gather_f32",

@@ -21,7 +21,7 @@ pub enum Product {
 }
 
 /// In the order of [`Product`].
-pub(super) static ROWS: [Row; 7] = [
+pub(super) static ROWS: &[Row] = &[
     samples_product::<f32>(Product::SamplesF32, "samples_product_f32"),
     samples_product::<u8>(Product::SamplesU8, "samples_product_u8"),
     batch_product::<f32>(Product::BatchF32, "batch_product_f32"),

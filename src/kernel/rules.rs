@@ -23,7 +23,7 @@ pub enum Rules {
 pub const FLUSH: f64 = 1e-30;
 
 /// In the order of [`Rules`]. The last scalar is the weight decay; what a row reads and writes beside p and g are its states.
-pub(super) static ROWS: [Row; 6] = [
+pub(super) static ROWS: &[Row] = &[
     Row {
         kernel: Kernel::Rules(Rules::Sgd),
         name: "sgd",

@@ -15,7 +15,7 @@ pub enum Stream {
 }
 
 /// In the order of [`Stream`].
-pub(super) static ROWS: [Row; 1] = [Row {
+pub(super) static ROWS: &[Row] = &[Row {
     kernel: Kernel::Stream(Stream::Read),
     name: "stream_read",
     formula: "out = sum_i x_i",

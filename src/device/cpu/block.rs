@@ -7,12 +7,10 @@ use super::buffer::Buffer;
 use super::cores::Cores;
 use super::vector::{Vector, axpy, per_isa};
 use crate::device::Launch;
-use crate::kernel::{Block, VANISHED, control as c, named, replacement};
+use crate::kernel::{ATTEMPTS, Block, LEAST_DIVISOR, VANISHED, control as c, named, replacement};
 
 /// Elements summed in f32 lanes before they go into f64.
 const CHUNK: usize = 4096;
-/// Fresh vectors tried for a row that vanishes.
-const ATTEMPTS: usize = 8;
 
 /// Runs a row.
 pub fn run(cores: &mut Cores, kernel: Block, launch: &Launch<'_, Buffer>) {
@@ -179,7 +177,7 @@ fn judge(control: &mut [f32], rows: &[[f32; 2]]) {
     let mut least = f64::INFINITY;
     let many = rows().len() > 1;
     for [rho, left] in rows() {
-        let denominator = rho.max(c::NULL_SHARE * top).max(1e-30);
+        let denominator = rho.max(c::NULL_SHARE * top).max(LEAST_DIVISOR);
         let relative = left / denominator;
         residual = residual.max(relative);
         if many && rho < c::LEAST_SHARE * top {
@@ -260,7 +258,10 @@ unsafe fn ascent_body<V: Vector>(
     };
     control[c::RHO] = rho_min as f32;
     judge(control, rows);
-    let factor = -2.0 / control[c::SCALE].max(length / c::LONGEST as f32).max(1e-30);
+    let factor = -2.0
+        / control[c::SCALE]
+            .max(length / c::LONGEST as f32)
+            .max(LEAST_DIVISOR as f32);
     if projected {
         for (g, p) in g.iter_mut().zip(work.iter()) {
             *g = factor * p;

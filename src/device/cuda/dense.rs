@@ -114,7 +114,6 @@ fn panels(
 /// See [`crate::device::Device::eigh`]. cuSOLVER leaves the eigenvectors as columns by columns, which are rows by rows.
 pub(super) fn eigh(card: &mut Cudarc, a: &mut [f64], order: usize) -> Result<Vec<f64>> {
     let context = Rc::clone(card.context());
-    let n = int(order)?;
     let matrix = card.alloc(size_of_val(a))?;
     let mut values = vec![0.0f64; order];
     let found = card.alloc(size_of_val(&values[..]))?;
@@ -126,41 +125,15 @@ pub(super) fn eigh(card: &mut Cudarc, a: &mut [f64], order: usize) -> Result<Vec
             context.card
         )));
     };
-    let handle = dense.handle;
-    let at = |memory: &Memory| memory.address as *mut f64;
-    let (mode, fill) = (Mode::CUSOLVER_EIG_MODE_VECTOR, Fill::CUBLAS_FILL_MODE_LOWER);
-    let mut length = 0;
-    // SAFETY: the handle is alive, the matrices are as large as the sizes say, and the pointer is to a live integer.
-    let asked = unsafe {
-        sys::cusolverDnDsyevd_bufferSize(
-            handle,
-            mode,
-            fill,
-            n,
-            at(&matrix),
-            n,
-            at(&found),
-            &raw mut length,
-        )
+    let solver = Solver {
+        handle: dense.handle,
+        order: int(order)?,
+        matrix: &matrix,
+        found: &found,
     };
-    told(&context, "syevd", asked.result())?;
+    let length = solver.work_length(&context)?;
     let work = card.alloc(8 * usize::try_from(length).unwrap_or(0).max(1))?;
-    // SAFETY: as above; the work memory is as large as cuSOLVER asked for.
-    let done = unsafe {
-        sys::cusolverDnDsyevd(
-            handle,
-            mode,
-            fill,
-            n,
-            at(&matrix),
-            n,
-            at(&found),
-            at(&work),
-            length,
-            info.address as *mut i32,
-        )
-    };
-    told(&context, "syevd", done.result())?;
+    solver.solve(&context, &work, length, &info)?;
     let mut code = [0i32];
     card.read(&info, 0, bytemuck::cast_slice_mut(&mut code))?;
     if code[0] != 0 {
@@ -172,6 +145,65 @@ pub(super) fn eigh(card: &mut Cudarc, a: &mut [f64], order: usize) -> Result<Vec
     card.read(&found, 0, bytemuck::cast_slice_mut(&mut values))?;
     card.read(&matrix, 0, bytemuck::cast_slice_mut(a))?;
     Ok(values)
+}
+
+/// cuSOLVER's syevd on a matrix, whose eigenvectors take its place, and memory for as many eigenvalues.
+struct Solver<'a> {
+    handle: sys::cusolverDnHandle_t,
+    order: i32,
+    matrix: &'a Memory,
+    found: &'a Memory,
+}
+
+impl Solver<'_> {
+    /// f64s of work memory that it wants.
+    fn work_length(&self, context: &Context) -> Result<i32> {
+        let mut length = 0;
+        // SAFETY: the handle is alive, the matrices are as large as the order says, and the pointer is to a live integer.
+        let asked = unsafe {
+            sys::cusolverDnDsyevd_bufferSize(
+                self.handle,
+                MODE,
+                FILL,
+                self.order,
+                floats(self.matrix),
+                self.order,
+                floats(self.found),
+                &raw mut length,
+            )
+        };
+        told(context, "syevd", asked.result())?;
+        Ok(length)
+    }
+
+    /// Starts it, with that much work memory and an integer for what it says of the outcome.
+    fn solve(&self, context: &Context, work: &Memory, length: i32, info: &Memory) -> Result<()> {
+        // SAFETY: as in `work_length`; the work memory is as large as cuSOLVER asked for.
+        let done = unsafe {
+            sys::cusolverDnDsyevd(
+                self.handle,
+                MODE,
+                FILL,
+                self.order,
+                floats(self.matrix),
+                self.order,
+                floats(self.found),
+                floats(work),
+                length,
+                info.address as *mut i32,
+            )
+        };
+        told(context, "syevd", done.result())
+    }
+}
+
+/// Eigenvectors too.
+const MODE: Mode = Mode::CUSOLVER_EIG_MODE_VECTOR;
+/// Half of a symmetric matrix is read.
+const FILL: Fill = Fill::CUBLAS_FILL_MODE_LOWER;
+
+fn floats(memory: &Memory) -> *mut f64 {
+    memory.address as *mut f64
 }
 
 #[cfg(test)]

@@ -353,33 +353,14 @@ impl<D: Driver> Device for Cuda<D> {
     }
 
     fn launch(&mut self, launch: &Launch<'_, Buffer<D>>) -> Result<()> {
-        launch.check(|buffer| (buffer.0.layout.element, buffer.0.layout.len()));
-        for (parameter, buffer) in launch.kernel.row().buffers.iter().zip(launch.buffers) {
-            let Layout {
-                columns, stride, ..
-            } = buffer.0.layout;
-            let (row, name) = (launch.kernel.row().name, parameter.name);
-            match parameter.columns {
-                Some(wanted) => assert_eq!(
-                    wanted(launch.sizes),
-                    columns,
-                    "{row}: {name} has rows of {columns} (alloc_rows)"
-                ),
-                None => assert_eq!(columns, stride, "{row}: {name} has padded rows"),
-            }
-        }
+        launch.check_layouts(|buffer| buffer.0.layout);
         let passes = self.passes(launch.kernel, launch.sizes, launch.scalars)?;
         let buffers = launch.buffers.iter().copied().cloned().collect();
         self.run(Ready::Passes(passes, buffers))
     }
 
     fn gemm(&mut self, gemm: &Gemm, a: &Buffer<D>, b: &Buffer<D>, c: &Buffer<D>) -> Result<()> {
-        let Gemm { m, n, k, .. } = *gemm;
-        for (buffer, len) in [(a, m * k), (b, k * n), (c, m * n)] {
-            let layout = buffer.0.layout;
-            let plain = layout.columns == layout.stride;
-            assert!(plain && layout.len() >= len, "gemm: {layout:?}");
-        }
+        gemm.check_layouts([a, b, c].map(|buffer| buffer.0.layout));
         self.run(Ready::Gemm(*gemm, [a, b, c].map(Buffer::clone)))
     }
 

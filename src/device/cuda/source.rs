@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_no_round_one_has_a_name() {
+    fn numbers_with_an_exponent_are_constants_with_a_name() {
         for family in Family::ALL {
             constants::assert_named(family.name(), &unit(family));
         }

@@ -10,7 +10,7 @@ use ::wgpu::{
 use super::Wgpu;
 use super::buffer::{Buffer, Inner};
 use super::pass::{Binding, Pass, Scratch, Tuning, buffer_of};
-use super::shader::Pipeline;
+use super::shader::{Pipeline, UNIFORMS};
 use crate::device::layout::Layout;
 use crate::error::Result;
 use crate::kernel::{Element, Kernel};
@@ -150,9 +150,7 @@ impl Wgpu {
                         offset: *offset,
                         size: *size,
                     }),
-                    None if ["params", "batches"].contains(&name.as_str()) => {
-                        uniform.as_entire_binding()
-                    }
+                    None if UNIFORMS.contains(&name.as_str()) => uniform.as_entire_binding(),
                     None => empty.next()?.as_entire_binding(),
                 };
                 Some(BindGroupEntry {

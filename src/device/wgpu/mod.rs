@@ -187,20 +187,7 @@ impl Device for Wgpu {
     }
 
     fn launch(&mut self, launch: &Launch<'_, Buffer>) -> Result<()> {
-        launch.check(|buffer| (buffer.0.layout.element, buffer.0.layout.len()));
-        for (parameter, buffer) in launch.kernel.row().buffers.iter().zip(launch.buffers) {
-            let padded = parameter.columns.map(|columns| columns(launch.sizes));
-            let Layout {
-                columns, stride, ..
-            } = buffer.0.layout;
-            assert!(
-                padded.is_none_or(|wanted| wanted == columns),
-                "{}: {} has rows of {columns} (alloc_rows)",
-                launch.kernel.row().name,
-                parameter.name
-            );
-            assert!(padded.is_some() || columns == stride, "{}", parameter.name);
-        }
+        launch.check_layouts(|buffer| buffer.0.layout);
         let key = Key {
             what: What::Row(launch.kernel),
             sizes: launch.sizes.to_vec(),
@@ -216,11 +203,7 @@ impl Device for Wgpu {
 
     fn gemm(&mut self, gemm: &Gemm, a: &Buffer, b: &Buffer, c: &Buffer) -> Result<()> {
         let Gemm { m, n, k, .. } = *gemm;
-        for (buffer, len) in [(a, m * k), (b, k * n), (c, m * n)] {
-            let layout = buffer.0.layout;
-            let plain = layout.columns == layout.stride;
-            assert!(plain && layout.len() >= len, "gemm: {layout:?}");
-        }
+        gemm.check_layouts([a, b, c].map(|buffer| buffer.0.layout));
         let flags = [gemm.transpose_a, gemm.transpose_b].map(usize::from);
         let key = Key {
             what: What::Gemm,

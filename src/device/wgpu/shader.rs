@@ -67,12 +67,27 @@ pub(super) fn text(stem: &str) -> &'static str {
     found.map(|(_, text)| &**text).expect("a text of shaders/")
 }
 
+/// Variables that an entry binds, its uniform left out.
+#[cfg(test)]
+pub(super) fn variables(entry: &str) -> Vec<String> {
+    let entries = (0..SOURCES.len()).flat_map(|source| parse(source).expect("it is valid").1);
+    let mut named = entries.filter(|(name, _)| name == entry);
+    let bindings = named.next().expect("an entry of shaders/").1.bindings;
+    let variables = bindings.into_iter().map(|(_, variable)| variable);
+    variables
+        .filter(|variable| !UNIFORMS.contains(&variable.as_str()))
+        .collect()
+}
+
 /// An entry: which text it stands in, and the bindings that it uses, by number and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     source: usize,
     bindings: Vec<(u32, String)>,
 }
+
+/// Names of the uniforms.
+pub(super) const UNIFORMS: [&str; 2] = ["params", "batches"];
 
 /// Parses and validates one text, and lists its entries.
 fn parse(source: usize) -> Result<(naga::Module, Vec<(String, Entry)>)> {
@@ -209,7 +224,7 @@ mod tests {
         for (name, entry) in entries() {
             let storage = entry.bindings.iter().filter(|(_, name)| {
                 // The uniform of an entry.
-                !["params", "batches"].contains(&name.as_str())
+                !UNIFORMS.contains(&name.as_str())
             });
             assert!(storage.count() <= 8, "{name}: {:?}", entry.bindings);
         }
@@ -221,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_no_round_one_has_a_name() {
+    fn numbers_with_an_exponent_are_constants_with_a_name() {
         for (stem, text) in SOURCES.iter() {
             constants::assert_named(stem, text);
         }

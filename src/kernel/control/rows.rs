@@ -17,7 +17,7 @@ pub enum Control {
 }
 
 /// In the order of [`Control`].
-pub(in super::super) static ROWS: [Row; 2] = [ADVANCE, COMMIT];
+pub(in super::super) static ROWS: &[Row] = &[ADVANCE, COMMIT];
 
 const ADVANCE: Row = Row {
     kernel: Kernel::Control(Control::Advance),

@@ -1,4 +1,7 @@
-use super::super::shader::text;
+use std::collections::BTreeMap;
+
+use super::super::pass::buffer_of;
+use super::super::shader::{text, variables};
 use super::*;
 use crate::device::constants::assert_values;
 use crate::kernel::{Block, Family, Gram, Product, table};
@@ -94,6 +97,31 @@ fn workgroup_memory_of_a_row_in_registers_stays_under_the_limit() {
         assert_eq!(product::Spread::of(&tuning, 4097), None);
     }
 }
+#[test]
+fn an_entry_is_given_every_buffer_that_it_binds() {
+    let mut bound: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for tuning in tunings() {
+        for row in table() {
+            for (sizes, scalars) in row.cases.iter().chain([&row.benchmark]) {
+                let passes = passes(&tuning, row.kernel, sizes, scalars).expect("it fits");
+                for Pass {
+                    entry, bindings, ..
+                } in passes
+                {
+                    let names = bound.entry(entry).or_insert_with(|| variables(entry));
+                    for name in names.iter().map(|variable| buffer_of(variable)) {
+                        let given = bindings.iter().any(|(given, _)| *given == name);
+                        // Products over all samples have no list, and a lift is in no step that could stop.
+                        let spared = ["rows", "control"].contains(&name)
+                            && row.buffers.iter().all(|buffer| buffer.name != name);
+                        assert!(given || spared, "{}: {entry} binds {name}", row.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn the_numbers_here_are_those_of_the_shaders() {
     let same = |stem: &str, known: &[(&str, usize)]| assert_values(stem, text(stem), known);
