@@ -17,7 +17,7 @@ pub struct Cores {
     /// Block vectors of the step kernels.
     pub work: Vec<f32>,
     /// Packed operands of products that skip zeros, of every worker.
-    pub sparse: Vec<Mutex<sparse::Scratch>>,
+    pub sparse: Vec<Mutex<sparse::Packed>>,
 }
 
 impl Cores {

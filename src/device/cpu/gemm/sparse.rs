@@ -29,7 +29,7 @@ const DENSE: f64 = 0.6;
 
 /// Packed rows of op(A) of a worker, and some columns of B; kept between products.
 #[derive(Default)]
-pub struct Scratch {
+pub struct Packed {
     /// Where the terms of each group begin, and of the last, end.
     starts: Vec<usize>,
     terms: Vec<u32>,
@@ -128,7 +128,7 @@ impl<'a> Operand<'a> {
     }
 }
 
-impl Scratch {
+impl Packed {
     /// Packs these terms of the groups of these rows.
     fn pack(&mut self, isa: Isa, a: Operand<'_>, rows: Range<usize>, block: Range<usize>) {
         let most = rows.len().div_ceil(ROWS) * block.len();
@@ -214,11 +214,11 @@ struct Product<'a> {
 }
 
 per_isa! {
-    unsafe fn tiles(product: &Product<'_>, scratch: &mut Scratch) = tiles_body;
+    unsafe fn tiles(product: &Product<'_>, scratch: &mut Packed) = tiles_body;
 }
 
 #[inline(always)]
-unsafe fn tiles_body<V: Vector>(product: &Product<'_>, scratch: &mut Scratch) {
+unsafe fn tiles_body<V: Vector>(product: &Product<'_>, scratch: &mut Packed) {
     let Product { b, n, k, .. } = *product;
     let wide = VECTORS * V::LANES;
     if scratch.panel.len() < k * wide {
