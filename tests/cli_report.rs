@@ -134,7 +134,11 @@ fn console(output: &Output) -> Vec<String> {
 fn hostile(place: &Place) {
     let attack = "</title></style><script>document.title='owned'</script>\
                   <img src=http://127.0.0.1:9/x onerror=alert(1)>'\"&";
-    let mut record = kept::reached();
+    let solved = |record: &Value| {
+        let all = ["optimizer", "accuracy", "rate"];
+        record["status"] == "reached" && all.iter().all(|part| record[part].is_object())
+    };
+    let mut record = kept::record(solved);
     let object = record.as_object_mut().expect("a record");
     for field in [
         "reason",
@@ -182,11 +186,10 @@ fn hostile(place: &Place) {
     let lines = format!("{record}\n{missed}\n{newer}\n");
     std::fs::create_dir(place.path("hostile")).expect("a folder");
     place.write("hostile/records.jsonl", lines.as_bytes());
-    let machines = kept::machines().into_iter();
     let measured = |machine: &Value| machine["peaks"][0].is_object();
-    let mut machine = machines
-        .filter(measured)
-        .next()
+    let mut machine = kept::machines()
+        .into_iter()
+        .find(measured)
         .expect("a machine with peaks");
     for field in ["cpu", "os", "blas", "rustc", "fingerprint"] {
         machine[field] = attack.into();

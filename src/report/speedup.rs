@@ -87,9 +87,12 @@ pub struct Growths<'a> {
 /// Machine, algorithm, the side that grows and the size of the other one.
 type Key = (String, String, Growing, usize);
 
+/// Records by device and size.
+type Devices<'a> = BTreeMap<&'a str, BTreeMap<usize, &'a Record>>;
+
 /// Every algorithm that ran at two sizes or more on the CPU and elsewhere.
 pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
-    let mut found: BTreeMap<Key, BTreeMap<&str, BTreeMap<usize, &'a Record>>> = BTreeMap::new();
+    let mut found: BTreeMap<Key, Devices<'a>> = BTreeMap::new();
     for row in groups.iter().flat_map(|group| &group.rows) {
         let Some(data) = &row.data else { continue };
         let k = row.components.map(|k| format!(", k = {k}"));
@@ -119,25 +122,7 @@ pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
     let growths = found
         .into_iter()
         .filter_map(|((_, name, side, fixed), devices)| {
-            let base = devices.get("cpu")?;
-            let mut lines = Vec::new();
-            for (_, rows) in devices.iter().filter(|(device, _)| **device != "cpu") {
-                for span in [Span::Solve, Span::EndToEnd] {
-                    let point = |(size, row): (&usize, &&Record)| {
-                        let (cpu_s, here_s) = (span.time_s(base.get(size)?)?, span.time_s(row)?);
-                        Some((*size as f64, cpu_s / here_s))
-                    };
-                    let points: Vec<(f64, f64)> = rows.iter().filter_map(point).collect();
-                    if points.len() > 1 {
-                        let record = *rows.values().next()?;
-                        lines.push(Growth {
-                            record,
-                            span,
-                            points,
-                        });
-                    }
-                }
-            }
+            let lines = against_cpu(&devices)?;
             let fixed = match side {
                 Growing::Samples => format!("{name}, d = {fixed}"),
                 Growing::Dimension => format!("{name}, n = {fixed}"),
@@ -149,6 +134,30 @@ pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
             })
         });
     growths.collect()
+}
+
+/// Every other device against the CPU; `None` where that did not run.
+fn against_cpu<'a>(devices: &Devices<'a>) -> Option<Vec<Growth<'a>>> {
+    let base = devices.get("cpu")?;
+    let mut lines = Vec::new();
+    for (_, rows) in devices.iter().filter(|(device, _)| **device != "cpu") {
+        for span in [Span::Solve, Span::EndToEnd] {
+            let point = |(size, row): (&usize, &&Record)| {
+                let (cpu_s, here_s) = (span.time_s(base.get(size)?)?, span.time_s(row)?);
+                Some((*size as f64, cpu_s / here_s))
+            };
+            let points: Vec<(f64, f64)> = rows.iter().filter_map(point).collect();
+            if points.len() > 1 {
+                let record = *rows.values().next()?;
+                lines.push(Growth {
+                    record,
+                    span,
+                    points,
+                });
+            }
+        }
+    }
+    Some(lines)
 }
 
 impl Growths<'_> {

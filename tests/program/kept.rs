@@ -42,11 +42,15 @@ pub fn races() -> Vec<PathBuf> {
         .collect()
 }
 
+/// A record of which that is true.
+pub fn record(wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut all = files("records.jsonl").into_iter().flat_map(|f| records(&f));
+    all.find(wanted).expect("results/ has such a record")
+}
+
 /// A record that reached its target.
 pub fn reached() -> Value {
-    let mut all = files("records.jsonl").into_iter().flat_map(|f| records(&f));
-    all.find(|record| record["status"] == "reached")
-        .expect("results/ has a record that reached its target")
+    record(|record| record["status"] == "reached")
 }
 
 /// The facts of every machine.

@@ -114,38 +114,8 @@ pub fn chart(name: String, title: &str, families: &[Family], against: Against) -
         color: MUTED,
     }));
 
-    let points = || rows().flat_map(|row| &row.curve);
-    let ends = rows().filter_map(|row| row.curve.last());
-    let (soonest, latest) = ends
-        .map(|point| against.value(point))
-        .fold((f64::INFINITY, 0.0f64), |(low, high), end| {
-            (low.min(end), high.max(end))
-        });
-    let first = points()
-        .map(|p| against.value(p))
-        .filter(|v| *v > 0.0)
-        .fold(f64::INFINITY, f64::min);
-    // It begins where the soonest still has most of its way to go: the first steps of all would take half the chart.
-    let first = if latest > 0.0 {
-        first.max(soonest / 100.0).min(latest)
-    } else {
-        1.0
-    };
+    let (first, latest) = reach(shown, against);
     let x = Axis::log(first, (latest * 1.03).max(first));
-    let values = points().flat_map(|p| [p.error, p.component_error]);
-    let values = values.chain(levels.iter().map(|level| level.value));
-    let (low, high) = values
-        .filter(|value| value.is_finite())
-        .fold((target.max(FLOOR), 0.0f64), |(low, high), value| {
-            (low.min(value.max(FLOOR)), high.max(value))
-        });
-    let (y, tick): (_, fn(f64) -> String) = match classifies {
-        true => (Axis::log(low / 1.15, high.min(1.0) * 1.1), quantity::share),
-        false => {
-            let low = 10f64.powf((low / 1.5).max(FLOOR).log10().floor());
-            (Axis::log(low.max(FLOOR), 1.0), quantity::power)
-        }
-    };
     let labels = labels(shown);
     let lines = shown.iter().zip(labels).map(|(family, label)| {
         let mut line = line(family, label, against, first, target);
@@ -154,25 +124,59 @@ pub fn chart(name: String, title: &str, families: &[Family], against: Against) -
         line.points.drain(..before.unwrap_or(0).saturating_sub(1));
         line
     });
-    let y_name = match classifies {
-        true => "test error",
-        false => "sine of the largest angle",
-    };
+    let lines = lines.collect();
     Plot {
         name,
         caption,
         x: against.titled(x, classifies),
-        y: NamedAxis {
-            axis: y,
-            name: y_name.into(),
-            tick,
-        },
-        lines: lines.collect(),
+        y: errors(shown, &levels, target),
+        lines,
         levels,
         more: (families.len() > MOST)
             .then(|| format!("{} more in the table", families.len() - MOST)),
     }
     .draw()
+}
+
+/// Where the curves begin and where the last of them ends.
+fn reach(families: &[Family], against: Against) -> (f64, f64) {
+    let rows = || families.iter().flat_map(|family| &family.rows);
+    let ends = rows().filter_map(|row| row.curve.last());
+    let (soonest, latest) = ends
+        .map(|point| against.value(point))
+        .fold((f64::INFINITY, 0.0f64), |(low, high), end| {
+            (low.min(end), high.max(end))
+        });
+    let first = rows()
+        .flat_map(|row| &row.curve)
+        .map(|p| against.value(p))
+        .filter(|v| *v > 0.0)
+        .fold(f64::INFINITY, f64::min);
+    // They begin where the soonest still has most of its way to go: the first steps of all would take half the chart.
+    match latest > 0.0 {
+        true => (first.max(soonest / 100.0).min(latest), latest),
+        false => (1.0, latest),
+    }
+}
+
+/// The axis of the errors, which holds every level too.
+fn errors(families: &[Family], levels: &[Level], target: f64) -> NamedAxis {
+    let rows = || families.iter().flat_map(|family| &family.rows);
+    let points = rows().flat_map(|row| &row.curve);
+    let values = points.flat_map(|p| [p.error, p.component_error]);
+    let values = values.chain(levels.iter().map(|level| level.value));
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((target.max(FLOOR), 0.0f64), |(low, high), value| {
+            (low.min(value.max(FLOOR)), high.max(value))
+        });
+    if rows().any(|row| row.classifies()) {
+        let axis = Axis::log(low / 1.15, high.min(1.0) * 1.1);
+        return NamedAxis::new(axis, "test error", quantity::share);
+    }
+    let low = 10f64.powf((low / 1.5).max(FLOOR).log10().floor());
+    let axis = Axis::log(low.max(FLOOR), 1.0);
+    NamedAxis::new(axis, "sine of the largest angle", quantity::power)
 }
 
 fn line(family: &Family, label: String, against: Against, first: f64, target: f64) -> Line {

@@ -59,16 +59,16 @@ pub fn chart(name: String, prices: &Prices, group: &Group) -> Result<Option<Char
     let plot = Plot {
         name,
         caption: format!("{}: dollars to target", group.title),
-        x: NamedAxis {
-            axis: Axis::log(soon / 1.2, late * 1.2),
-            name: "time to target, logarithmic".into(),
-            tick: quantity::tick_seconds,
-        },
-        y: NamedAxis {
-            axis: Axis::log(cheap / 1.2, dear * 1.2),
-            name: "USD to target, logarithmic".into(),
-            tick: quantity::power,
-        },
+        x: NamedAxis::new(
+            Axis::log(soon / 1.2, late * 1.2),
+            "time to target, logarithmic",
+            quantity::tick_seconds,
+        ),
+        y: NamedAxis::new(
+            Axis::log(cheap / 1.2, dear * 1.2),
+            "USD to target, logarithmic",
+            quantity::power,
+        ),
         lines: priced.iter().take(MOST).map(line).collect(),
         levels: vec![],
         more: (priced.len() > MOST).then(|| format!("{} more in the table", priced.len() - MOST)),

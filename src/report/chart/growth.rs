@@ -55,11 +55,11 @@ pub fn chart(name: String, growths: &Growths) -> Result<Chart> {
             },
             tick: quantity::tick,
         },
-        y: NamedAxis {
-            axis: Axis::log(low / 1.2, high * 1.2),
-            name: "speed-up, logarithmic".into(),
-            tick: quantity::tick,
-        },
+        y: NamedAxis::new(
+            Axis::log(low / 1.2, high * 1.2),
+            "speed-up, logarithmic",
+            quantity::tick,
+        ),
         lines: lines.collect(),
         levels: vec![Level {
             value: 1.0,

@@ -39,16 +39,12 @@ pub fn chart(name: String, profile: &Profile) -> Result<Chart> {
             "{}: share of {} tasks solved within a factor of the best time (Dolan-More)",
             profile.problem, profile.tasks
         ),
-        x: NamedAxis {
-            axis: Axis::log(1.0, end),
-            name: "time against the best of each task, logarithmic".into(),
-            tick: quantity::tick,
-        },
-        y: NamedAxis {
-            axis: Axis::linear(1.04),
-            name: "share of the tasks".into(),
-            tick: quantity::share,
-        },
+        x: NamedAxis::new(
+            Axis::log(1.0, end),
+            "time against the best of each task, logarithmic",
+            quantity::tick,
+        ),
+        y: NamedAxis::new(Axis::linear(1.04), "share of the tasks", quantity::share),
         lines: lines.collect(),
         levels: vec![],
         more: None,

@@ -44,46 +44,8 @@ pub fn chart(name: String, roof: &Roof) -> Result<Chart> {
         points: [low, ridge, high].map(|x| (x, roof.at(x))).to_vec(),
         ..Line::new(peaks, GREY)
     }];
-    if !kernels.is_empty() {
-        let mark = |rate: &&KernelRate| Mark {
-            at: alone(rate),
-            open: false,
-            says: format!(
-                "{} alone: {:.1} GFLOP/s, {:.1} GB/s, {:.0} % of the roof",
-                rate.kernel,
-                rate.rate.gflop_per_s,
-                rate.rate.gb_per_s,
-                100.0 * rate.rate.gflop_per_s / roof.at(alone(rate).0)
-            ),
-        };
-        lines.push(Line {
-            marks: kernels.iter().map(mark).collect(),
-            ..Line::new("kernels alone", GREY)
-        });
-    }
-    for (label, cases) in cases.iter().take(MOST) {
-        let mark = |Dot {
-                        group,
-                        record,
-                        position: at,
-                    }: &Dot| Mark {
-            at: *at,
-            open: record.status != Status::Reached,
-            says: format!(
-                "{} {}: {:.1} GFLOP/s at {:.2} operations a byte, {:.0} % of the roof",
-                group.id,
-                names::competitor(record),
-                at.1,
-                at.0,
-                100.0 * at.1 / roof.at(at.0)
-            ),
-        };
-        let some = cases.iter().step_by(cases.len().div_ceil(DOTS));
-        lines.push(Line {
-            marks: some.map(mark).collect(),
-            ..Line::new(label, rule_color(cases[0].record))
-        });
-    }
+    lines.extend(kernel_dots(roof));
+    lines.extend(case_dots(roof));
     Plot {
         name,
         caption: format!(
@@ -92,21 +54,63 @@ pub fn chart(name: String, roof: &Roof) -> Result<Chart> {
             software_label(peak.software),
             machine
         ),
-        x: NamedAxis {
-            axis: Axis::log(low, high),
-            name: "operations a byte, logarithmic".into(),
-            tick: quantity::tick,
-        },
-        y: NamedAxis {
-            axis: Axis::log(least / 1.3, most * 1.3),
-            name: "GFLOP/s, logarithmic".into(),
-            tick: quantity::tick,
-        },
+        x: NamedAxis::new(
+            Axis::log(low, high),
+            "operations a byte, logarithmic",
+            quantity::tick,
+        ),
+        y: NamedAxis::new(
+            Axis::log(least / 1.3, most * 1.3),
+            "GFLOP/s, logarithmic",
+            quantity::tick,
+        ),
         lines,
         levels: vec![],
         more: (cases.len() > MOST).then(|| format!("{} more in the tables", cases.len() - MOST)),
     }
     .draw()
+}
+
+/// The kernels that were measured alone, where there are any.
+fn kernel_dots(roof: &Roof) -> Option<Line> {
+    let mark = |rate: &&KernelRate| Mark {
+        at: alone(rate),
+        open: false,
+        says: format!(
+            "{} alone: {:.1} GFLOP/s, {:.1} GB/s, {:.0} % of the roof",
+            rate.kernel,
+            rate.rate.gflop_per_s,
+            rate.rate.gb_per_s,
+            100.0 * rate.rate.gflop_per_s / roof.at(alone(rate).0)
+        ),
+    };
+    (!roof.kernels.is_empty()).then(|| Line {
+        marks: roof.kernels.iter().map(mark).collect(),
+        ..Line::new("kernels alone", GREY)
+    })
+}
+
+/// The cases of every algorithm, up to so many as can be told apart.
+fn case_dots<'a>(roof: &'a Roof) -> impl Iterator<Item = Line> + 'a {
+    let mark = |dot: &Dot| Mark {
+        at: dot.position,
+        open: dot.record.status != Status::Reached,
+        says: format!(
+            "{} {}: {:.1} GFLOP/s at {:.2} operations a byte, {:.0} % of the roof",
+            dot.group.id,
+            names::competitor(dot.record),
+            dot.position.1,
+            dot.position.0,
+            100.0 * dot.position.1 / roof.at(dot.position.0)
+        ),
+    };
+    roof.cases.iter().take(MOST).map(move |(label, cases)| {
+        let some = cases.iter().step_by(cases.len().div_ceil(DOTS));
+        Line {
+            marks: some.map(mark).collect(),
+            ..Line::new(label, rule_color(cases[0].record))
+        }
+    })
 }
 
 #[cfg(test)]

@@ -45,23 +45,6 @@ pub fn chart(name: String, record: &Record) -> Result<Option<Chart>> {
     if found.len() < 2 || reference.len() < 2 {
         return Ok(None);
     }
-    let mark = |&at: &(f64, f64)| {
-        let there = reference.iter().find(|(index, _)| *index == at.0);
-        let off = there.map(|(_, value)| {
-            let error = quantity::error((at.1 - value).abs() / value);
-            format!(", relative error {error}")
-        });
-        Mark {
-            at,
-            open: false,
-            says: format!(
-                "eigenvalue {}: {:.6}{}",
-                at.0,
-                at.1,
-                off.unwrap_or_default()
-            ),
-        }
-    };
     let both = || found.iter().chain(&reference);
     let low = both().map(|p| p.1).fold(f64::INFINITY, f64::min);
     let high = both().map(|p| p.1).fold(0.0, f64::max);
@@ -73,23 +56,19 @@ pub fn chart(name: String, record: &Record) -> Result<Option<Chart>> {
             "{}: eigenvalues against the reference's",
             names::competitor(record)
         ),
-        x: NamedAxis {
-            axis: Axis::linear(count + 0.5),
-            name: "component".into(),
-            tick: quantity::tick,
-        },
-        y: NamedAxis {
-            axis: Axis::log(low / 1.2, high * 1.2),
-            name: "eigenvalue, logarithmic".into(),
-            tick: quantity::tick,
-        },
+        x: NamedAxis::new(Axis::linear(count + 0.5), "component", quantity::tick),
+        y: NamedAxis::new(
+            Axis::log(low / 1.2, high * 1.2),
+            "eigenvalue, logarithmic",
+            quantity::tick,
+        ),
         lines: vec![
             Line {
                 points: reference.clone(),
                 ..Line::new(format!("reference: {}", source.unwrap_or_default()), GREY)
             },
             Line {
-                marks: found.iter().map(mark).collect(),
+                marks: found.iter().map(|&at| mark(at, &reference)).collect(),
                 ..Line::new("found", rule_color(record))
             },
         ],
@@ -97,6 +76,25 @@ pub fn chart(name: String, record: &Record) -> Result<Option<Chart>> {
         more: None,
     };
     plot.draw().map(Some)
+}
+
+/// The dot of an eigenvalue, which tells a pointer how far it is off the reference's.
+fn mark(at: (f64, f64), reference: &[(f64, f64)]) -> Mark {
+    let there = reference.iter().find(|(index, _)| *index == at.0);
+    let off = there.map(|(_, value)| {
+        let error = quantity::error((at.1 - value).abs() / value);
+        format!(", relative error {error}")
+    });
+    Mark {
+        at,
+        open: false,
+        says: format!(
+            "eigenvalue {}: {:.6}{}",
+            at.0,
+            at.1,
+            off.unwrap_or_default()
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -58,7 +58,6 @@ pub fn chart(name: String, group: &Group) -> Result<Chart> {
     let fastest = families.first().map_or(f64::INFINITY, Family::middle_s);
     let families = families.into_iter().take(MOST);
     let bars: Vec<Bar> = families.map(|family| Bar::new(family, fastest)).collect();
-    let seeds = bars.iter().any(|bar| bar.family.rows.len() > 1);
 
     let widest = |texts: &mut dyn Iterator<Item = &str>, least: f64| {
         texts
@@ -71,39 +70,11 @@ pub fn chart(name: String, group: &Group) -> Result<Chart> {
     let rows = bars.len() + usize::from(more > 0);
     let size = (width, TOP + BOTTOM + ROW * rows as f64);
 
-    let quartiles = bars.iter().filter_map(|bar| bar.times);
-    let places: Vec<f64> = quartiles
-        .flat_map(|q| [q.q1, q.median, q.q3])
-        .chain(bars.iter().filter_map(|bar| bar.ended_s))
-        .collect();
-    let low = places.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = places.iter().copied().fold(0.0, f64::max);
-    let mut axis = Axis::suited(low, if high > 0.0 { high } else { 1.0 }, 20.0);
-    if axis.is_log() {
-        axis = Axis::log(low / 1.5, high);
-    }
-    let at = |time: f64| px(left + axis.place(time) * PLOT);
-
+    let axis = axis_of(&bars);
     let mut body = layer(size, &caption, |area| {
-        area.draw(&Text::new(
-            caption.as_str(),
-            (px(8.0), px(8.0)),
-            text(13.0, INK, HPos::Left, VPos::Top),
-        ))?;
-        for &tick in axis.ticks.iter().filter(|_| high > 0.0) {
-            let ends = [(at(tick), px(TOP)), (at(tick), px(size.1 - BOTTOM))];
-            area.draw(&PathElement::new(ends, stroke(GRID, 1.0)))?;
-            let style = text(11.5, MUTED, HPos::Center, VPos::Top);
-            let place = (at(tick), px(size.1 - BOTTOM + 6.0));
-            area.draw(&Text::new(quantity::tick_seconds(tick), place, style))?;
-        }
-        let over = if seeds { ", over seeds" } else { "" };
-        let scale = if axis.is_log() { ", logarithmic" } else { "" };
-        area.draw(&Text::new(
-            format!("median time to target, with quartiles{over}{scale}"),
-            (px(left + PLOT / 2.0), px(size.1 - 20.0)),
-            text(12.0, INK, HPos::Center, VPos::Top),
-        ))?;
+        let style = text(13.0, INK, HPos::Left, VPos::Top);
+        area.draw(&Text::new(caption.as_str(), (px(8.0), px(8.0)), style))?;
+        scale(area, (left, size.1), &axis, &bars)?;
         if more > 0 {
             let place = (px(left), px(TOP + ROW * (bars.len() as f64 + 0.5)));
             let style = text(11.5, MUTED, HPos::Left, VPos::Center);
@@ -126,6 +97,49 @@ pub fn chart(name: String, group: &Group) -> Result<Chart> {
         svg: whole(size, &caption, &body),
         caption,
     })
+}
+
+/// Every place in time that a bar takes.
+fn places(bars: &[Bar]) -> Vec<f64> {
+    let quartiles = bars.iter().filter_map(|bar| bar.times);
+    quartiles
+        .flat_map(|q| [q.q1, q.median, q.q3])
+        .chain(bars.iter().filter_map(|bar| bar.ended_s))
+        .collect()
+}
+
+/// The axis that holds every bar.
+fn axis_of(bars: &[Bar]) -> Axis {
+    let places = places(bars);
+    let low = places.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = places.iter().copied().fold(0.0, f64::max);
+    let axis = Axis::suited(low, if high > 0.0 { high } else { 1.0 }, 20.0);
+    match axis.is_log() {
+        true => Axis::log(low / 1.5, high),
+        false => axis,
+    }
+}
+
+/// Draws the axis with its name, in a chart of this height; ticks only where a bar has a time.
+fn scale(area: &Area, (left, height): (f64, f64), axis: &Axis, bars: &[Bar]) -> Painted {
+    let at = |time: f64| px(left + axis.place(time) * PLOT);
+    let timed = places(bars).into_iter().any(|time| time > 0.0);
+    for &tick in axis.ticks.iter().filter(|_| timed) {
+        let ends = [(at(tick), px(TOP)), (at(tick), px(height - BOTTOM))];
+        area.draw(&PathElement::new(ends, stroke(GRID, 1.0)))?;
+        let style = text(11.5, MUTED, HPos::Center, VPos::Top);
+        let place = (at(tick), px(height - BOTTOM + 6.0));
+        area.draw(&Text::new(quantity::tick_seconds(tick), place, style))?;
+    }
+    let seeds = bars.iter().any(|bar| bar.family.rows.len() > 1);
+    let over = if seeds { ", over seeds" } else { "" };
+    let logarithmic = if axis.is_log() { ", logarithmic" } else { "" };
+    area.draw(&Text::new(
+        format!("median time to target, with quartiles{over}{logarithmic}"),
+        (px(left + PLOT / 2.0), px(height - 20.0)),
+        text(12.0, INK, HPos::Center, VPos::Top),
+    ))?;
+    Ok(())
 }
 
 impl<'a> Bar<'a> {

@@ -80,6 +80,17 @@ pub struct NamedAxis {
     pub tick: fn(f64) -> String,
 }
 
+impl NamedAxis {
+    /// The axis with its name, its ticks labelled by `tick`.
+    pub fn new(axis: Axis, name: impl Into<String>, tick: fn(f64) -> String) -> Self {
+        Self {
+            axis,
+            name: name.into(),
+            tick,
+        }
+    }
+}
+
 /// A chart to be drawn.
 #[derive(Debug)]
 pub struct Plot {
@@ -229,7 +240,7 @@ impl Plot {
         let path = |points: &[(f64, f64)]| -> Vec<(i32, i32)> {
             simplified(points.iter().map(|p| self.at(size.1, *p)).collect())
         };
-        let mut body = layer(size, &self.caption, |area| {
+        let body = layer(size, &self.caption, |area| {
             if line.faint.len() > 1 {
                 let faint = ShapeStyle {
                     color: line.color.mix(0.35),
@@ -258,7 +269,12 @@ impl Plot {
             "" => String::new(),
             body => series(&line.label, &line.label, dash, body),
         };
-        body = layer(size, &self.caption, |area| {
+        Ok(dashed + &self.legend(size, index, line, dash)?)
+    }
+
+    /// A line's row of the legend.
+    fn legend(&self, size: (f64, f64), index: usize, line: &Line, dash: &str) -> Result<String> {
+        let mut body = layer(size, &self.caption, |area| {
             if line.points.len() > 1 {
                 return self.key(area, index, &line.label, stroke(line.color, 2.4));
             }
@@ -288,7 +304,9 @@ impl Plot {
             px(size.0 - RIGHT - 14.0),
             px(ROW)
         );
-        Ok(dashed + &format!("<g class=\"k\" data-s=\"{name}\"{dash}>{hit}{body}</g>\n"))
+        Ok(format!(
+            "<g class=\"k\" data-s=\"{name}\"{dash}>{hit}{body}</g>\n"
+        ))
     }
 
     /// How many lines of the same colour come before a line: dashes and the shapes of dots tell them apart.
