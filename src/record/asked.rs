@@ -70,11 +70,6 @@ impl Asked {
         self.0.get(flag).map(String::as_str)
     }
 
-    /// Every flag with its value, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(flag, value)| (&**flag, &**value))
-    }
-
     /// The device with its threads, as an id has it: `cpu@1`, `cpu`, `cuda:0`.
     pub fn device(&self) -> String {
         let device = self.get("device").unwrap_or_default();

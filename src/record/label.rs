@@ -62,9 +62,8 @@ impl Record {
     pub fn own_words(&self) -> Vec<Word> {
         let mut words = self.asked.words();
         let shared = ["problem", "layers", "components", "standardize"];
-        words.retain(|word| {
-            !shared.contains(&word.flag) && !(word.flag == "precision" && word.text == "f32")
-        });
+        let default = |word: &Word| word.flag == "precision" && word.text == "f32";
+        words.retain(|word| !(shared.contains(&word.flag) || default(word)));
         words
     }
 }

@@ -126,7 +126,7 @@ impl Axes {
     /// # Errors
     /// `Input` for a list of samples with a piece that continues nothing.
     pub fn from_flags(mut self) -> Result<Self> {
-        for parameter in &PARAMETERS {
+        for parameter in PARAMETERS {
             let flag = (parameter.list)(&mut self);
             *flag = (parameter.split)(flag)?;
         }
@@ -149,7 +149,7 @@ impl Axes {
     /// name, everything else that the flags say holds instead. `None` when no choice is left.
     pub fn narrow(&self, block: &Self) -> Option<Self> {
         let (mut flags, mut narrowed) = (self.clone(), block.clone());
-        for parameter in &PARAMETERS {
+        for parameter in PARAMETERS {
             let flag = (parameter.list)(&mut flags);
             let own = (parameter.list)(&mut narrowed);
             if flag.is_empty() {
@@ -209,7 +209,7 @@ impl Axes {
     /// The crossed lists, each draft once a value, the first list slowest.
     fn drafts(&self) -> Result<Vec<Draft>> {
         let (mut axes, mut drafts) = (self.clone(), vec![Draft::default()]);
-        for parameter in &PARAMETERS {
+        for parameter in PARAMETERS {
             let Use::Case(set) = parameter.used else {
                 continue;
             };

@@ -58,7 +58,7 @@ const fn measuring(list: List) -> Parameter {
 }
 
 /// Every list, in the order in which they are crossed: the first varies slowest.
-pub const PARAMETERS: [Parameter; 22] = [
+pub const PARAMETERS: &[Parameter] = &[
     choice(
         |a| &mut a.problem,
         |d, w| Named::parse(w).map(|x| d.problem = x),

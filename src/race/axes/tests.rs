@@ -18,6 +18,24 @@ fn ids(axes: &Axes) -> Vec<String> {
 }
 
 #[test]
+fn every_flag_has_a_parameter_of_its_own_that_sets_a_list() {
+    let command = Axes::augment_args(clap::Command::new("race"));
+    let flags: Vec<String> = command
+        .get_arguments()
+        .map(|flag| flag.get_id().to_string())
+        .collect();
+    assert_eq!(flags.len(), PARAMETERS.len(), "{flags:?}");
+    let mut axes = Axes::default();
+    for (place, parameter) in PARAMETERS.iter().enumerate() {
+        assert!(
+            (parameter.list)(&mut axes).is_empty(),
+            "parameter {place} sets a list that another one has"
+        );
+        (parameter.list)(&mut axes).push("word".into());
+    }
+}
+
+#[test]
 fn lists_are_crossed_and_equal_cases_are_one() {
     let axes = Axes {
         method: split("deflation,direct"),

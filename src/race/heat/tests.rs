@@ -81,6 +81,9 @@ impl Lane<Pca> for Fake<'_> {
 
 fn steady(_: usize, _: &mut u64, _: &mut f32, _: &mut Duration) {}
 
+/// What a heat gives, one result a lane.
+type Heat = Vec<Result<Measured<Outcome>>>;
+
 /// A case of principal components.
 fn pca(draft: Draft) -> Case<Pca> {
     let task = draft.pca.clone().settled();
@@ -93,7 +96,7 @@ fn heat(
     repeats: Option<usize>,
     change: fn(&mut Draft),
     interrupted: &AtomicBool,
-) -> (Option<Vec<Result<Measured<Outcome>>>>, Vec<&'static str>) {
+) -> (Option<Heat>, Vec<&'static str>) {
     let mut draft = Draft {
         target: Some(0.1),
         ..Draft::default()
