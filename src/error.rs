@@ -19,9 +19,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Bad usage or bad input, with the whole message.
+    /// Bad usage or bad input, with the whole message; line breaks in what the user gave become blanks.
     pub fn input(message: impl Into<String>) -> Self {
-        Self::Input(message.into())
+        Self::Input(message.into().replace(['\n', '\r'], " "))
     }
 
     /// A case that could not be carried out, with the whole message.
