@@ -19,8 +19,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Bad usage or bad input, with the whole message; line breaks in what the user gave become blanks.
+    /// Bad usage or bad input, with the whole message.
     pub fn input(message: impl Into<String>) -> Self {
+        // What the user gave may have line breaks.
         Self::Input(message.into().replace(['\n', '\r'], " "))
     }
 
