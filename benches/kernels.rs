@@ -1,11 +1,14 @@
-//! Every row of the kernel table and the matrix product on every device found (the CPU with one thread and with all), at
-//! the sizes of MNIST; the product with sixteen columns; one step of each rule on the covariance. Each prints its share of
-//! the peak that binds it, measured on the same device in the same run. `cargo bench -- NAME` picks. What was measured is
-//! left in results/local/kernels, for the report's rooflines.
+//! Benchmarks of every kernel row, the matrix product and steps of the update rules, on every device found (the CPU
+//! with one thread and with all).
 //!
-//! Many launches are one replay and one wait, as in a solve: a launch and a wait of its own cost a GPU more than most rows
-//! do. Where a buffer would pass the adapter's limit, or a software adapter would take long, the first size is
-//! halved until it fits, and the name says so.
+//! Sizes are those of MNIST. The product also runs with sixteen columns, and each rule takes one step on the
+//! covariance. Each benchmark prints its share of the binding peak, measured on the same device in the same run.
+//! `cargo bench -- NAME` selects benchmarks. The measurements are written to results/local/kernels, for the report's
+//! rooflines.
+//!
+//! Many launches are replayed and waited for together, as in a solve, because launching and waiting individually costs
+//! a GPU more than most rows do. If a buffer would exceed the adapter's limit, or a software adapter would take long,
+//! the first size is halved until it fits, and the name says so.
 
 mod devices;
 
@@ -22,27 +25,27 @@ use gradrace::error::Result;
 use gradrace::kernel::{Control, Kernel, Product, Row, control, table};
 use gradrace::machine::rented_machine;
 use gradrace::optimizer::Rule;
-use gradrace::pca::{Look, Method, OperatorKind, Plan, Problem, Solver, Verdict, Watch};
-use gradrace::race::device::{self, AnyDevice, DeviceSpec};
+use gradrace::pca::{Look, Method, Next, OperatorKind, Plan, Problem, Solver, Watch};
+use gradrace::race::device::{self, DeviceSpec, with};
 use gradrace::race::peaks;
 use gradrace::record::file::Folder;
 use gradrace::record::{KernelRate, Machine, Peak, Work};
 
-/// Operations that a software adapter does in about a tenth of a second.
+/// Operations that a software adapter completes in about a tenth of a second.
 const SOFTWARE_FLOPS: f64 = 1e8;
 
-/// A device, its name in the output, and its peaks once they are needed.
+/// A device, its label in the output, and its peaks (measured on first use).
 struct Lane<'a, D> {
     device: D,
     label: String,
-    /// The device as in a case id.
+    /// The device as written in a case id.
     spec: DeviceSpec,
     machine: &'a mut Machine,
     peak: OnceCell<Peak>,
 }
 
 impl<D: Device> Lane<'_, D> {
-    /// Prints what `seconds` for so many bytes and operations is, beside the peak that binds.
+    /// Prints the rates for this work and these `seconds`, and the share of the binding peak.
     fn tell(&mut self, name: &str, bytes: f64, flops: f64, seconds: &mut [f64]) {
         if seconds.is_empty() {
             return;
@@ -88,7 +91,7 @@ impl<D: Device> Lane<'_, D> {
     }
 }
 
-/// Replays `recording` and waits.
+/// Replays `recording` `times` times and waits; returns the time it took.
 fn replay<D: Device>(device: &mut D, recording: &D::Recording, times: u64) -> Duration {
     let start = Instant::now();
     device
@@ -98,7 +101,7 @@ fn replay<D: Device>(device: &mut D, recording: &D::Recording, times: u64) -> Du
     start.elapsed()
 }
 
-/// The row's sizes, the first one halved until this device takes them.
+/// The row's sizes, with the first one halved until the device accepts them.
 fn fitting<D: Device>(device: &D, row: &Row, sizes: &[usize]) -> Vec<usize> {
     let mut sizes = sizes.to_vec();
     let info = device.info();
@@ -161,7 +164,7 @@ fn bench_row<D: Device>(
         lane.device
             .read(&buffers[0], control::STOP, SliceMut::F32(&mut stop))
             .expect("it is read");
-        assert_eq!(stop, [0.0], "{name} froze: its time is that of nothing");
+        assert_eq!(stop, [0.0], "{name} froze, so its time is that of no work");
     }
     let size = if sizes == wanted {
         String::new()
@@ -177,7 +180,7 @@ fn bench_row<D: Device>(
     );
 }
 
-/// The matrix product: square, and the shapes of a step of the default network (batch 128).
+/// Matrix products: square, and the shapes of a step of the default network (batch 128).
 const PRODUCTS: [(&str, usize, usize, usize, bool, bool); 4] = [
     ("gemm 1024", 1024, 1024, 1024, false, false),
     ("gemm 128x300x784", 128, 300, 784, false, false),
@@ -232,7 +235,7 @@ fn products<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
     }
 }
 
-/// Times the steps between the first look and the last: the start and the Rayleigh-Ritz step stay outside.
+/// Times the steps between the first and the last look, which excludes the start and the Rayleigh-Ritz step.
 #[derive(Default)]
 struct Stopwatch {
     first: Option<(Instant, u64)>,
@@ -240,14 +243,14 @@ struct Stopwatch {
     steps: u64,
 }
 
-impl Watch for Stopwatch {
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict> {
+impl<S> Watch<S> for Stopwatch {
+    fn look(&mut self, look: Look<'_, S>) -> Result<Next> {
         let (start, iteration) = *self.first.get_or_insert((Instant::now(), look.iteration));
         if !look.last {
             self.elapsed = start.elapsed();
             self.steps = look.iteration - iteration;
         }
-        Ok(Verdict::Continue)
+        Ok(Next::Continue)
     }
 }
 
@@ -273,7 +276,7 @@ fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
             bencher.iter_custom(|iterations| {
                 let plan = Plan {
                     tolerance: 0.0,
-                    // Enough that one solve's first look does not matter.
+                    // Enough that the first look of a solve is negligible.
                     max_iterations: iterations.max(64),
                     ..methods::plan(Method::Deflation, OperatorKind::Covariance, rule, 1)
                 };
@@ -299,7 +302,7 @@ fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machin
         peak: OnceCell::new(),
     };
     for row in table() {
-        // A commit appends to the basis: it cannot be repeated.
+        // A commit appends to the basis, so it cannot be repeated.
         if row.kernel != Kernel::Control(Control::Commit) {
             bench_row(criterion, &mut lane, row.name, row, row.benchmark.0);
         }
@@ -320,11 +323,8 @@ fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machin
 fn kernels(criterion: &mut Criterion) {
     let mut machine = rented_machine();
     for spec in devices::devices() {
-        match device::open(spec).expect("it was found") {
-            AnyDevice::Cpu(device) => all(criterion, device, spec, &mut machine),
-            AnyDevice::Cuda(device) => all(criterion, device, spec, &mut machine),
-            AnyDevice::Wgpu(device) => all(criterion, device, spec, &mut machine),
-        }
+        let device = device::open(spec).expect("it was found");
+        with!(device, device => all(criterion, device, spec, &mut machine));
     }
     if !machine.kernels.is_empty() {
         let folder = Path::new("results/local/kernels");

@@ -1,6 +1,8 @@
-//! One step and one epoch of training, per rule and device: logistic regression (`none`) and the default network
-//! (784-300-100-10), batches of 128 drawn digits; and an epoch on samples without zeros, which the CPU's products would skip.
-//! `cargo bench --bench networks -- NAME` picks; throughput is in images.
+//! Benchmarks of one step and one epoch of training, per rule and device.
+//!
+//! The networks are logistic regression (`none`) and the default network (784-300-100-10), with batches of 128
+//! generated digits. One more epoch trains on samples without zeros, which the CPU's products would skip. Throughput is
+//! in images. `cargo bench --bench networks -- NAME` selects benchmarks.
 
 mod devices;
 
@@ -13,27 +15,27 @@ use gradrace::data::{Elements, Request, Samples, load};
 use gradrace::device::Device;
 use gradrace::error::Result;
 use gradrace::mlp::{Plan, Problem, Trainer};
-use gradrace::optimizer::{Look, Rule, Verdict, Watch};
-use gradrace::race::device::{self, AnyDevice, is_software};
+use gradrace::optimizer::{Look, Next, Rule, Watch};
+use gradrace::race::device::{self, is_software, with};
 
 const BATCH: usize = 128;
-/// Steps of an epoch, and on a software adapter, of which it only shows that it trains.
+/// Steps per epoch; the second constant is for a software adapter, which only has to train.
 const STEPS: usize = 100;
 const SOFTWARE_STEPS: usize = 4;
 const NETWORKS: [(&str, &[usize]); 2] = [("none", &[]), ("300-100", &[300, 100])];
 
-/// Takes the time of the last look: what follows it, scoring and reading the answer, is not training.
+/// Records the time of the last look: scoring and reading the answer after it are not training.
 struct Stopwatch {
     start: Instant,
     elapsed: Duration,
 }
 
-impl Watch for Stopwatch {
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict> {
+impl<S> Watch<S> for Stopwatch {
+    fn look(&mut self, look: Look<'_, S>) -> Result<Next> {
         if look.last {
             self.elapsed = self.start.elapsed();
         }
-        Ok(Verdict::Continue)
+        Ok(Next::Continue)
     }
 }
 
@@ -119,11 +121,8 @@ fn networks(criterion: &mut Criterion) {
     for spec in devices::devices() {
         let label = devices::label(spec);
         let split = if is_software(spec) { &few } else { &full };
-        match device::open(spec).expect("it was found") {
-            AnyDevice::Cpu(device) => all(criterion, device, &label, split),
-            AnyDevice::Cuda(device) => all(criterion, device, &label, split),
-            AnyDevice::Wgpu(device) => all(criterion, device, &label, split),
-        }
+        let device = device::open(spec).expect("it was found");
+        with!(device, device => all(criterion, device, &label, split));
     }
 }
 

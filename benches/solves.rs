@@ -1,6 +1,8 @@
-//! Whole solves on every device found (the CPU with one thread and with all), from samples on the device to the answer:
-//! what a repeat of `gradrace run` times. Each answer is checked before it is timed, and every timed one is the same to
-//! the last bit. Groups are named like the cases, without the device; `cargo bench --bench solves -- NAME` picks.
+//! Benchmarks of whole solves on every device found (the CPU with one thread and with all).
+//!
+//! A solve goes from samples on the device to the answer, like a repeat of `gradrace run`. Each answer is checked
+//! before it is timed, and every timed answer must be bit-identical to it. Groups are named like the cases, without the
+//! device. `cargo bench --bench solves -- NAME` selects benchmarks.
 
 mod devices;
 
@@ -8,127 +10,132 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gradrace::data::split::split;
-use gradrace::data::{Request, Samples, Statistics, load};
+use gradrace::data::{Request, Samples, Standardize, load};
 use gradrace::mlp;
 use gradrace::optimizer::{Blind, Ended, Rule};
-use gradrace::pca::{self, Method, OperatorKind, Reference};
+use gradrace::pca::{self, Method, OperatorKind};
 use gradrace::race::case::Case;
-use gradrace::race::device::is_software;
-use gradrace::race::job::{Answer, Job};
-use gradrace::race::lane::{self, Lane, Material};
+use gradrace::race::device::{DeviceSpec, is_software};
+use gradrace::race::lane::{self, Lane};
 use gradrace::race::name::{Kind, ProblemKind};
+use gradrace::race::problem::mlp::Mlp;
+use gradrace::race::problem::pca::Pca;
+use gradrace::race::problem::{Answer, Problem};
+use gradrace::race::task::Draft;
 
-/// Small: where a GPU begins to win is what the suite `scale` shows.
+/// Small data; the suite `scale` shows from which size a GPU wins.
 const DATA: &str = "digits:n=2000";
-/// On a software adapter, of which it only shows that it ends with the right answer.
+/// Data for a software adapter, which only has to end with the right answer.
 const SOFTWARE_DATA: &str = "spectrum:n=200,d=64";
 const SOFTWARE_NETWORK_DATA: &str = "digits:n=200";
-/// Components of the answers.
+/// Number of components.
 const COMPONENTS: usize = 3;
 
-fn cases() -> Vec<Case> {
-    let pca = |method, operator, rule| Case {
-        method,
-        operator: Some(operator),
-        optimizer: Some(rule),
-        components: COMPONENTS,
-        ..Case::default()
-    };
-    let network = |layers: &[usize], rule| Case {
-        problem: ProblemKind::Mlp,
-        layers: Some(layers.to_vec()),
-        optimizer: Some(rule),
-        epochs: 1,
-        ..Case::default()
+fn components() -> Vec<Case<Pca>> {
+    let case = |method, operator, rule| {
+        let mut draft = Draft::default();
+        draft.pca.method = method;
+        draft.pca.components = COMPONENTS;
+        draft.pca.steps.operator = operator;
+        draft.set_rule(rule);
+        let task = draft.pca.clone().settled();
+        draft.settled().with(task)
     };
     vec![
-        pca(Method::Deflation, OperatorKind::Covariance, Rule::Nesterov),
-        pca(Method::Subspace, OperatorKind::Covariance, Rule::Nesterov),
-        pca(Method::Subspace, OperatorKind::Samples, Rule::Nesterov),
-        pca(Method::Subspace, OperatorKind::Samples, Rule::Adam),
-        pca(Method::Direct, OperatorKind::Covariance, Rule::Sgd),
-        network(&[], Rule::Sgd),
-        network(&[300, 100], Rule::Adam),
+        case(Method::Deflation, OperatorKind::Covariance, Rule::Nesterov),
+        case(Method::Subspace, OperatorKind::Covariance, Rule::Nesterov),
+        case(Method::Subspace, OperatorKind::Samples, Rule::Nesterov),
+        case(Method::Subspace, OperatorKind::Samples, Rule::Adam),
+        case(Method::Direct, OperatorKind::Covariance, Rule::Sgd),
     ]
 }
 
-/// What answers are held against.
-enum Judge {
-    Pca(Box<Reference>),
-    Mlp { test: Arc<Samples>, classes: usize },
-}
-
-impl Judge {
-    /// What is wrong with an answer, in words.
-    fn failures(&self, job: &Job, answer: &Answer) -> Vec<String> {
-        let (mut failures, to_the_end) = match (self, job, answer) {
-            (Self::Pca(reference), _, Answer::Pca(outcome)) => {
-                let failures = pca::Assessment::of(outcome, reference).failures;
-                let ended = matches!(outcome.ended, Ended::Converged | Ended::Floor);
-                (failures, ended)
-            }
-            (Self::Mlp { test, classes }, Job::Mlp(plan), Answer::Mlp(outcome)) => {
-                let failures = mlp::Assessment::of(outcome, plan, test, *classes).failures;
-                (failures, outcome.ended == Ended::Iterations)
-            }
-            _ => unreachable!("an answer is of its job's problem"),
+fn networks() -> Vec<Case<Mlp>> {
+    let case = |layers: &[usize], rule| {
+        let task = Mlp {
+            layers: layers.to_vec(),
+            rule,
+            epochs: 1,
+            ..Mlp::default()
         };
-        if !to_the_end {
-            failures.push(format!("it ended {:?}", answer.ended()));
-        }
-        failures
-    }
+        let draft = Draft {
+            problem: ProblemKind::Mlp,
+            mlp: task.clone(),
+            ..Draft::default()
+        };
+        draft.settled().with(task)
+    };
+    vec![case(&[], Rule::Sgd), case(&[300, 100], Rule::Adam)]
 }
 
 /// Samples and what belongs to them, of one problem.
-struct Task {
+struct Set<P: Problem> {
     samples: Arc<Samples>,
-    material: Material,
-    judge: Judge,
+    material: P::Material,
+    /// What is wrong with an answer, in words.
+    failures: Box<dyn Fn(&P::Plan, &P::Answer) -> Vec<String>>,
+    /// How a solve ends that found its answer.
+    ends: &'static [Ended],
 }
 
-impl Task {
-    fn new(problem: ProblemKind, spec: &str) -> Self {
-        let request = Request {
-            spec: spec.into(),
-            quiet: true,
-            ..Request::default()
-        };
-        let samples = load(&request).expect("they need no file");
-        if problem == ProblemKind::Mlp {
-            let split = split(samples, &request, None).expect("they have labels");
-            let (samples, test) = (Arc::new(split.train), Arc::new(split.test));
-            let classes = mlp::classes(&samples, &test);
-            return Self {
-                samples,
-                material: Material::Mlp(test.clone()),
-                judge: Judge::Mlp { test, classes },
-            };
-        }
-        let samples = Arc::new(samples);
-        let statistics = Statistics::of(&samples, 1);
-        let reference = Reference::new(&samples, &statistics, COMPONENTS).expect("it has one");
-        Self {
-            samples,
-            material: Material::Pca(statistics),
-            judge: Judge::Pca(Box::new(reference)),
-        }
+/// The samples of a spec as a problem takes them.
+fn material<P: Problem>(spec: &str) -> (Arc<Samples>, P::Material) {
+    let request = Request {
+        spec: spec.into(),
+        quiet: true,
+        ..Request::default()
+    };
+    let samples = load(&request).expect("they need no file");
+    let columns = Standardize::None;
+    let (samples, held) = P::divide(samples, columns, &request, None).expect("they suit it");
+    let (samples, material, _) = P::material(samples, columns, held).expect("they fit");
+    (Arc::new(samples), material)
+}
+
+fn components_of(spec: &str) -> Set<Pca> {
+    let (samples, statistics) = material::<Pca>(spec);
+    let reference = pca::Reference::new(&samples, &statistics, COMPONENTS).expect("it has one");
+    Set {
+        samples,
+        material: statistics,
+        failures: Box::new(move |_, outcome| pca::Assessment::of(outcome, &reference).failures),
+        ends: &[Ended::Converged, Ended::Floor],
+    }
+}
+
+fn networks_of(spec: &str) -> Set<Mlp> {
+    let (samples, test) = material::<Mlp>(spec);
+    let classes = mlp::classes(&samples, &test);
+    Set {
+        samples,
+        material: Arc::clone(&test),
+        failures: Box::new(move |plan, outcome| {
+            mlp::Assessment::of(outcome, plan, &test, classes).failures
+        }),
+        ends: &[Ended::Iterations],
     }
 }
 
 /// Times one case on one device.
-fn bench(criterion: &mut Criterion, lane: &mut dyn Lane, case: &Case, task: &Task) {
-    let id = case.id(&task.samples.spec);
+fn bench<P: Problem>(
+    criterion: &mut Criterion,
+    lane: &mut dyn Lane<P>,
+    case: &Case<P>,
+    set: &Set<P>,
+) {
+    let id = case.id(&set.samples.spec);
     let name = id.replacen(&format!("/{}/", case.device), "/", 1);
     let mut checked = None;
     let mut group = devices::group(criterion, &name);
     group.bench_function(devices::label(case.device), |bencher| {
         let answer = checked.get_or_insert_with(|| {
-            let job = case.job().expect("devices compute in its precision");
-            lane.prepare(&job).expect("it fits");
+            let plan = P::plan(case).expect("devices compute in its precision");
+            lane.prepare(&plan).expect("it fits");
             let (answer, _) = lane.solve(&mut Blind).expect("it solves");
-            let failures = task.judge.failures(&job, &answer);
+            let mut failures = (set.failures)(&plan, &answer);
+            if !set.ends.contains(&answer.ended()) {
+                failures.push(format!("it ended {:?}", answer.ended()));
+            }
             assert!(failures.is_empty(), "{id}: {}", failures.join("; "));
             answer
         });
@@ -138,7 +145,10 @@ fn bench(criterion: &mut Criterion, lane: &mut dyn Lane, case: &Case, task: &Tas
                 let start = Instant::now();
                 let (again, _) = lane.solve(&mut Blind).expect("it solves");
                 elapsed += start.elapsed();
-                assert!(again.same_bits(answer), "{id}: other bits in a repeat");
+                assert!(
+                    again.same_bits(answer),
+                    "{id}: a repeat is not bit-identical"
+                );
             }
             elapsed
         });
@@ -146,33 +156,43 @@ fn bench(criterion: &mut Criterion, lane: &mut dyn Lane, case: &Case, task: &Tas
     group.finish();
 }
 
+/// Times every case on every device that can run it.
+fn race<P: Problem>(
+    criterion: &mut Criterion,
+    set: &Set<P>,
+    cases: &[Case<P>],
+    devices: &[DeviceSpec],
+    able: fn(&P, DeviceSpec) -> bool,
+) {
+    for &spec in devices {
+        let opened = lane::open(spec, &set.samples, &set.material).expect("it was found");
+        let mut opened = opened.expect("the samples fit");
+        let mut lane = opened.lane();
+        for case in cases.iter().filter(|case| able(&case.task, spec)) {
+            let case = Case {
+                device: spec,
+                ..case.clone()
+            };
+            bench(criterion, lane.as_mut(), &case, set);
+        }
+    }
+}
+
 fn solves(criterion: &mut Criterion) {
     let (software, hardware): (Vec<_>, Vec<_>) = devices::devices()
         .into_iter()
         .partition(|spec| is_software(*spec));
-    for (problem, data, devices) in [
-        (ProblemKind::Pca, DATA, &hardware),
-        (ProblemKind::Mlp, DATA, &hardware),
-        (ProblemKind::Pca, SOFTWARE_DATA, &software),
-        (ProblemKind::Mlp, SOFTWARE_NETWORK_DATA, &software),
+    // wgpu has no dense eigensolver.
+    let able =
+        |task: &Pca, spec: DeviceSpec| task.method() != Method::Direct || spec.kind != Kind::Wgpu;
+    for (devices, data, network_data) in [
+        (&hardware, DATA, DATA),
+        (&software, SOFTWARE_DATA, SOFTWARE_NETWORK_DATA),
     ] {
-        let task = Task::new(problem, data);
-        for &spec in devices {
-            let opened = lane::open(spec, &task.samples, &task.material).expect("it was found");
-            let mut opened = opened.expect("the samples fit");
-            let mut lane = opened.lane();
-            // wgpu has no dense eigensolver.
-            let able = |case: &Case| case.method != Method::Direct || spec.kind != Kind::Wgpu;
-            let cases = cases().into_iter();
-            let cases = cases.filter(|case| case.problem == problem && able(case));
-            for case in cases {
-                let case = Case {
-                    device: spec,
-                    ..case
-                };
-                bench(criterion, lane.as_mut(), &case.settled(), &task);
-            }
-        }
+        let set = components_of(data);
+        race(criterion, &set, &components(), devices, able);
+        let set = networks_of(network_data);
+        race(criterion, &set, &networks(), devices, |_, _| true);
     }
 }
 

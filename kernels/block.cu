@@ -1,35 +1,37 @@
 // deflate, project_out, orthonormalise, ascent, retract: the block vectors of a step, m rows of d numbers.
 //
 //   deflate         g -= sum_{j < COUNT} (basis_j . g) basis_j
-//   project_out     v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), the projection done twice
-//   orthonormalise  Q of v' = Q R by Gram-Schmidt, twice; a row that vanishes is replaced
+//   project_out     v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), with the projection applied twice
+//   orthonormalise  Q of v' = Q R by Gram-Schmidt, applied twice; a row that vanishes is replaced
 //   ascent          H = g v'; P = g - H v; RHO, RESIDUAL, SCALE, the stop criterion;
 //                   g = -2 (projected ? P : g) / max(SCALE, |g| / 64)
-//   retract         v = orthonormalise(v); velocity -= its part in span v
+//   retract         v = orthonormalise(v); velocity -= its projection on span v
 //
-// A step moves the samples, and next to them a few vectors: one block is enough, needs no further pass, and has the
-// scalars of the step at hand. It becomes the limit where vectors are as large as the samples (d over 10^5, n in the
-// hundreds). Every thread owns the elements thread, thread + threads, ... of every row, so that only sums cross threads:
-// four dot products a fold, f32 in chains of d / threads and then a tree. A fold costs one barrier.
+// A step moves all samples but only these few vectors, so one block is enough: it needs no second pass, and all scalars
+// of the step are at hand. It becomes the bottleneck if vectors are as large as the samples (d over 10^5, n in the
+// hundreds). Every thread owns the elements thread, thread + threads, ... of every row, so that only sums cross
+// threads: each fold sums four dot products, in f32 chains of d / threads terms and then a tree. A fold costs one
+// barrier.
 //
-// Geometry: one block, a thread for four columns, 32 to 1024 threads. Bytes: those of the vectors, once a fold.
+// Geometry: one block of 32 to 1024 threads, one thread for four columns. Bytes: the vectors once per fold.
 
 constexpr float LEAST_DIVISOR = 1e-30f;
 constexpr float VANISHED = 1e-6f;
 constexpr unsigned ATTEMPTS = 8;
 constexpr unsigned MAX_THREADS = 1024;
-/// Dot products of a fold.
+/// Dot products per fold.
 constexpr unsigned GROUP = 4;
-/// Shared numbers of a fold: a group for every warp, twice.
+/// Floats of shared memory that folds use: a group for every warp, twice.
 constexpr unsigned FOLDS = 2 * (MAX_THREADS / WARP) * GROUP;
 
-/// Sums over the block.
+/// Sums four values at a time over the block.
 struct Fold {
     float *shared;
     unsigned phase;
 
-    /// Replaces each of the four values by its sum over all threads, the same bits in every one. The two halves of the shared
-    /// memory take turns: whoever writes one again has passed the barrier that its last readers came to after reading.
+    /// Replaces each of the four values by its sum over all threads, with the same bits in every thread. The two halves
+    /// of the shared memory alternate: a thread that writes a half again has passed a barrier that every reader reached
+    /// after reading it.
     __device__ void operator()(float (&x)[GROUP]) {
         const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
         constexpr unsigned share = WARP / GROUP;
@@ -82,7 +84,7 @@ __device__ Group take_out(Fold &fold, const float *rows, unsigned j, unsigned co
     return group;
 }
 
-/// |x|^2 and |y|^2.
+/// Returns |x|^2 and |y|^2.
 __device__ float2 squares(Fold &fold, const float *x, const float *y, unsigned d) {
     float s[GROUP] = {};
     for (unsigned i = threadIdx.x; i < d; i += blockDim.x) {
@@ -111,7 +113,7 @@ __device__ void scale(float *x, unsigned d, float factor) {
 /// Whether x is neither infinite nor NaN.
 __device__ bool is_finite(float x) { return fabsf(x) <= LARGEST; }
 
-/// See `replacement` in src/kernel/block.rs.
+/// As `replacement` in src/kernel/block.rs.
 __device__ float replacement(unsigned row, unsigned attempt, unsigned j) {
     unsigned x = ((row + 1) * 0x9e3779b9u) ^ ((attempt + 1) * 0x85ebca6bu) ^ (j * 0xc2b2ae35u);
     x = (x ^ 61u) ^ (x >> 16);
@@ -122,8 +124,8 @@ __device__ float replacement(unsigned row, unsigned attempt, unsigned j) {
     return float(x >> 8) / 16777216.0f - 0.5f;
 }
 
-/// RESIDUAL and the stop criterion, from rho of each row and the length of what its gradient has outside the span, two
-/// numbers a row. For one thread. See `judge` in src/kernel/block.rs and in src/kernel/control/mod.rs.
+/// Computes RESIDUAL and the stop criterion; called by one thread. `rows` holds two numbers per row: rho, and the
+/// length of the gradient's part outside the span. See `judge` in src/kernel/block.rs and src/kernel/control/mod.rs.
 __device__ void judge(float *control, const float *rows, unsigned m) {
     float top = control[TOP];
     for (unsigned a = 0; a < m; a++) {
@@ -138,7 +140,7 @@ __device__ void judge(float *control, const float *rows, unsigned m) {
         const float relative = left / denominator;
         residual = fmaxf(residual, relative);
         if (m > 1 && rho < LEAST_SHARE * top) {
-            // The host finishes it in f64.
+            // The host finishes this row in f64.
         } else if (left <= NOISE * sqrtf(top) * sqrtf(fmaxf(rho, 0.0f))) {
             floored = floored || relative > tolerance;
         } else {
@@ -164,7 +166,7 @@ __device__ void judge(float *control, const float *rows, unsigned m) {
     }
 }
 
-/// Makes the m rows of v orthonormal.
+/// Orthonormalises the m rows of v.
 __device__ void gram_schmidt(Fold &fold, float *v, unsigned d, unsigned m) {
     for (unsigned a = 0; a < m; a++) {
         float *row = v + Index(a) * d;
@@ -222,7 +224,7 @@ extern "C" __global__ void __launch_bounds__(MAX_THREADS) orthonormalise(float *
     gram_schmidt(fold, v, d, m);
 }
 
-/// `work` holds P, m x d, and two numbers of every row.
+/// `work` holds P, m x d, and two numbers per row.
 extern "C" __global__ void __launch_bounds__(MAX_THREADS)
 ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float projected, float *work) {
     __shared__ float4 shared[FOLDS / 4];
@@ -230,9 +232,9 @@ ascent(float *control, const float *v, float *g, unsigned d, unsigned m, float p
     if (frozen(control)) {
         return;
     }
-    // Thread 0 writes these after a fold: every thread has read them by then.
+    // Thread 0 writes these after a fold, when every thread has read them.
     const float old = control[SCALE], mean = control[SCALE_MEAN], step = control[STEP];
-    // Thread 0 alone writes and reads them.
+    // Only thread 0 writes and reads these.
     float *rows = work + Index(m) * d;
     float rho_min = LARGEST, rho_max = -LARGEST, length = 0.0f;
     bool finite = true;

@@ -1,11 +1,11 @@
-// advance and commit: the bookkeeping of a step and of a component found.
+// advance and commit: bookkeeping after a step and after a component is found.
 //
 //   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
-//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); the run state, s1 and s2 start anew
+//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state, s1 and s2
 //
-// Geometry: `advance` one thread, `commit` one block that copies d numbers. Bytes: 16 d.
+// Geometry: `advance` one thread, `commit` one block that copies d elements. Bytes: 16 d.
 
-/// time^-power. The powers in use are exact but for a rounding; `powf` may be off by several.
+/// time^-power. The powers in use are exact to one rounding; `powf` may be off by several.
 __device__ float decay(float time, float power) {
     if (power == 0.0f) {
         return 1.0f;
@@ -40,7 +40,7 @@ commit(float *control, const float *v, float *basis, float *s1, float *s2, unsig
         s1[j] = 0.0f;
         s2[j] = 0.0f;
     }
-    // Every thread has read COUNT by then.
+    // Every thread has read COUNT before it changes.
     __syncthreads();
     if (threadIdx.x == 0) {
         control[COUNT] += 1.0f;

@@ -1,5 +1,5 @@
-// The control buffer: what changes from step to step. The layout is that of src/kernel/control/mod.rs; a test compares the
-// numbers.
+// The control buffer: the state that changes from step to step. It has the layout of src/kernel/control/mod.rs; a test
+// compares the numbers.
 
 constexpr unsigned STOP = 0;
 constexpr unsigned STEP = 1;
@@ -36,5 +36,5 @@ constexpr float IMPROVEMENT = 0.95f;
 constexpr float PATIENCE = 100.0f;
 constexpr float LARGEST = 3.40282347e+38f;
 
-/// Whether the state stays as it is.
+/// Whether the state is frozen.
 __device__ bool frozen(const float *control) { return control[STOP] != 0.0f; }

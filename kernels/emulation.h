@@ -1,21 +1,21 @@
-// CUDA for a C++ compiler on the host: put before a unit of kernels, whose text stays as it is.
+// Emulates CUDA for a C++ compiler on the host. Prepended to a unit of kernels, whose text is unchanged.
 //
-// A launch runs block after block, and in a block thread after thread. A thread that never waits runs through on one stack
-// that the next one takes over; one that waits keeps its stack, and is a fibre from then on: a barrier, shuffle or vote
-// switches to the next thread. Everything is deterministic. The order is ascending or descending, and shared memory begins
-// with one pattern or another: whoever runs a launch both ways and finds the same bits knows that no result hangs on
-// shared memory that was never written (NaN in the first pattern), on the order of threads between two barriers, or on that
-// of blocks.
+// A launch runs one block after another, and within a block one thread after another. A thread that never waits runs on
+// a stack that the next thread reuses. A thread that waits keeps its stack and becomes a fibre: each barrier, shuffle
+// or vote switches to the next thread. Everything is deterministic. Threads and blocks run in ascending or descending
+// order, and shared memory starts with one of two patterns. If a launch gives the same bits both ways, its result does
+// not depend on uninitialised shared memory (NaN in the first pattern), on the order of threads between two barriers,
+// or on the order of blocks.
 //
-// Caught, and told as text with file, line, block and thread: a barrier that some of its threads do not come to, because
-// they have returned or wait elsewhere; a shuffle, vote or warp barrier whose mask names a lane that is not there, has
-// returned, or waits elsewhere; a value taken from a lane outside the mask; writes past the end of dynamic shared
-// memory. Not caught: writes past static shared arrays, and wild addresses, which end the process. Guards around global
-// memory are the caller's (src/device/cuda/emulated/memory.rs).
+// Detected, and reported as text with file, line, block and thread: a barrier that some of its threads do not reach,
+// because they have returned or wait elsewhere; a shuffle, vote or warp barrier whose mask names a lane that does not
+// exist, has returned, or waits elsewhere; a value read from a lane outside the mask; writes past the end of dynamic
+// shared memory. Not detected: writes past static shared arrays, and wild addresses, which crash the process. The
+// caller puts guards around global memory (src/device/cuda/emulated/memory.rs).
 //
-// One launch at a time: a library has one block's worth of state. Blocks have one dimension. Linux only (shared memory is
-// an ELF section); fibres are switched by hand on x86-64 and AArch64, by ucontext elsewhere. `__shared__` belongs in entries,
-// not in templates: a compiler may not put those into one section.
+// Limits: one launch at a time, because a library has state for one block; blocks have one dimension; Linux only,
+// because shared memory is an ELF section. Fibres are switched by hand-written code on x86-64 and AArch64, by ucontext
+// elsewhere. Declare `__shared__` in entries, not in templates: a compiler may not put those into one section.
 
 #include <math.h>
 #include <stdarg.h>
@@ -50,7 +50,7 @@ inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 extern "C" {
-// Bounds of the static shared memory of this library, from the linker; null where it has none.
+// Bounds of this library's static shared memory, from the linker; null if it has none.
 extern char __start_shared_memory[] __attribute__((weak, visibility("hidden")));
 extern char __stop_shared_memory[] __attribute__((weak, visibility("hidden")));
 }
@@ -60,7 +60,8 @@ namespace emulation {
 constexpr unsigned LANES = 32, MAX_THREADS = 1024;
 constexpr unsigned long STACK_BYTES = 64 << 10, SHARED_BYTES = 48 << 10, GUARD_BYTES = 256;
 
-// Switching: `swap(from, to)` puts what a function must keep on the stack, leaves its top in *from, and goes on from `to`.
+// Context switch: `swap(from, to)` saves the callee-saved registers on the stack, stores the stack pointer in *from,
+// and continues from `to`.
 
 #if defined(__x86_64__)
 typedef void *Context;
@@ -90,7 +91,7 @@ emulation_swap:
 )");
 inline void swap(Context &from, Context &to) { emulation_swap(&from, to); }
 inline void begin(Context &context, char *stack, void (*start)()) {
-    // Six registers, and where to return to, at an address such that `start` finds the stack as after a call.
+    // Six registers and a return address, placed so that `start` finds the stack aligned as after a call.
     void **top = reinterpret_cast<void **>(stack + STACK_BYTES - 16);
     *top = reinterpret_cast<void *>(start);
     memset(top - 6, 0, 6 * sizeof(void *));
@@ -158,13 +159,13 @@ enum class State { READY, BARRIER, SHUFFLE, VOTE, RETURNED };
 struct Thread {
     State state;
     Context context;
-    // Null until the thread runs, and after it has returned.
+    // Null before the thread runs and after it has returned.
     char *stack;
-    // Where it waits, and for whom: lanes, or at a barrier the number of threads.
+    // Where the thread waits, and for whom: a mask of lanes, or at a barrier the number of threads.
     const char *file;
     int line;
     unsigned mask;
-    // What it gives and from which lane it takes, and what it got.
+    // The value it provides, the lane it reads from, and the value it received.
     unsigned long long value;
     unsigned source;
     unsigned long long got;
@@ -194,7 +195,7 @@ __attribute__((format(printf, 3, 4))) static bool fail(const Thread &thread, con
     return false;
 }
 
-/// First function of every fibre.
+/// Entry function of every fibre.
 static void start() {
     body(body_arguments);
     threads[current].state = State::RETURNED;
@@ -202,7 +203,7 @@ static void start() {
     abort();
 }
 
-/// Lets a thread go on until it waits or returns.
+/// Runs a thread until it waits or returns.
 static void resume(unsigned index) {
     Thread &thread = threads[index];
     current = index;
@@ -218,7 +219,7 @@ static void resume(unsigned index) {
     }
 }
 
-/// The current thread waits: the scheduler takes over.
+/// Suspends the current thread and returns to the scheduler.
 static void wait(State state, const char *file, int line, unsigned mask) {
     Thread &thread = threads[current];
     thread.state = state;
@@ -230,7 +231,7 @@ static void wait(State state, const char *file, int line, unsigned mask) {
     asm volatile("" ::: "memory");
 }
 
-/// "has returned" and so on, of a thread that another one waits for.
+/// Why a thread that another waits for is not there, for error messages: "has returned" and so on.
 static const char *excuse(unsigned index) {
     static char text[128];
     const Thread &thread = threads[index];
@@ -246,7 +247,7 @@ static const char *excuse(unsigned index) {
 
 static bool waits_in_warp(const Thread &thread) { return thread.state == State::SHUFFLE || thread.state == State::VOTE; }
 
-/// First lane of the mask that does not wait where this thread waits; LANES when all do.
+/// First lane of the mask that does not wait at the same place as this thread; LANES if all do.
 static unsigned missing(const Thread &thread, unsigned first) {
     for (unsigned lane = 0; lane < LANES; lane++) {
         if (!(thread.mask >> lane & 1)) {
@@ -261,7 +262,7 @@ static unsigned missing(const Thread &thread, unsigned first) {
     return LANES;
 }
 
-/// Hands out what the lanes of a complete mask have given.
+/// Exchanges the values of the lanes of a complete mask.
 static bool exchange(const Thread &thread, unsigned first) {
     unsigned votes = 0;
     for (unsigned lane = 0; lane < LANES; lane++) {
@@ -289,7 +290,7 @@ static bool exchange(const Thread &thread, unsigned first) {
     return true;
 }
 
-/// Lets the lanes of a warp go on until each waits at a barrier of the block or has returned.
+/// Runs the lanes of a warp until each waits at a barrier of the block or has returned.
 static bool run_warp(unsigned first) {
     const unsigned count = min(LANES, blockDim.x - first);
     for (bool progress = true; progress;) {
@@ -352,7 +353,7 @@ static bool run_block(unsigned shared) {
         if (closest == MAX_THREADS) {
             break;
         }
-        // The barrier of the fewest threads comes first: the others may wait behind it.
+        // Release the barrier with the fewest threads first: other threads may wait for it.
         const Thread &thread = threads[closest];
         for (unsigned i = 0; i < thread.mask; i++) {
             if (threads[i].state != State::BARRIER || threads[i].mask != thread.mask || threads[i].line != thread.line ||
@@ -376,7 +377,7 @@ static bool run_block(unsigned shared) {
     return true;
 }
 
-/// Runs a launch; null, or what went wrong.
+/// Runs a launch; returns null, or an error message.
 static const char *launch(const char *name, void (*entry)(void **), const unsigned *grid, unsigned block, unsigned shared,
                           void **arguments, bool backwards) {
     entry_name = name;
@@ -394,7 +395,7 @@ static const char *launch(const char *name, void (*entry)(void **), const unsign
         const unsigned long long at = descending ? blocks - 1 - b : b;
         blockIdx = {unsigned(at % grid[0]), unsigned(at / grid[0] % grid[1]), unsigned(at / grid[0] / grid[1])};
         if (!run_block(shared)) {
-            // Fibres that still wait are given up, with their stacks.
+            // Abandon fibres that still wait, with their stacks.
             for (unsigned i = 0; i < MAX_THREADS; i++) {
                 if (threads[i].stack) {
                     free_stacks[free_count++] = threads[i].stack;
@@ -414,7 +415,7 @@ template <typename T> unsigned long long bits_of(T value) {
     return bits;
 }
 
-/// The value of lane `source` of the warp, once every lane of the mask gives its own.
+/// Returns the value of lane `source` of the warp, once every lane of the mask has provided its own.
 template <typename T> T shuffle(unsigned mask, T value, unsigned source, const char *file, int line) {
     Thread &thread = threads[current];
     thread.value = bits_of(value);
@@ -432,7 +433,7 @@ inline unsigned vote(unsigned mask, bool value, const char *file, int line) {
 
 inline unsigned lane() { return threadIdx.x % LANES; }
 
-/// A kernel's arguments, taken from an array of their addresses.
+/// Calls a kernel with arguments taken from an array of their addresses.
 template <typename... P, size_t... I> void unpack(void (*kernel)(P...), void **arguments, std::index_sequence<I...>) {
     kernel(*static_cast<P *>(arguments[I])...);
 }
@@ -440,7 +441,7 @@ template <typename... P> void call(void (*kernel)(P...), void **arguments) {
     unpack(kernel, arguments, std::index_sequence_for<P...>());
 }
 
-/// Kinds of a kernel's parameters, a letter each: p a pointer, u and l 32 and 64 bits unsigned, f a float.
+/// Letters for the kinds of kernel parameters: p a pointer, u and l unsigned of 32 and 64 bits, f a float.
 template <typename T> struct Kind;
 template <typename T> struct Kind<T *> { static constexpr char letter = 'p'; };
 template <> struct Kind<unsigned> { static constexpr char letter = 'u'; };
@@ -466,10 +467,10 @@ struct Entry {
 #define __shfl_xor_sync(mask, value, step) \
     emulation::shuffle(mask, value, (emulation::lane() ^ (step)) % emulation::LANES, __FILE__, __LINE__)
 
-/// A line of the table of entries.
+/// An entry of the table of kernels.
 #define EMULATED(name) {#name, [](void **arguments) { emulation::call(name, arguments); }, emulation::kinds(name)}
 
-/// The functions by which a library of kernels is used; put after them.
+/// Exports the functions through which a library of kernels is used; put it after the kernels.
 #define EMULATION_EXPORTS(table)                                                                                           \
     static const emulation::Entry *emulation_find(const char *name) {                                                      \
         for (const emulation::Entry &entry : table) {                                                                      \

@@ -1,36 +1,36 @@
 // covariance and dual: the Gram matrices of the centred samples y.
 //
 //   covariance  C = beta C + w_out w_in sum_i y_i y_i', d x d
-//   dual        K[first_a + i, first_b + j] = w_out w_in ya_i . yb_j; the rest of K is left alone
+//   dual        K[first_a + i, first_b + j] = w_out w_in ya_i . yb_j; the rest of K is unchanged
 //
 // A block of 64 threads computes a 64 x 64 tile of sums over its part of the samples (`covariance`) or of the columns
-// (`dual`), 8 x 8 sums a thread: a slice of the tile costs a thread four loads of 16 bytes from shared memory for 64
-// multiply-adds. Samples are centred while they are staged, DEPTH slices at a time; `dual` turns them on the way. Many
-// small blocks share a multiprocessor, so that one computes while another waits for its samples. f32 sums are broken off
-// every CHUNK slices and added to the block's part in memory; `covariance_sum` and `dual_sum` add the parts. Of C only the
-// tiles on and under the diagonal are computed: `covariance_sum` mirrors. The weights are kept apart, one on each side of
-// the sum: their product may be more than f32 holds. Rows of C and K are padded to four.
+// (`dual`), 8 x 8 sums per thread: per slice, four loads of 16 bytes from shared memory serve 64 multiply-adds. Samples
+// are centred while they are staged, DEPTH slices at a time; `dual` also transposes them. Many small blocks share a
+// multiprocessor, so that one computes while another waits for its samples. Every CHUNK slices the f32 sums are added
+// to the block's part in memory; `covariance_sum` and `dual_sum` add the parts. Of C only the tiles on and below the
+// diagonal are computed, and `covariance_sum` mirrors them. The two weights are applied on either side of the sum,
+// because their product may overflow f32. Rows of C and K are padded to a multiple of four.
 //
-// Geometry: blocks (tile column, tile row, part) of 64 threads; sums a thread an element.
-// Operations: n d (d + 1), 2 na nb d.
+// Geometry: blocks (tile column, tile row, part) of 64 threads; the sums use one thread per element. Operations: n d (d
+// + 1), 2 na nb d.
 
 constexpr unsigned TILE = 64;
 constexpr unsigned DEPTH = 16;
 constexpr unsigned THREADS = 64;
-/// Blocks of a multiprocessor: they leave a thread 168 registers, so that nothing spills.
+/// Blocks per multiprocessor: this leaves 168 registers per thread, so that nothing spills.
 constexpr unsigned BLOCKS = 6;
 constexpr unsigned SUM_THREADS = 256;
-/// Longest f32 sum, in terms.
+/// Largest number of terms in an f32 sum.
 constexpr unsigned CHUNK = 1024;
 
-/// Slices of the two factors, k-major.
+/// Slices of both factors, k-major.
 struct Stage {
     float4 a[DEPTH * TILE / 4];
     float4 b[DEPTH * TILE / 4];
 };
 
-/// Sums of a thread: rows 4 (t / 8) + {0, 1, 2, 3} and 32 more, columns 4 (t % 8) + {0, 1, 2, 3} and 32 more, so that
-/// eight neighbours read 128 bytes of a slice.
+/// The 8 x 8 sums of a thread: rows 4 (t / 8) + {0, 1, 2, 3} and those 32 further, columns 4 (t % 8) + {0, 1, 2, 3} and
+/// those 32 further, so that eight neighbours read 128 bytes of a slice.
 struct Sums {
     float4 at[8][2];
 
@@ -61,7 +61,7 @@ struct Sums {
         }
     }
 
-    /// Puts the sums into a part of 64 x 64, or adds them to it.
+    /// Writes the sums to a part of 64 x 64, or adds them to it.
     __device__ void put(float4 *part, bool add) const {
         const unsigned x = threadIdx.x % 8, y = threadIdx.x / 8;
 #pragma unroll
@@ -75,7 +75,8 @@ struct Sums {
     }
 };
 
-/// Sums `begin .. end` in chunks; `stage_slices(k0, end)` fills the stage with slices from k0 on, zeros from `end` on.
+/// Sums slices `begin .. end` in chunks. `stage_slices(k0, end)` fills the stage with the slices from k0 on, zeros from
+/// `end` on.
 template <typename Slices>
 __device__ void tile_sums(Stage &stage, float4 *part, unsigned begin, unsigned end, Slices stage_slices) {
     Sums sums;
@@ -92,7 +93,7 @@ __device__ void tile_sums(Stage &stage, float4 *part, unsigned begin, unsigned e
     }
 }
 
-/// Number of tile (row, column) among those on and under the diagonal.
+/// Index of tile (row, column) among those on and below the diagonal.
 __device__ Index triangular(unsigned row, unsigned column) { return Index(row) * (row + 1) / 2 + column; }
 
 template <typename Quad>
@@ -168,7 +169,7 @@ __device__ void dual(Stage &stage, const Quad *xa, const Quad *xb, const float4 
         }
         return (widened(x[Index(row) * stride + q]) - mean[q]) - mean[quads + q];
     };
-    // Thread t turns sample t of each tile: the columns become slices.
+    // Thread t transposes sample t of each tile, so that columns become slices.
     const auto turn = [&](float4 *slices, unsigned q, float4 y) {
         float *at = &slices->x + 4 * q * TILE + threadIdx.x;
         at[0] = y.x;
@@ -178,7 +179,7 @@ __device__ void dual(Stage &stage, const Quad *xa, const Quad *xb, const float4 
     };
     const unsigned begin = blockIdx.z * span;
     const Index tile = (Index(blockIdx.z) * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
-    // A slice past the last column reads a pad, which is zero.
+    // A slice past the last column reads the padding, which is zero.
     tile_sums(stage, partial + tile * (TILE * TILE / 4), begin, min(begin + span, d), [&](unsigned k0, unsigned) {
 #pragma unroll
         for (unsigned q = 0; q < DEPTH / 4; q++) {
@@ -206,7 +207,7 @@ dual_u8(const unsigned *__restrict__ xa, const unsigned *__restrict__ xb, const 
     dual(stage, xa, xb, mean, na, nb, d, weight_in, partial, span);
 }
 
-/// The block of K that these samples make: weight_out times the sum of the parts.
+/// Writes the block of K for these samples: weight_out times the sum of the parts.
 extern "C" __global__ void __launch_bounds__(SUM_THREADS)
 dual_sum(const float *__restrict__ partial, float *k, unsigned na, unsigned nb, unsigned n, unsigned first_a, unsigned first_b,
          float weight_out, unsigned parts) {

@@ -1,25 +1,26 @@
-// Rows of a multilayer perceptron: all of a step that is no matrix product and no update. Activations are b x h, not padded.
+// The parts of a training step that are neither matrix products nor updates. Activations are b x h, not padded.
 //
-//   gather         out_i = weight x[row_i - first] where row_i lies in first .. first + n; row_i = rows[BATCH batch + offset + i]
+//   gather         out_i = weight x[row_i - first] if first <= row_i < first + n; row_i = rows[BATCH batch + offset + i]
 //   bias_relu      z = max(0, z + bias)
 //   softmax_loss   s = softmax(z + bias); z = (s - onehot(label)) / batch; losses[BATCH] and dbias get the sums over the rows
 //   relu_backward  delta = 0 where a <= 0; dbias gets the sums over its rows
-//   score          totals += [rows classified wrongly, sum of their losses]; rows whose sample is n or more do not count
+//   score          totals += [rows classified wrongly, sum of their losses]; ignores rows whose sample is n or more
 //
-// gather: a thread takes a quad of columns. bias_relu: one element, in strides. softmax_loss and score: a warp takes a row,
-// its lanes the classes; what is summed over rows waits in `partial`, and softmax_sums and score_sum add it up. Sums over rows:
-// a block takes a warp's width of columns, neighbours read neighbouring addresses, its warps every CHAINSth row; then the
-// chains in order. No atomics. Bytes: each matrix read and written once.
+// In gather a thread handles a quad of columns, in bias_relu one element at a time, in strides. In softmax_loss and
+// score a warp handles a row, its lanes the classes; sums over rows are collected in `partial` and added by
+// softmax_sums and score_sum. In sums over rows, a block handles a warp's width of columns, so that neighbours read
+// adjacent addresses; each of its warps sums every CHAINSth row, and the chains are then added in order. No atomics.
+// Bytes: each matrix is read and written once.
 
 constexpr unsigned THREADS = 256;
 constexpr unsigned CHAINS = THREADS / WARP;
 
-/// Sample of row i.
+/// Index of the sample in row i.
 __device__ unsigned sample_of(const float *control, const unsigned *rows, unsigned batch, unsigned offset, unsigned i) {
     return rows[Index(control[BATCH]) * batch + offset + i];
 }
 
-/// beta times what was there; with beta 0 that is not read.
+/// beta times the old value, which is not read if beta is 0.
 __device__ float old(float beta, const float *value) { return beta == 0.0f ? 0.0f : beta * *value; }
 
 template <typename Quad>
@@ -65,7 +66,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) bias_relu(float *z, const 
     const Index len = Index(b) * h;
     for (Index e = Index(blockIdx.x) * THREADS + threadIdx.x; e < len; e += Index(gridDim.x) * THREADS) {
         const float sum = z[e] + bias[e % h];
-        // What is not a number stays so, and shows in the loss.
+        // NaN stays NaN and shows up in the loss.
         z[e] = sum < 0.0f ? 0.0f : sum;
     }
 }
@@ -79,7 +80,7 @@ __device__ float warp_max(float x) {
     return x;
 }
 
-/// What a warp knows of a row of logits: the largest, and the sum of exp(z + bias - largest).
+/// Softmax terms of a row of logits: the largest, and the sum of exp(z + bias - largest).
 struct Soft {
     float top;
     float total;
@@ -99,14 +100,14 @@ __device__ Soft softmax(const float *z, const float *bias, unsigned c) {
     return {top, team_sum<WARP>(total)};
 }
 
-/// A warp a row.
+/// One warp per row.
 extern "C" __global__ void __launch_bounds__(THREADS)
 softmax_loss(const float *control, const unsigned *labels, const unsigned *rows, const float *bias, float *z, float *dbias, float *losses,
              unsigned b, unsigned c, unsigned batch, unsigned offset, unsigned n, unsigned batches, float beta, float *partial) {
-    // For softmax_sums.
+    // These are for softmax_sums.
     (void)dbias, (void)losses, (void)n, (void)batches, (void)beta;
     const unsigned i = blockIdx.x * CHAINS + threadIdx.x / WARP;
-    // A warp leaves whole.
+    // The condition is the same for a whole warp.
     if (frozen(control) || i >= b) {
         return;
     }
@@ -126,7 +127,7 @@ softmax_loss(const float *control, const unsigned *labels, const unsigned *rows,
     }
 }
 
-/// The sum of one value a chain, valid in the first warp. `chains` is shared.
+/// Sums one value per chain; valid in the first warp. `chains` is in shared memory.
 __device__ float chained(float x, float *chains) {
     chains[threadIdx.x] = x;
     __syncthreads();
@@ -138,7 +139,7 @@ __device__ float chained(float x, float *chains) {
     return x;
 }
 
-/// Sums over rows of z; the last block adds the losses.
+/// Sums over rows of z; the last block sums the losses.
 extern "C" __global__ void __launch_bounds__(THREADS)
 softmax_sums(float *control, const float *z, float *dbias, float *losses, const float *partial, unsigned b, unsigned c, float beta) {
     __shared__ float chains[THREADS];
@@ -194,11 +195,11 @@ relu_backward(const float *a, float *delta, float *dbias, unsigned b, unsigned h
     }
 }
 
-/// A warp a row.
+/// One warp per row.
 extern "C" __global__ void __launch_bounds__(THREADS)
 score(const float *control, const unsigned *labels, const unsigned *rows, const float *bias, const float *z, float *totals, unsigned b,
       unsigned c, unsigned n, unsigned len, float *partial) {
-    // For score_sum, and for a test's list.
+    // `totals` is for score_sum, `len` for the parity test of the parameter lists.
     (void)totals, (void)len;
     const unsigned i = blockIdx.x * CHAINS + threadIdx.x / WARP;
     if (frozen(control) || i >= b) {
@@ -226,7 +227,7 @@ score(const float *control, const unsigned *labels, const unsigned *rows, const 
     }
 }
 
-/// Adds the rows' scores: one block, its first half the wrong ones, its second the losses.
+/// Sums the scores of the rows: one block, whose first half sums the errors and second half the losses.
 extern "C" __global__ void __launch_bounds__(THREADS)
 score_sum(const float *control, const float *partial, float *totals, unsigned b) {
     __shared__ float sums[THREADS];

@@ -1,9 +1,10 @@
-// What the kernels take from CUDA beyond C++; put before every file.
+// What the kernels take from CUDA beyond C++. Prepended to every file.
 //
-// NVRTC compiles them for a GPU, and a C++ compiler compiles the same text for the host, where emulation.h stands in for
-// CUDA and defines EMULATION. Whatever has no twin there stands here, in both forms, and nowhere else.
+// NVRTC compiles the kernels for a GPU, and a C++ compiler compiles the same text for the host, where emulation.h
+// replaces CUDA and defines EMULATION. Anything that differs between the two is defined here in both forms, and nowhere
+// else.
 
-/// Where rows times row length may pass 2^32.
+/// For indices where rows times row length may exceed 2^32.
 using Index = unsigned long long;
 
 constexpr unsigned WARP = 32;
@@ -11,7 +12,7 @@ constexpr unsigned EVERY_LANE = 0xffffffffu;
 
 #ifdef EMULATION
 
-/// Dynamic shared memory.
+/// Start of the dynamic shared memory.
 __device__ float4 *dynamic_shared() { return reinterpret_cast<float4 *>(emulation::dynamic_shared()); }
 
 /// Byte `place` of a word as a float.
@@ -24,8 +25,8 @@ __device__ float4 *dynamic_shared() {
     return memory;
 }
 
-/// 0x4b000000 is 2^23, whose last bits count ones: a permutation and a subtraction, where a conversion would run at a
-/// quarter of their rate.
+/// Builds the float 0x4b000000 (2^23) with the byte in its last bits, then subtracts 2^23: a conversion instruction
+/// would run at a quarter of the rate.
 template <unsigned place> __device__ float byte_of(unsigned word) {
     return __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7440u + place)) - 8388608.0f;
 }
@@ -61,7 +62,8 @@ __device__ float dot(float4 a, float4 b) {
     return sum(products);
 }
 
-/// The sum of x over teams of `lanes` neighbours in a warp (a power of two), the same bits in every one of them.
+/// Sums x over each team of `lanes` neighbouring lanes of a warp (a power of two); every lane of a team gets the same
+/// bits.
 template <unsigned lanes> __device__ float team_sum(float x) {
 #pragma unroll
     for (unsigned step = lanes / 2; step > 0; step /= 2) {
@@ -70,8 +72,8 @@ template <unsigned lanes> __device__ float team_sum(float x) {
     return x;
 }
 
-/// N sums over a warp at once, N a power of two: lane l is left with the one of index l N / 32. Each step halves what a
-/// lane still holds: it keeps one half and gives the other away, so that N sums take about N shuffles.
+/// Sums N values over a warp at once, N a power of two; lane l ends up with the sum of index l N / 32. In each step a
+/// lane keeps half of its values and passes on the other half, so that N sums take about N shuffles.
 template <unsigned N> __device__ float warp_sums(float (&x)[N]) {
     const unsigned lane = threadIdx.x % WARP;
     unsigned step = WARP / 2;

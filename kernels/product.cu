@@ -1,39 +1,40 @@
-// samples_product, batch_product, lift, symmetric_product: what A v costs, without the covariance.
+// samples_product, batch_product, lift, symmetric_product: the products A v, without forming the covariance.
 //
 //   samples_product   g = beta g + w_out sum_i w_in (y_i . v) y_i, for each of the m rows of v; y_i the centred sample i
-//   batch_product     the same over the rows of mini-batch BATCH (rows[BATCH b ..][..b]) that lie in first .. first + n
+//   batch_product     the same over the rows of mini-batch BATCH (rows[BATCH b ..][..b]) within first .. first + n
 //   lift              out = beta out + w sum_i u[:, first + i] y_i
-//   symmetric_product g = C v, for each row of v; C symmetric, p x p, its rows padded to four
+//   symmetric_product g = C v, for each row of v; C is symmetric, p x p, its rows padded to a multiple of four
 //
-// One row of v (`*_product_*`): a team owns a sample at a time, a warp for MNIST's 784 columns, a quarter of one for 64 or
-// fewer, the whole block for up to 8,192. Its threads hold the sample in registers, K quads each; the dot product with v
-// goes through shuffles, and u_i y_i is added to the team's g from the same registers, so that X is read once and no
-// barrier stands in the loop. The next R samples are in flight meanwhile, 7 R loads a lane at 784 columns. A block of eight
-// warps leaves a thread 255 registers: enough to overlap one sample's sums with the next one's arithmetic without spilling.
-// Bytes come four at a time rather than sixteen: 196 quads then fill 7 x 32 lanes to 88 %, where 49 loads of sixteen would
-// fill 2 x 32 to 77 %; R = 4 against 2 makes up for it. mean_hi is subtracted in registers, mean_lo, half a unit in its last
-// place, through the projections: y_i . v = (x_i - hi) . v - lo . v, and g -= (sum_i u_i) lo. At the end the teams' g are
-// added in shared memory, in order, and a block writes one part of g, which `product_sum` adds; a single block writes g itself.
+// One row of v (`*_product_*`): a team of threads handles one sample at a time: a warp for MNIST's 784 columns, a
+// quarter of a warp for 64 or fewer, the whole block for up to 8,192. Its threads hold the sample in registers, K quads
+// each. The dot product with v uses shuffles, and u_i y_i is added to the team's g from the same registers, so that X
+// is read once and the loop has no barrier. The next R samples are in flight meanwhile, which is 7 R loads per lane at
+// 784 columns. A block of eight warps leaves 255 registers per thread: enough to overlap the sum of one sample with the
+// arithmetic of the next without spilling. Bytes are loaded four at a time, not sixteen: 196 quads fill 88 % of 7 x 32
+// lanes, while 49 loads of sixteen would fill 77 % of 2 x 32; R = 4 instead of 2 makes up for the smaller loads.
+// mean_hi is subtracted in registers, and mean_lo, half a unit in its last place, through the projections: y_i . v =
+// (x_i - hi) . v - lo . v, and g -= (sum_i u_i) lo. At the end the g of the teams are added in order in shared memory.
+// Each block writes one part of g, and `product_sum` adds the parts; a single block writes g itself.
 //
-// Several rows of v (`*_products_*`), up to 32 a block, samples of up to 1,024 columns: a tile of 8 centred samples in
-// shared memory; the warps compute its 8 x m projections in blocks of 4 x 4, and then each thread, which owns a quad of
-// columns for 16 rows of v, adds u y to its registers. X is read once for each 32 rows of v.
+// Several rows of v (`*_products_*`), up to 32 per block, samples of up to 1,024 columns: a tile of 8 centred samples
+// is in shared memory. The warps compute its 8 x m projections in blocks of 4 x 4; then each thread, which owns a quad
+// of columns for 16 rows of v, adds u y to its registers. X is read once for each 32 rows of v.
 //
-// Longer samples: `project` computes u = w_in Y v' in panels of columns, four samples by four rows of v a warp, that
-// `project_sum` adds; `product_lift`, as `lift`, computes u' Y in parts of the samples, a quad of columns a thread, that
-// `product_sum` adds. X is read twice.
+// Longer samples: `project` computes u = w_in Y v' in panels of columns, four samples by four rows of v per warp, and
+// `project_sum` adds the panels. `product_lift`, like `lift`, computes u' Y in parts of the samples, a quad of columns
+// per thread, and `product_sum` adds the parts. X is read twice.
 //
-// Geometry: see src/device/cuda/geometry/product.rs. Bytes: those of X once, or twice.
+// Geometry: see src/device/cuda/geometry/product.rs. Bytes: X once or twice.
 
-/// Which samples a launch takes: all, or those that `rows` lists by their number in all blocks of samples.
+/// The samples of a launch: all, or those listed in `rows` by their index over all blocks of samples.
 struct Choice {
     const unsigned *rows;
     unsigned first;
-    /// Samples in the block.
+    /// Number of samples in the block.
     unsigned total;
 
-    /// Where sample i of the launch stands in the block; `total` or more when it stands in another: a row before the block
-    /// wraps around.
+    /// Index within the block of sample i of the launch; `total` or more if it is in another block (a row before the
+    /// block wraps around).
     __device__ unsigned place(unsigned i) const { return rows ? rows[i] - first : i; }
 };
 
@@ -44,7 +45,7 @@ __device__ Choice batch_of(const float *control, const unsigned *rows, unsigned 
     return {rows + Index(unsigned(control[BATCH])) * b, first, n};
 }
 
-/// Quad q of g (m x d, not padded), row a: g = beta g + weight s.
+/// Writes quad q of row a of g (m x d, not padded): g = beta g + weight s.
 __device__ void finish(float *g, unsigned a, unsigned d, unsigned q, float beta, float weight, float4 s) {
     const float parts[4] = {s.x, s.y, s.z, s.w};
     float *at = g + Index(a) * d;
@@ -58,23 +59,23 @@ __device__ void finish(float *g, unsigned a, unsigned d, unsigned q, float beta,
     }
 }
 
-/// How a launch is shared out.
+/// Sizes of a launch and how it is divided among blocks.
 struct Share {
-    /// Samples.
+    /// Number of samples.
     unsigned n;
     unsigned d;
     unsigned m;
-    /// Samples of a block.
+    /// Samples per block.
     unsigned span;
     float beta;
     float weight_in;
     float weight_out;
 };
 
-/// The threads of a block of `one_row`.
+/// Threads per block of `one_row`.
 constexpr unsigned TEAM_THREADS = 256;
 
-/// One row of v, teams of LANES threads with K quads each, R samples in flight.
+/// One row of v: teams of LANES threads with K quads each, R samples in flight.
 template <typename Quad, unsigned LANES, unsigned K, unsigned R>
 __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean, const float *v, float *g, float4 *partial,
                         const Share &share) {
@@ -84,7 +85,8 @@ __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean,
     const unsigned lane = threadIdx.x % LANES, team = threadIdx.x / LANES;
     float *crossing = &dynamic_shared()->x;
     unsigned phase = 0;
-    // The sum over a team. Where it is the block, two halves of the shared memory take turns, so that one barrier is enough.
+    // Sums over a team. If the team is the whole block, two halves of the shared memory alternate, so that one barrier
+    // is enough.
     const auto team_total = [&](float s) {
         s = team_sum<(LANES < WARP ? LANES : WARP)>(s);
         if (LANES > WARP) {
@@ -121,7 +123,7 @@ __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean,
     const unsigned end = min(begin + share.span, share.n);
     Quad next[R][K];
     bool counts[R];
-    // Samples past the end, and those of other blocks, are read as one that is there, and weigh nothing.
+    // Samples past the end or in other blocks are read as a valid sample, with weight zero.
     const auto fetch = [&](unsigned r, unsigned i) {
         const unsigned row = choice.place(min(i, end - 1));
         counts[r] = i < end && row < choice.total;
@@ -205,7 +207,7 @@ __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean,
     }
 }
 
-/// The team that suits the columns.
+/// Chooses the team for the number of columns.
 template <typename Quad>
 __device__ void one_row(const Choice &choice, const Quad *x, const float4 *mean, const float *v, float *g, float4 *partial,
                         const Share &share) {
@@ -262,20 +264,21 @@ batch_product_u8(const float *control, const unsigned *__restrict__ x, const flo
     }
 }
 
-/// Samples of a tile, rows of v of a thread and of a block, columns of a block in quads.
+/// Samples per tile; rows of v per thread and per block; quads of columns per block.
 constexpr unsigned TILE = 8;
 constexpr unsigned SHORT = 16;
 constexpr unsigned MOST = 2 * SHORT;
 constexpr unsigned TILE_QUADS = 256;
 
-/// Several rows of v: blocks of TILE_QUADS threads for SHORT rows, or of twice as many for MOST; blockIdx.y counts them.
+/// Several rows of v: blocks of TILE_QUADS threads for SHORT rows, or of twice as many threads for MOST rows;
+/// blockIdx.y selects the rows.
 template <typename Quad>
 __device__ void several_rows(const Choice &choice, const Quad *x, const float4 *mean, const float *v, float *g,
                              float4 *partial, const Share &share) {
     const unsigned quads = quads_of(share.d), stride = row_quads<Quad>(share.d);
     const unsigned column = threadIdx.x % TILE_QUADS, half = threadIdx.x / TILE_QUADS, halves = blockDim.x / TILE_QUADS;
     const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
-    // This block's rows of v, and this thread's.
+    // The first row of v of this block, and of this thread.
     const unsigned top = blockIdx.y * halves * SHORT, mine = top + half * SHORT;
     const unsigned rows = min(share.m - top, halves * SHORT);
     float4 *tile = dynamic_shared();
@@ -304,7 +307,7 @@ __device__ void several_rows(const Choice &choice, const Quad *x, const float4 *
             }
         }
         __syncthreads();
-        // Blocks of four samples by four rows of v, the columns spread over a warp.
+        // Blocks of four samples by four rows of v; the lanes of a warp share the columns.
         for (unsigned block = warp; block < TILE / 4 * ((rows + 3) / 4); block += warps) {
             const unsigned r0 = block % (TILE / 4) * 4, a0 = block / (TILE / 4) * 4;
             float sums[16] = {};
@@ -405,8 +408,8 @@ batch_products_u8(const float *control, const unsigned *__restrict__ x, const fl
 
 constexpr unsigned THREADS = 256;
 
-/// u = w_in Y v' over the columns of panel blockIdx.y: a warp takes four samples and all rows of v, four at a time, so that
-/// the samples come from its caches after the first four.
+/// u = w_in Y v' over the columns of panel blockIdx.y. A warp handles four samples and all rows of v, four at a time,
+/// so that the samples come from cache after the first four rows.
 template <typename Quad>
 __device__ void projected(const Choice &choice, const Quad *x, const float4 *mean, const float *v, float *projection,
                           unsigned n, unsigned d, unsigned m, float weight_in, unsigned span) {
@@ -456,7 +459,7 @@ __device__ void projected(const Choice &choice, const Quad *x, const float4 *mea
     }
 }
 
-/// `listed` says whether `rows` lists the samples; n counts those of the launch, `total` those of the block.
+/// `listed` says whether `rows` lists the samples; n counts the samples of the launch, `total` those of the block.
 extern "C" __global__ void __launch_bounds__(THREADS)
 project_f32(const float *control, const float4 *__restrict__ x, const float4 *__restrict__ mean,
             const unsigned *__restrict__ rows, const float *__restrict__ v, float *projection, unsigned n, unsigned d,
@@ -477,7 +480,7 @@ project_u8(const float *control, const unsigned *__restrict__ x, const float4 *_
     }
 }
 
-/// The sum of the panels of a projection, in place of the first.
+/// Sums the panels of a projection, in place of the first.
 extern "C" __global__ void __launch_bounds__(THREADS)
 project_sum(const float *control, float *panels, Index len, unsigned parts) {
     if (frozen(control)) {
@@ -493,17 +496,17 @@ project_sum(const float *control, float *panels, Index len, unsigned parts) {
     }
 }
 
-/// Samples of a stage of `lifted`.
+/// Samples per stage of `lifted`.
 constexpr unsigned STAGE = 64;
 
-/// Where u stands: row a of u, sample i at a * row + origin + i.
+/// Layout of u: row a, sample i is at a * row + origin + i.
 struct Lift {
     const float *u;
     unsigned row;
     unsigned origin;
 };
 
-/// u' Y: M rows of u, a quad of columns a thread. Block (columns, part of the samples, rows of u).
+/// u' Y: M rows of u, a quad of columns per thread. Block id: (columns, part of the samples, rows of u).
 template <typename Quad, unsigned M>
 __device__ void lifted(const Choice &choice, const Quad *x, const float4 *mean, const Lift &lift, float *out, float4 *partial,
                        const Share &share, float *stage) {
@@ -532,7 +535,7 @@ __device__ void lifted(const Choice &choice, const Quad *x, const float4 *mean, 
         if (q < quads) {
 #pragma unroll 4
             for (unsigned i = 0; i < count; i++) {
-                // A sample of another block has a projection of 0.
+                // A sample in another block has projection 0.
                 const unsigned row = min(choice.place(i0 + i), choice.total - 1);
                 const float4 y = (widened(x[Index(row) * stride + q]) - high) - low;
 #pragma unroll
@@ -557,7 +560,7 @@ __device__ void lifted(const Choice &choice, const Quad *x, const float4 *mean, 
     }
 }
 
-/// Rows of u of a thread: as few as suit the launch.
+/// Chooses the rows of u per thread: as few as the launch needs.
 template <typename Quad>
 __device__ void lifted(const Choice &choice, const Quad *x, const float4 *mean, const Lift &lift, float *out, float4 *partial,
                        const Share &share, float *stage) {
@@ -608,10 +611,10 @@ product_lift_u8(const float *control, const unsigned *__restrict__ x, const floa
     }
 }
 
-/// Quads of a block of the sums below; as many chains as make THREADS of them share a quad.
+/// Quads per block in the sums below; as many chains as fit in THREADS threads share each quad.
 constexpr unsigned SUM_QUADS = 8;
 
-/// g = beta g + weight times the sum of its parts, m rows of quads each. Block (quads, row).
+/// g = beta g + weight times the sum of its parts, m rows of quads each. Block id: (quads, row).
 __device__ void added(const float4 *partial, float *g, unsigned d, unsigned m, unsigned parts, float beta, float weight,
                       float4 *sums) {
     constexpr unsigned CHAINS = THREADS / SUM_QUADS;
@@ -652,7 +655,7 @@ lift_sum(const float4 *__restrict__ partial, float *out, unsigned d, unsigned m,
     added(partial, out, d, m, parts, beta, weight, sums);
 }
 
-/// A warp takes a row of C and four rows of v; blockIdx.y counts those. The pad of C may hold anything.
+/// A warp handles one row of C and four rows of v, selected by blockIdx.y. The padding of C may hold anything.
 extern "C" __global__ void __launch_bounds__(THREADS)
 symmetric_product(const float *control, const float4 *__restrict__ c, const float *__restrict__ v, float *__restrict__ g,
                   unsigned p, unsigned m) {

@@ -1,4 +1,4 @@
-// The update rules, len elements each: sgd, momentum, nesterov, adagrad, rmsprop, adam in PyTorch's forms.
+// The update rules sgd, momentum, nesterov, adagrad, rmsprop and adam, on len elements each, in PyTorch's forms.
 //
 //   sgd        p -= RATE g
 //   momentum   s1 = mu s1 + g;                         p -= RATE s1
@@ -7,17 +7,18 @@
 //   rmsprop    s1 = decay s1 + (1 - decay) g^2;        p -= RATE g / (sqrt(s1) + epsilon)
 //   adam       s1, s2 = moving averages of g and g^2;  p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon)
 //
-// g stands for g + weight_decay p, as in PyTorch. RATE and t = STEP stand in the control buffer; once STOP is set nothing moves. States under FLUSH become 0.
+// g includes weight_decay p, as in PyTorch. RATE and t = STEP are read from the control buffer; once STOP is set,
+// nothing changes. States below FLUSH become 0.
 //
-// Geometry: four elements a thread, 16 bytes a load, in strides when there are more than the blocks hold; the up to three
-// after the last four go to the first threads. Bytes: 12 to 28 an element.
+// Geometry: four elements per thread with loads of 16 bytes, in strides if there are more elements than threads; the
+// first threads handle the up to three elements after the last quad. Bytes: 12 to 28 per element.
 
 constexpr float FLUSH = 1e-30f;
 constexpr unsigned THREADS = 256;
 
 __device__ float flush(float x) { return fabsf(x) < FLUSH ? 0.0f : x; }
 
-/// Applies `rule(p, g, s1, s2)` to every element, g with the weight decay; `States` of the two states are there.
+/// Applies `rule(p, g, s1, s2)` to every element, where g includes weight decay; only the first `States` states exist.
 template <unsigned States, typename Rule>
 __device__ void elementwise(const float *control, float *p, const float *g, float *s1, float *s2, unsigned len,
                             float weight_decay, Rule rule) {
@@ -97,7 +98,8 @@ rmsprop(const float *control, float *p, const float *g, float *s1, unsigned len,
     });
 }
 
-/// `log1` and `log2` are the natural logarithms of the two decays, from f64 on the host: 1 - beta^t would cancel.
+/// `log1` and `log2` are the natural logarithms of the two decays, computed in f64 on the host, because 1 - beta^t
+/// would cancel.
 extern "C" __global__ void __launch_bounds__(THREADS)
 adam(const float *control, float *p, const float *g, float *s1, float *s2, unsigned len, float beta1, float beta2,
      float epsilon, float weight_decay, float log1, float log2) {

@@ -1,13 +1,13 @@
-// How samples are read: four columns, a quad, at a time; put before the files that use it.
+// Reads samples in quads, four columns at a time. Prepended to the files that use it.
 //
-// A row of samples is padded to 16 bytes: f32 as float4, bytes packed four to an unsigned (the first in the low bits). So a
-// kernel is written once, over the type of a quad. The mean is [2, d], high parts and remainders, its rows padded likewise:
-// `quads_of(d)` float4 each. Pads hold zeros in samples and mean, and so add nothing.
+// Rows of samples are padded to 16 bytes: f32 as float4, bytes packed four per unsigned (the first in the low bits). A
+// kernel is written once, as a template over the quad type. The mean is [2, d], high parts and remainders, with rows
+// padded in the same way: `quads_of(d)` float4 each. The padding of samples and mean is zero and adds nothing.
 
-/// Quads that d columns fill.
+/// Number of quads that hold d columns.
 __device__ unsigned quads_of(unsigned d) { return d / 4 + (d % 4 != 0); }
 
-/// Quads from one row of samples to the next.
+/// Number of quads from one row of samples to the next.
 template <typename Quad> __device__ unsigned row_quads(unsigned d) {
     constexpr unsigned grain = 16 / sizeof(Quad);
     return (quads_of(d) + grain - 1) / grain * grain;
@@ -23,7 +23,7 @@ __device__ void clear(float4 &quad) { quad = zero4(); }
 
 __device__ void clear(unsigned &quad) { quad = 0; }
 
-/// Quad q of row a of m x d numbers that are not padded; zeros past their end.
+/// Quad q of row a of an m x d matrix without padding; zeros past its end.
 __device__ float4 vector(const float *v, unsigned a, unsigned m, unsigned d, unsigned q) {
     float4 quad = zero4();
     const unsigned j = 4 * q;

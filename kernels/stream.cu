@@ -1,15 +1,14 @@
 // stream_read: out = sum_i x_i, n elements.
 //
-// What a memory-bound kernel can reach: every thread strides over x with four loads of 16 bytes in flight, and neighbours
-// read neighbouring addresses. Two deterministic passes: `stream_read` leaves one sum a block, `stream_sum` adds those. Sums
-// are f32 in four lanes and four chains, then a tree.
+// Measures the bandwidth that a memory-bound kernel can reach. Every thread strides over x with four loads of 16 bytes
+// in flight, and neighbours read adjacent addresses. Two deterministic passes: `stream_read` writes one sum per block,
+// `stream_sum` adds them. Sums are f32 in four lanes and four chains, then a tree.
 //
-// Geometry: `stream_read` a few blocks of THREADS a multiprocessor, `stream_sum` one block.
-// Bytes: 4 n.
+// Geometry: `stream_read` a few blocks of THREADS per multiprocessor, `stream_sum` one block. Bytes: 4 n.
 
 constexpr unsigned THREADS = 256;
 
-/// The sum of x over the block, valid in thread 0. `sums` is shared.
+/// Sums x over the block; the result is valid in thread 0. `sums` is in shared memory.
 __device__ float block_sum(float x, float *sums) {
     const unsigned warp = threadIdx.x / WARP;
     x = team_sum<WARP>(x);
@@ -45,7 +44,7 @@ stream_read(const float *__restrict__ x, float *__restrict__ out, unsigned n, fl
     for (; i < count; i += stride) {
         a += quads[i];
     }
-    // Up to three elements after the last quad.
+    // Up to three elements remain after the last quad.
     float s = sum((a + b) + (c + d));
     if (rest < n) {
         s += x[rest];

@@ -1,29 +1,29 @@
 // deflate, project_out, orthonormalise, ascent, retract: the block vectors of a step, m rows of d numbers.
 //
 //   deflate         g -= sum_{j < COUNT} (basis_j . g) basis_j
-//   project_out     v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), the projection done twice
-//   orthonormalise  Q of v' = Q R by Gram-Schmidt, twice; a row that vanishes is replaced
+//   project_out     v = normalise((I - sum_{j < COUNT} basis_j basis_j') v), with the projection applied twice
+//   orthonormalise  Q of v' = Q R by Gram-Schmidt, applied twice; a row that vanishes is replaced
 //   ascent          H = g v'; P = g - H v; RHO, RESIDUAL, SCALE, the stop criterion;
 //                   g = -2 (projected ? P : g) / max(SCALE, |g| / 64)
-//   retract         v = orthonormalise(v); velocity -= its part in span v
+//   retract         v = orthonormalise(v); velocity -= its projection on span v
 //
-// A step moves the samples, and next to them a few vectors: one workgroup is enough, needs no further pass, and has the
-// scalars of the step at hand. It becomes the limit where vectors are as large as the samples (d near a million, n in the
-// hundreds). Every invocation owns the elements lane, lane + WIDTH, ... of every row, so that only sums cross
-// invocations: four dot products a fold, f32 in chains of d / WIDTH and then a tree.
+// A step moves all samples but only these few vectors, so one workgroup is enough: it needs no second pass, and all
+// scalars of the step are at hand. It becomes the bottleneck if vectors are as large as the samples (d near a million,
+// n in the hundreds). Every invocation owns the elements lane, lane + WIDTH, ... of every row, so that only sums cross
+// invocations: each fold sums four dot products, in f32 chains of d / WIDTH terms and then a tree.
 //
-// Geometry: one workgroup of WIDTH. Bytes: those of the vectors, once a fold.
+// Geometry: one workgroup of WIDTH. Bytes: the vectors once per fold.
 
 override WIDTH: u32 = 256;
-/// Workgroup memory is folded in runs of so many.
+/// Run length in which workgroup memory is folded.
 override FOLD: u32 = 16;
 override FOLDS: u32 = WIDTH / FOLD;
 
 struct Params {
     d: u32,
-    /// Rows; in `deflate` and `project_out` those of the basis.
+    /// Number of rows; in `deflate` and `project_out`, of the basis.
     m: u32,
-    /// `projected` of ascent, `transport` of retract.
+    /// `projected` in ascent, `transport` in retract.
     choice: f32,
 }
 
@@ -71,7 +71,7 @@ const ATTEMPTS: u32 = 8u;
 var<workgroup> folds: array<vec4<f32>, WIDTH>;
 var<workgroup> folded: array<vec4<f32>, FOLDS>;
 
-/// The sums of four values over all invocations, the same in every one.
+/// Sums four values over all invocations; every invocation gets the same sums.
 fn total4(lane: u32, value: vec4<f32>) -> vec4<f32> {
     folds[lane] = value;
     workgroupBarrier();
@@ -87,18 +87,18 @@ fn total4(lane: u32, value: vec4<f32>) -> vec4<f32> {
     for (var e = 0u; e < FOLDS; e++) {
         s += folded[e];
     }
-    // The next fold must not overwrite what a slower invocation still reads: it writes `folds` before its first
-    // barrier and `folded` only after it.
+    // No further barrier is needed before the next fold: it writes `folds` before its first barrier and `folded` only
+    // after it.
     return s;
 }
 
-/// Comparisons with infinity and NaN may be optimised away: the exponent's bits may not.
+/// Tests the exponent bits, because compilers may optimise away comparisons with infinity and NaN.
 fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-/// RESIDUAL and the stop criterion, from rho of each row and the length of what its gradient has outside the span, two
-/// numbers a row in `work` from `rows` on. For one invocation. See `judge` in src/kernel/block.rs and in
+/// Computes RESIDUAL and the stop criterion; called by one invocation. From `rows` on, `work` holds two numbers per
+/// row: rho, and the length of the gradient's part outside the span. See `judge` in src/kernel/block.rs and
 /// src/kernel/control/mod.rs.
 fn judge(rows: u32) {
     var top = control[TOP];
@@ -117,7 +117,7 @@ fn judge(rows: u32) {
         let relative = left / denominator;
         residual = max(residual, relative);
         if params.m > 1u && rho < LEAST_SHARE * top {
-            // The host finishes it in f64.
+            // The host finishes this row in f64.
             continue;
         }
         if left <= NOISE * sqrt(top) * sqrt(max(rho, 0.0)) {
@@ -223,7 +223,7 @@ fn scale(lane: u32, a: u32, factor: f32) {
     }
 }
 
-/// See `replacement` in src/kernel/block.rs.
+/// As `replacement` in src/kernel/block.rs.
 fn replacement(row: u32, attempt: u32, j: u32) -> f32 {
     var x = ((row + 1u) * 0x9e3779b9u) ^ ((attempt + 1u) * 0x85ebca6bu) ^ (j * 0xc2b2ae35u);
     x = (x ^ 61u) ^ (x >> 16u);
@@ -234,7 +234,7 @@ fn replacement(row: u32, attempt: u32, j: u32) -> f32 {
     return f32(x >> 8u) / 16777216.0 - 0.5;
 }
 
-/// Makes the rows of v orthonormal.
+/// Orthonormalises the rows of v.
 fn gram_schmidt(lane: u32) {
     let d = params.d;
     for (var a = 0u; a < params.m; a++) {
@@ -289,14 +289,14 @@ fn ascent(@builtin(local_invocation_index) lane: u32) {
         return;
     }
     let d = params.d;
-    // The first invocation alone writes and reads what follows P.
+    // Only the first invocation writes and reads what follows P.
     let rows = params.m * d;
     var rho_min = LARGEST;
     var rho_max = -LARGEST;
     var length = 0.0;
     var finite = true;
     for (var a = 0u; a < params.m; a++) {
-        // P begins as g; a part that is taken out leaves the products with the other rows of v as they are.
+        // P starts as g. Subtracting the part along one row of v does not change the products with the other rows.
         for (var i = lane; i < d; i += WIDTH) {
             work[a * d + i] = g[a * d + i];
         }
@@ -344,7 +344,7 @@ fn ascent(@builtin(local_invocation_index) lane: u32) {
             work[rows + 2u * a + 1u] = sqrt(squares.y);
         }
     }
-    // Every invocation reads the old values before the first one writes the new.
+    // Every invocation reads the old values before the first one writes new ones.
     let old = control[SCALE];
     let mean = control[SCALE_MEAN];
     let step = control[STEP];

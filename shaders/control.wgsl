@@ -1,10 +1,10 @@
-// advance and commit: the bookkeeping of a step and of a component found.
+// advance and commit: bookkeeping after a step and after a component is found.
 //
 //   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
-//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); the run state, s1 and s2 start anew
+//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state, s1 and s2
 //
-// Geometry: `advance` one invocation, `commit` one workgroup that copies d elements. The layout of the control buffer is
-// that of src/kernel/control/mod.rs; a test compares the numbers.
+// Geometry: `advance` one invocation, `commit` one workgroup that copies d elements. The control buffer has the layout
+// of src/kernel/control/mod.rs; a test compares the numbers.
 
 override WIDTH: u32 = 256;
 
@@ -41,7 +41,7 @@ const COUNT: u32 = 16u;
 
 const LARGEST: f32 = 3.40282347e+38;
 
-/// time^-power. The powers in use are exact but for a rounding; `pow` may be off by many.
+/// time^-power. The powers in use are exact to one rounding; `pow` may be off by many.
 fn decay(time: f32, power: f32) -> f32 {
     if power == 0.0 {
         return 1.0;
@@ -74,7 +74,7 @@ fn commit(@builtin(local_invocation_index) lane: u32) {
         s1[j] = 0.0;
         s2[j] = 0.0;
     }
-    // Every invocation has read COUNT by then.
+    // Every invocation has read COUNT before it changes.
     storageBarrier();
     workgroupBarrier();
     if lane == 0u {

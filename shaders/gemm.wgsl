@@ -1,12 +1,12 @@
-// gemm: C = alpha op(A) op(B) + beta C, row-major f32; op(A) is m x k, op(B) k x n. With beta 0, C is not read.
+// gemm: C = alpha op(A) op(B) + beta C, row-major f32; op(A) is m x k, op(B) k x n. If beta is 0, C is not read.
 //
-// One workgroup a TILE_M x TILE_N tile of C (see tile.wgsl). A factor whose stored rows run along k is turned in
-// registers while it is staged, four rows by four columns at a time, so that workgroup memory is written in vec4s. Rows of
-// a length that is a multiple of four are read as vec4s (VECTOR_A, VECTOR_B), through a second binding of the same
-// buffer; others element by element.
+// Each workgroup computes a TILE_M x TILE_N tile of C (see tile.wgsl). A factor whose stored rows run along k is
+// transposed in registers while it is staged, in blocks of 4 x 4, so that workgroup memory is written in vec4s. Rows
+// whose length is a multiple of four are read as vec4s (VECTOR_A, VECTOR_B) through a second binding of the same
+// buffer, other rows element by element.
 //
-// Software adapters, where workgroup memory is the processor's own cache behind a barrier, take `gemm_direct` where rows
-// are whole vec4s (src/device/wgpu/direct.rs).
+// On software adapters, workgroup memory is just the processor's cache behind a barrier. They use `gemm_direct` if rows
+// consist of whole vec4s (src/device/wgpu/direct.rs).
 //
 // Geometry: (ceil(n / TILE_N), ceil(m / TILE_M)) workgroups of THREADS. Operations: 2 m n k.
 
@@ -19,7 +19,7 @@ struct Params {
     m: u32,
     n: u32,
     k: u32,
-    /// What this dispatch sums over, of k.
+    /// Range of k that this dispatch sums over.
     begin: u32,
     end: u32,
     alpha: f32,
@@ -33,7 +33,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> b4: array<vec4<f32>>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-/// Columns 4 q .. 4 q + 4 of stored row `row` of A (rows x columns), 0 outside.
+/// Columns 4 q to 4 q + 3 of stored row `row` of A (rows x columns), 0 outside.
 fn fetch_a(row: u32, q: u32, rows: u32, columns: u32) -> vec4<f32> {
     var value = vec4<f32>(0.0);
     let j = 4u * q;
@@ -51,7 +51,7 @@ fn fetch_a(row: u32, q: u32, rows: u32, columns: u32) -> vec4<f32> {
     return value;
 }
 
-/// The same of B.
+/// As `fetch_a`, for B.
 fn fetch_b(row: u32, q: u32, rows: u32, columns: u32) -> vec4<f32> {
     var value = vec4<f32>(0.0);
     let j = 4u * q;
@@ -69,7 +69,7 @@ fn fetch_b(row: u32, q: u32, rows: u32, columns: u32) -> vec4<f32> {
     return value;
 }
 
-/// Stages slices k0 .. k0 + TILE_K of rows i0 .. of op(A).
+/// Stages slices k0 to k0 + TILE_K - 1 of the rows of op(A) from i0 on.
 fn stage_a(lane: u32, i0: u32, k0: u32) {
     if TRANSPOSE_A {
         for (var t = lane; t < LEN_A; t += THREADS) {
@@ -96,7 +96,7 @@ fn stage_a(lane: u32, i0: u32, k0: u32) {
     }
 }
 
-/// Stages slices k0 .. k0 + TILE_K of columns j0 .. of op(B).
+/// Stages slices k0 to k0 + TILE_K - 1 of the columns of op(B) from j0 on.
 fn stage_b(lane: u32, j0: u32, k0: u32) {
     if TRANSPOSE_B {
         for (var t = lane; t < LEN_B / 4u; t += THREADS) {

@@ -1,18 +1,17 @@
 // covariance and dual: the Gram matrices of the centred samples y.
 //
 //   covariance  C = beta C + w_out w_in sum_i y_i y_i', d x d
-//   dual        K[first_a + i, first_b + j] = w_out w_in ya_i . yb_j; the rest of K is left alone
+//   dual        K[first_a + i, first_b + j] = w_out w_in ya_i . yb_j; the rest of K is unchanged
 //
-// Register tiles (tile.wgsl), samples centred while they are staged. `covariance` sums over the samples, whose rows are
-// staged as they stand; the tiles on and above the diagonal are computed and mirrored. `dual` sums over the columns: samples
-// are turned, four by four, in registers. The weights are kept apart, one on each side of the sum: their product may be
-// more than f32 holds. Rows of C and K are padded to four.
+// Uses register tiles (tile.wgsl) and centres samples while staging them. `covariance` sums over the samples, whose
+// rows are staged as stored; it computes the tiles on and above the diagonal and mirrors them. `dual` sums over the
+// columns and transposes the samples in registers, in blocks of 4 x 4. The two weights are applied on either side of
+// the sum, because their product may overflow f32. Rows of C and K are padded to a multiple of four.
 //
-// Geometry: (ceil(columns / TILE_N), ceil(rows / TILE_M)) workgroups of THREADS.
-// Operations: n d (d + 1), 2 na nb d.
+// Geometry: (ceil(columns / TILE_N), ceil(rows / TILE_M)) workgroups of THREADS. Operations: n d (d + 1), 2 na nb d.
 
 struct Gram {
-    /// Samples; in `dual` those of each factor.
+    /// Number of samples; in `dual`, of samples in the first factor.
     n: u32,
     nb: u32,
     d: u32,
@@ -20,10 +19,10 @@ struct Gram {
     order: u32,
     first_a: u32,
     first_b: u32,
-    /// What this dispatch sums over: samples, in `dual` columns.
+    /// Range that this dispatch sums over: samples, or columns in `dual`.
     begin: u32,
     end: u32,
-    /// Factor of the old values at the begin of the range.
+    /// Factor of the old values, applied at the start of the range.
     beta: f32,
     weight_in: f32,
     weight_out: f32,
@@ -52,7 +51,7 @@ fn put(at: u32, factor: f32, value: f32) {
 }
 
 fn covariance(group: vec3<u32>, lane: u32) {
-    // Tiles are square: below the diagonal another workgroup mirrors.
+    // Tiles are square. Those below the diagonal are written by the workgroup that mirrors them.
     if group.x < group.y {
         return;
     }
@@ -95,7 +94,7 @@ fn covariance(group: vec3<u32>, lane: u32) {
     }
 }
 
-/// Four columns of centred sample i, 0 where there is none.
+/// Four columns of centred sample i, or 0 if there is no such sample.
 fn sample(i: u32, q: u32, end: u32, stride: u32) -> vec4<f32> {
     if i >= end || q >= stride {
         return vec4<f32>(0.0);

@@ -1,18 +1,18 @@
-// Rows of a multilayer perceptron: all of a step that is no matrix product and no update. Activations are b x h, not padded.
+// The parts of a training step that are neither matrix products nor updates. Activations are b x h, not padded.
 //
-//   gather         out_i = weight x[row_i - first] where row_i lies in first .. first + n; row_i = rows[BATCH batch + offset + i]
+//   gather         out_i = weight x[row_i - first] if first <= row_i < first + n; row_i = rows[BATCH batch + offset + i]
 //   bias_relu      z = max(0, z + bias)
 //   softmax_loss   s = softmax(z + bias); z = (s - onehot(label)) / batch; losses[BATCH] and dbias get the sums over the rows
 //   relu_backward  delta = 0 where a <= 0; dbias gets the sums over its rows
-//   score          totals += [rows classified wrongly, sum of their losses]; rows whose sample is n or more do not count
+//   score          totals += [rows classified wrongly, sum of their losses]; ignores rows whose sample is n or more
 //
-// gather: an invocation takes four columns. bias_relu: one element, in strides. softmax_loss and score: one row of at most
-// some hundred classes; what is summed over rows waits in `partial`, and softmax_sums and score_sum add it up. Sums over rows
-// (column_sum): LANES columns by WIDTH / LANES chains of rows a workgroup, then the chains in order. No atomics.
-// Bytes: each matrix read and written once.
+// In gather an invocation handles four columns, in bias_relu one element at a time, in strides. In softmax_loss and
+// score an invocation handles one row of at most a few hundred classes; sums over rows are collected in `partial` and
+// added by softmax_sums and score_sum. In column_sum, which sums over rows, a workgroup handles LANES columns in WIDTH
+// / LANES chains of rows and then adds the chains in order. No atomics. Bytes: each matrix is read and written once.
 
 override WIDTH: u32 = 64;
-/// Columns of a workgroup that sums over rows.
+/// Columns per workgroup in sums over rows.
 const LANES: u32 = 16u;
 override CHAINS: u32 = WIDTH / LANES;
 
@@ -20,13 +20,13 @@ struct Params {
     /// Rows and columns of the activations.
     b: u32,
     c: u32,
-    /// Samples in the block, or in all.
+    /// Number of samples: in the block (gather) or in all blocks (score).
     n: u32,
     batch: u32,
     offset: u32,
     first: u32,
     groups: u32,
-    /// weight of gather, beta of what is summed.
+    /// `weight` in gather, `beta` in sums.
     factor: f32,
     /// 1 / batch.
     scale: f32,
@@ -54,12 +54,12 @@ const NOT_FINITE: f32 = 3.0;
 
 var<workgroup> chains: array<f32, WIDTH>;
 
-/// Sample of row i.
+/// Index of the sample in row i.
 fn sample(i: u32) -> u32 {
     return rows[u32(control[BATCH]) * params.batch + params.offset + i];
 }
 
-/// beta times what was there; with beta 0 that is not read.
+/// beta times the old value, which is not read if beta is 0.
 fn old(value: f32) -> f32 {
     return select(params.factor * value, 0.0, params.factor == 0.0);
 }
@@ -99,7 +99,7 @@ fn bias_relu(@builtin(global_invocation_id) id: vec3<u32>) {
     let len = params.b * params.c;
     for (var e = id.x; e < len; e += params.groups * WIDTH) {
         let sum = z[e] + bias[e % params.c];
-        // What is not a number stays so, and shows in the loss.
+        // NaN stays NaN and shows up in the loss.
         z[e] = select(sum, 0.0, sum < 0.0);
     }
 }
@@ -133,7 +133,7 @@ fn softmax_loss(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 }
 
-/// The sum of one value a chain, valid in the first chain of each column.
+/// Sums one value per chain; valid in the first chain of each column.
 fn chained(lane: u32, value: f32) -> f32 {
     chains[lane] = value;
     workgroupBarrier();
@@ -146,7 +146,7 @@ fn chained(lane: u32, value: f32) -> f32 {
     return sum;
 }
 
-/// Sums over rows of z; the last workgroup adds the losses.
+/// Sums over rows of z; the last workgroup sums the losses.
 @compute @workgroup_size(WIDTH)
 fn softmax_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let frozen = control_rw[STOP] != 0.0;
@@ -167,7 +167,7 @@ fn softmax_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         return;
     }
     if last {
-        // The columns' sums of the losses, in order.
+        // The column sums of the losses, in order.
         workgroupBarrier();
         if lane < LANES {
             chains[lane] = sum;
@@ -181,7 +181,7 @@ fn softmax_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             let at = u32(control_rw[BATCH]);
             let value = old(losses[at]) + loss;
             losses[at] = value;
-            // Neither infinite nor not a number: both have every bit of the exponent.
+            // Every exponent bit is set: the value is infinite or NaN.
             if (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u {
                 control_rw[STOP] = NOT_FINITE;
             }
@@ -240,7 +240,7 @@ fn score(@builtin(global_invocation_id) id: vec3<u32>) {
     partial[params.b + i] = loss;
 }
 
-/// Adds the rows' scores: even lanes the wrong ones, odd lanes the losses.
+/// Sums the scores of the rows: even lanes sum the errors, odd lanes the losses.
 @compute @workgroup_size(WIDTH)
 fn score_sum(@builtin(local_invocation_index) lane: u32) {
     let which = lane % 2u;

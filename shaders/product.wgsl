@@ -1,46 +1,47 @@
-// samples_product, batch_product, lift: what A v costs, without the covariance.
+// samples_product, batch_product, lift, symmetric_product: the products A v, without forming the covariance.
 //
 //   samples_product  g = beta g + w_out sum_i w_in (y_i . v) y_i, for each of the m rows of v; y_i the centred sample i
-//   batch_product    the same over the rows of mini-batch BATCH (rows[BATCH n ..][..n]) that lie in first .. first + total
+//   batch_product    the same over the rows of mini-batch BATCH (rows[BATCH n ..][..n]) within first .. first + total
 //   lift             out = beta out + w sum_i u[:, first + i] y_i
-//   symmetric_product g = C v, for each row of v; C symmetric, p x p, its rows padded to four
+//   symmetric_product g = C v, for each row of v; C is symmetric, p x p, its rows padded to a multiple of four
 //
-// One row of v a workgroup, samples of up to 4 COLUMNS WIDTH numbers: X is read once for each. It takes ROWS rows at a time into
-// registers, COLUMNS vec4s an invocation, folds their products with v in workgroup memory, and adds u_i y_i to its part of
-// g from the same registers. `product_sum` adds the partial g of all workgroups.
+// One row of v per workgroup, if samples have up to 4 COLUMNS WIDTH columns: X is read once for each row of v. The
+// workgroup loads ROWS samples at a time into registers, COLUMNS vec4s per invocation, folds their products with v in
+// workgroup memory, and adds u_i y_i to its part of g from the same registers. `product_sum` adds the partial g of all
+// workgroups.
 //
-// Many rows of v, or longer samples: `project` computes u = w_in Y v' by register tiles (tile.wgsl; a few rows of v against
-// many samples), in panels of columns that `project_sum` adds; `lift` computes u' Y in the same way, in blocks of
-// samples that `product_sum` adds. X is read twice for up to TILE_M rows of v.
+// Many rows of v, or longer samples: `project` computes u = w_in Y v' with register tiles (tile.wgsl; a few rows of v
+// by many samples) in panels of columns, which `project_sum` adds. `lift` computes u' Y in the same way in blocks of
+// samples, which `product_sum` adds. X is read twice for up to TILE_M rows of v.
 //
-// LISTED: samples are those that `rows` lists. Geometry: see src/device/wgpu/geometry/product.rs. Bytes: those of X once, or twice.
+// LISTED: the samples are those listed in `rows`. Geometry: see src/device/wgpu/geometry/product.rs. Bytes: X once or twice.
 
 override WIDTH: u32 = 64;
 override ROWS: u32 = 4;
 override COLUMNS: u32 = 4;
 override LISTED: bool = false;
-/// Workgroup memory is folded in runs of so many.
+/// Run length in which workgroup memory is folded.
 const FOLD: u32 = 8u;
 override FOLDS: u32 = (WIDTH + FOLD - 1u) / FOLD;
 override LEN_SUMS: u32 = WIDTH * ROWS;
 override LEN_FOLDED: u32 = FOLDS * ROWS;
-/// Lanes that share a row of C, rows that they take at once, and the same for `product_sum`.
+/// Lanes that share a row of C, and number of rows in progress; `product_sum` uses the same numbers.
 override LANES: u32 = 16;
 override GROUPS: u32 = WIDTH / LANES;
 
 struct Product {
-    /// Samples, or rows of a mini-batch.
+    /// Number of samples, or of rows in a mini-batch.
     n: u32,
     d: u32,
     m: u32,
-    /// Samples in the block, where a list chooses.
+    /// Samples in the block, if a list selects them.
     total: u32,
-    /// First sample of the block in the list's numbers.
+    /// Number of the block's first sample, in the numbering of the list.
     first: u32,
-    /// Samples (or, in `project`, columns) a workgroup takes, and how many parts that makes.
+    /// Samples (columns in `project`) per workgroup, and the number of parts that result.
     span: u32,
     parts: u32,
-    /// Row length of u, and its first column.
+    /// Row length of u, and the column at which this block's samples start.
     row: u32,
     origin: u32,
     beta: f32,
@@ -71,7 +72,7 @@ fn frozen() -> bool {
     return control[STOP] != 0.0;
 }
 
-/// Where sample i of this launch stands in the block; `total` when it stands in another.
+/// Index within the block of sample i of this launch; `total` if it is in another block.
 fn place(i: u32) -> u32 {
     if LISTED {
         // A row before the block wraps around to a large number.
@@ -80,7 +81,7 @@ fn place(i: u32) -> u32 {
     return i;
 }
 
-/// Four numbers of row a of v (m x d, not padded), 0 past its end.
+/// Four elements of row a of v (m x d, not padded), 0 past its end.
 fn vector(a: u32, q: u32) -> vec4<f32> {
     var value = vec4<f32>(0.0);
     let j = 4u * q;
@@ -119,7 +120,7 @@ fn one_row(group: vec3<u32>, lane: u32) {
     for (var i = begin; i < end; i += ROWS) {
         var y: array<vec4<f32>, 16>;
         for (var r = 0u; r < ROWS; r++) {
-            // Rows past the end are read as the last one, and weigh nothing.
+            // Rows past the end are read as the last row, with weight zero.
             let row = place(min(i + r, end - 1u));
             var dot4 = vec4<f32>(0.0);
             for (var q = 0u; q < COLUMNS; q++) {
@@ -188,8 +189,8 @@ fn batch_product_u8(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invo
     one_row(group, lane);
 }
 
-// u = w_in Y v': tile_a holds rows of v, tile_b samples. Workgroup (block of samples, panel of columns, block of rows
-// of v).
+// u = w_in Y v'. tile_a holds rows of v, tile_b samples. Workgroup id: (block of samples, panel of columns, block of
+// rows of v).
 @compute @workgroup_size(THREADS)
 fn project(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     if frozen() {
@@ -248,7 +249,7 @@ fn project(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     }
 }
 
-/// Four columns of centred sample i, 0 where there is none.
+/// Four columns of centred sample i, or 0 if there is no such sample.
 fn sample(i: u32, q: u32, stride: u32) -> vec4<f32> {
     if i >= params.n || q >= stride {
         return vec4<f32>(0.0);
@@ -260,7 +261,7 @@ fn sample(i: u32, q: u32, stride: u32) -> vec4<f32> {
     return (widened(row * stride + q) - mean[q]) - mean[stride + q];
 }
 
-// u = the sum of its panels, in place of the first.
+// Sums the panels of u, in place of the first.
 @compute @workgroup_size(WIDTH)
 fn project_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let len = params.m * params.n;
@@ -273,7 +274,8 @@ fn project_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     }
 }
 
-// u' Y: tile_a holds projections, tile_b samples. Workgroup (block of columns, part of the samples, block of rows of u).
+// u' Y. tile_a holds projections, tile_b samples. Workgroup id: (block of columns, part of the samples, block of rows
+// of u).
 fn lifted(group: vec3<u32>, lane: u32) {
     let stride = stride_of(params.d);
     let q0 = group.x * (TILE_N / 4u);
@@ -325,7 +327,8 @@ fn lift_u8(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     lifted(group, lane);
 }
 
-// g = beta g + w_out times the sum of its parts, each m x stride vec4s. LANES columns a workgroup, GROUPS chains each.
+// g = beta g + w_out times the sum of its parts, each m x stride vec4s. A workgroup handles LANES columns in GROUPS
+// chains.
 @compute @workgroup_size(WIDTH)
 fn product_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     if frozen() {
@@ -359,7 +362,7 @@ fn product_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     }
 }
 
-// g = C v: LANES invocations share four rows of C, so that four numbers of v serve four loads of C.
+// g = C v. LANES invocations share four rows of C, so that each four elements of v serve four loads of C.
 @compute @workgroup_size(WIDTH)
 fn symmetric_product(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     if frozen() {

@@ -1,4 +1,4 @@
-// The update rules, len elements each: sgd, momentum, nesterov, adagrad, rmsprop, adam in PyTorch's forms.
+// The update rules sgd, momentum, nesterov, adagrad, rmsprop and adam, on len elements each, in PyTorch's forms.
 //
 //   sgd        p -= RATE g
 //   momentum   s1 = mu s1 + g;                         p -= RATE s1
@@ -7,9 +7,11 @@
 //   rmsprop    s1 = decay s1 + (1 - decay) g^2;        p -= RATE g / (sqrt(s1) + epsilon)
 //   adam       s1, s2 = moving averages of g and g^2;  p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon)
 //
-// g stands for g + weight_decay p, as in PyTorch. RATE and t = STEP stand in the control buffer; once STOP is set nothing moves. States under FLUSH become 0.
+// g includes weight_decay p, as in PyTorch. RATE and t = STEP are read from the control buffer; once STOP is set,
+// nothing changes. States below FLUSH become 0.
 //
-// Geometry: one invocation an element, in strides when there are more than the groups hold. Bytes: 12 to 28 an element.
+// Geometry: one invocation per element, in strides if there are more elements than invocations. Bytes: 12 to 28 per
+// element.
 
 override WIDTH: u32 = 256;
 
@@ -19,10 +21,10 @@ struct Params {
     first: f32,
     second: f32,
     epsilon: f32,
-    /// Natural logarithms of the two decays of adam, from f64 on the host.
+    /// Natural logarithms of adam's two decays, computed in f64 on the host.
     log_first: f32,
     log_second: f32,
-    /// Times p, added to g.
+    /// Factor of p that is added to g.
     weight_decay: f32,
 }
 
@@ -42,12 +44,12 @@ fn flush(x: f32) -> f32 {
     return select(x, 0.0, abs(x) < FLUSH);
 }
 
-/// Gradient of element i, weight decay included.
+/// Gradient of element i, including weight decay.
 fn gradient(i: u32) -> f32 {
     return fma(params.weight_decay, p[i], g[i]);
 }
 
-/// First element of this invocation; past the end when frozen.
+/// First element of this invocation; past the end if frozen.
 fn first(id: u32) -> u32 {
     return select(id, params.len, control[STOP] != 0.0);
 }
@@ -99,7 +101,7 @@ fn rmsprop(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 }
 
-/// 1 - exp(x) for x <= 0. Near 0 the difference would cancel: there the series of exp is summed without its 1.
+/// 1 - exp(x) for x <= 0. Near 0 the difference would cancel, so the series of exp is summed without its leading 1.
 fn one_minus_exp(x: f32) -> f32 {
     if x < -0.5 {
         return 1.0 - exp(x);

@@ -1,9 +1,9 @@
-// How samples are read, four columns at a time; put before the files that use it.
+// Reads samples, four columns at a time. Prepended to the files that use it.
 //
-// A row of samples is padded to a multiple of four elements: f32 as vec4s, bytes packed four to a u32 (the first in the
-// low bits), so that both are indexed alike by row * stride + column / 4. The same buffer is bound under both names, and
-// BYTES says which one is read. A sample enters as (x - mean_hi) - mean_lo, widened and centred in registers; the mean's
-// rows are padded too. The pad holds zeros in samples and mean, and so adds nothing.
+// Rows of samples are padded to a multiple of four elements: f32 as vec4s, bytes packed four per u32 (the first in the
+// low bits), so that both are indexed by row * stride + column / 4. The same buffer is bound under both names, and
+// BYTES selects one. Samples are widened and centred in registers as (x - mean_hi) - mean_lo; the rows of the mean are
+// padded too. The padding of samples and mean is zero and adds nothing.
 
 override BYTES: bool = false;
 
@@ -11,7 +11,7 @@ override BYTES: bool = false;
 @group(0) @binding(1) var<storage, read> x_packed: array<u32>;
 @group(0) @binding(2) var<storage, read> mean: array<vec4<f32>>;
 
-/// Four columns of samples, widened.
+/// Four columns of samples, converted to f32.
 fn widened(at: u32) -> vec4<f32> {
     if BYTES {
         let word = x_packed[at];

@@ -1,12 +1,12 @@
 // stream_read: out = sum_i x_i, n elements.
 //
-// What a memory-bound kernel can reach: every invocation strides over x with four loads of 16 bytes in flight, so that
-// neighbours read neighbouring addresses. Two deterministic passes: `stream_read` leaves one partial sum a workgroup,
-// `stream_sum` adds those in one workgroup. Sums are f32 in four lanes and four chains, then a tree: a chain is at most
-// n / (16 x invocations) long.
+// Measures the bandwidth that a memory-bound kernel can reach. Every invocation strides over x with four loads of 16
+// bytes in flight, so that neighbours read adjacent addresses. Two deterministic passes: `stream_read` writes one
+// partial sum per workgroup, `stream_sum` adds them in one workgroup. Sums are f32 in four lanes and four chains, then
+// a tree; a chain has at most n / (16 x invocations) terms.
 //
-// Geometry: `stream_read` as many workgroups of WIDTH as the device gives, `stream_sum` one workgroup.
-// Bytes: 4 n. x is padded with zeros to a multiple of four elements.
+// Geometry: `stream_read` as many workgroups of WIDTH as the device specifies, `stream_sum` one workgroup. Bytes: 4 n.
+// x is padded with zeros to a multiple of four elements.
 
 override WIDTH: u32 = 256;
 
@@ -22,7 +22,7 @@ struct Params {
 
 var<workgroup> sums: array<f32, WIDTH>;
 
-/// The sum of one value an invocation, valid in invocation 0.
+/// Sums one value per invocation; the result is valid in invocation 0.
 fn fold(lane: u32, value: f32) -> f32 {
     sums[lane] = value;
     workgroupBarrier();

@@ -1,11 +1,11 @@
-// The register tile that every matrix product here shares; put before the file that uses it.
+// The register tile shared by all matrix products. Prepended to the files that use it.
 //
-// A workgroup computes a TILE_M x TILE_N block of sums over k. The file that includes this stages TILE_K slices of both
-// factors into workgroup memory, k-major, four neighbours a vec4: tile_a[k][i / 4], tile_b[k][j / 4]. `multiply` then
-// lets every invocation add BLOCK_M x BLOCK_N outer products of 4 x 4 to its registers: (BLOCK_M + BLOCK_N) loads of 16
-// bytes for 16 BLOCK_M BLOCK_N multiply-adds a slice.
+// A workgroup computes a TILE_M x TILE_N block of sums over k. The including file stages TILE_K slices of both factors
+// into workgroup memory, k-major, four neighbours per vec4: tile_a[k][i / 4], tile_b[k][j / 4]. In `multiply` every
+// invocation then adds BLOCK_M x BLOCK_N outer products of 4 x 4 to its registers: per slice, BLOCK_M + BLOCK_N loads
+// of 16 bytes serve 16 BLOCK_M BLOCK_N multiply-adds.
 //
-// Sums over a long k are broken off every CHUNK slices and added to memory, so that no f32 sum is longer than that.
+// Sums over a long k are added to memory every CHUNK slices, which bounds the length of an f32 sum.
 
 override TILE_M: u32 = 64;
 override TILE_N: u32 = 64;
@@ -18,13 +18,14 @@ override THREADS: u32 = THREADS_M * THREADS_N;
 override LEN_A: u32 = TILE_K * TILE_M / 4u;
 override LEN_B: u32 = TILE_K * TILE_N / 4u;
 
-/// Longest f32 sum, in terms.
+/// Largest number of terms in an f32 sum.
 const CHUNK: u32 = 1024u;
 
 var<workgroup> tile_a: array<vec4<f32>, LEN_A>;
 var<workgroup> tile_b: array<vec4<f32>, LEN_B>;
 
-/// Sums of this invocation: row r of block (i, j) at (4 i + r) BLOCK_N + j, at most two blocks each way.
+/// Sums of this invocation: row r of block (i, j) is at (4 i + r) BLOCK_N + j, with at most two blocks in each
+/// direction.
 var<private> acc: array<vec4<f32>, 16>;
 
 fn clear() {

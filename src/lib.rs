@@ -10,44 +10,54 @@
 //!
 //! # Layers
 //!
-//! Imports go one way; a test (`tests/layers.rs`) holds it:
+//! A module imports only modules to its left:
 //!
-//! `error` -> `record` -> `machine` -> `data, kernel` -> `device` -> `optimizer` -> `pca, mlp` -> `race, conformance` -> `report` -> `cli`.
+//! `error` -> `record` -> `machine` -> `data`, `kernel` -> `device` -> `optimizer` -> `pca`, `mlp` -> `race`, `conformance` ->
+//! `report` -> `cli`
 //!
-//! | module | owns | does not |
+//! | module | owns | leaves to others |
 //! |---|---|---|
-//! | [`record`] | what was measured: plain types, files, statistics over samples | know a device |
-//! | [`machine`] | what this machine is: facts, instruction sets, cores, cloud instance | measure |
-//! | [`data`] | where samples come from | know a problem |
-//! | [`kernel`] | the kernel table: one row per device operation, with its f64 reference | run anything |
-//! | [`device`] | trait `Device` and its three implementations: cpu, CUDA, wgpu | know an optimizer or a problem |
-//! | [`optimizer`] | the update rules, once over `Device`; how a run is watched | own a clock |
-//! | [`pca`] | operators, methods, reference, accuracy | own a clock |
-//! | [`mlp`] | networks: forward, backward, the training loop, accuracy | own a clock |
-//! | [`race`] | cases, suites, the runner and its clock, measured peaks | draw |
-//! | [`conformance`] | kernels and methods against the reference on every device | measure speed |
-//! | [`report`] | charts, tables, the page: pure functions of records | know a device |
-//! | [`cli`] | the command line as types; one file per command | compute |
+//! | [`error`] | the error type, and exit statuses | |
+//! | [`record`] | what was measured: plain types, files, statistics over samples | devices |
+//! | [`machine`] | what this machine is: facts, instruction sets, cores, cloud instance | measuring it |
+//! | [`data`] | where samples come from | problems |
+//! | [`kernel`] | the kernel table: one row per device operation, with its f64 reference | running anything |
+//! | [`device`] | trait `Device` and its three implementations: cpu, CUDA, wgpu | optimizers and problems |
+//! | [`optimizer`] | the update rules, once over `Device`; how a run is watched | the clock |
+//! | [`pca`] | operators, methods, reference, accuracy | the clock |
+//! | [`mlp`] | networks: forward, backward, the training loop, accuracy | the clock |
+//! | [`race`] | cases, suites, the runner and its clock, measured peaks | drawing |
+//! | [`conformance`] | kernels and methods against the reference on every device | measuring speed |
+//! | [`report`] | charts, tables, the page: pure functions of records | devices, and every layer but `record` |
+//! | [`cli`] | the command line as types; one file per command | computing |
+//!
+//! `tests/layers.rs` fails on an import against this order, and `tests/circles.rs` on a circle of imports of more than two files.
+//!
+//! # The kernel table and its seven families
+//!
+//! Rows of the [`kernel`] table belong to a family: stream, product, gram, block, rules, control or network. Each family has one
+//! file of that name on every floor: `src/kernel`, `src/device/cpu`, `src/device/cuda/geometry`, `src/device/wgpu/geometry`,
+//! `kernels` and `shaders`. So the name of a kernel's family is the name of every file that implements it.
 //!
 //! # What is checked
 //!
-//! Every component and every network is judged in f64 on the host, off the clock. One law says how small an eigenvalue beside the
-//! largest arithmetic resolves, with its derivation and its limits: [`kernel::resolution`].
+//! Every component and every network is checked in f64 on the host, off the clock. [`kernel::resolution`] derives how small an
+//! eigenvalue may be, next to the largest one, before arithmetic of a given precision can no longer resolve it.
 //!
 //! # Devices
 //!
-//! What is generic is written once over trait [`device::Device`]; a device adds memory, launches of rows of the kernel table
-//! and recordings, and nothing else.
+//! Algorithms are written once, generic over the trait [`device::Device`]. A device adds memory, launches of rows of the kernel
+//! table, and recordings of launches.
 //!
 //! | device | kernels | a launch | a recording |
 //! |---|---|---|---|
-//! | [`device::cpu`] | Rust, for each instruction set, chosen when it is opened | a call on a pool of threads | a list of launches |
-//! | [`device::cuda`] | `kernels/*.cu`, compiled by NVRTC when first needed, kept in the cache folder | passes of entries on one stream | a CUDA graph, passes of one block in a row as one node |
-//! | [`device::wgpu`] | `shaders/*.wgsl`, with pipelines made when first needed | dispatches, gathered until something is read | a list of dispatches, encoded anew |
+//! | [`device::cpu`] | Rust, compiled for each instruction set; the best one is chosen when the device opens | a call on a pool of threads | a list of launches |
+//! | [`device::cuda`] | `kernels/*.cu`, compiled by NVRTC on first use and cached on disk | passes of entries on one stream | a CUDA graph; consecutive passes of one block become one node |
+//! | [`device::wgpu`] | `shaders/*.wgsl`, with pipelines created on first use | dispatches, collected until something is read | a list of dispatches, encoded again for each replay |
 //!
-//! CUDA's libraries are no part of the program: they are probed before anything calls them, and each that is missing is told
-//! with what to install. Above the calls stands one small trait, so that tests run the device, its launch geometry and the
-//! kernels' own text on the processor. The calls themselves have not run on a card yet.
+//! The program loads CUDA's libraries at run time; `gradrace devices` lists what is missing and how to install it. The CUDA device
+//! talks to the driver through one small trait, so that tests can run the device, its launch geometry and the kernels' own text
+//! on the processor. The driver calls themselves have not run on a card yet.
 
 pub mod cli;
 pub mod conformance;

@@ -237,6 +237,47 @@ fn every_source_keeps_to_its_layer() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// The chain of `src/lib.rs`: modules from left to right, those of one step together.
+fn chain() -> Vec<Vec<String>> {
+    let page = std::fs::read_to_string(project().join("src/lib.rs")).unwrap();
+    let page: Vec<&str> = page
+        .lines()
+        .map(|line| line.trim_start_matches("//!").trim())
+        .collect();
+    let begin = page
+        .iter()
+        .position(|line| line.starts_with("`error` -> "))
+        .expect("a chain");
+    let lines = page[begin..].iter().take_while(|line| !line.is_empty());
+    let text = lines.copied().collect::<Vec<_>>().join(" ");
+    let modules = |step: &str| {
+        step.split(',')
+            .map(|m| m.trim().trim_matches('`').into())
+            .collect()
+    };
+    text.split("->").map(modules).collect()
+}
+
+#[test]
+fn the_page_of_the_crate_says_the_same_chain() {
+    let chain = chain();
+    let step = |module: &str| {
+        chain
+            .iter()
+            .position(|step| step.iter().any(|m| m == module))
+    };
+    for (module, allowed) in LAYERS.iter().filter(|(module, _)| *module != "main") {
+        let own = step(module).unwrap_or_else(|| panic!("{module} is not in the chain of lib.rs"));
+        for other in allowed.iter().filter(|other| **other != "*") {
+            assert!(
+                step(other).unwrap() < own,
+                "{module} may name {other}, which is not to its left"
+            );
+        }
+    }
+    assert_eq!(chain.concat().len() + 1, LAYERS.len(), "{chain:?}");
+}
+
 #[test]
 fn no_file_names_a_path_of_this_machine() {
     let folders = ["src", "tests", "benches", "scripts", ".ci"].map(|name| project().join(name));

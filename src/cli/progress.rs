@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::race::runner::Progress;
+use crate::race::progress::Progress;
 
 use super::output::tell;
 

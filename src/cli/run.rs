@@ -9,12 +9,12 @@ use clap::{Args, ValueEnum};
 
 use crate::data::Request;
 use crate::error::{Error, Result};
-use crate::race::axes::{Axes, Entry};
+use crate::race::axes::Axes;
 use crate::race::device::present;
-use crate::race::runner::{Planned, Race};
+use crate::race::run::{Planned, Race};
 use crate::race::size::{bytes_word, seconds_word};
 use crate::race::suite::{self, Suite};
-use crate::race::words::Words;
+use crate::race::task::AnyEntry;
 use crate::record::file::RECORDS;
 use crate::record::read::read;
 use crate::report::{self, table};
@@ -33,7 +33,7 @@ pub struct Run {
     /// Suite by name (below) or path of a TOML file; flags then narrow it
     suite: Option<String>,
     #[command(flatten)]
-    flags: Flags,
+    flags: Axes,
     /// Where mnist is looked for first
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -70,112 +70,6 @@ enum Format {
     Table,
     /// The records, as a JSON array.
     Json,
-}
-
-/// Flags that describe cases: lists that are crossed.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Cases")]
-struct Flags {
-    /// pca, mlp; default pca
-    #[arg(long, value_name = "LIST")]
-    problem: Option<String>,
-    /// mnist, digits[:n=60000,seed=1], spectrum[:n=..,d=..,decay=..], or a path; default mnist, else digits
-    #[arg(long, value_name = "LIST")]
-    data: Option<String>,
-    /// auto, none, columns: columns to zero mean and unit variance, for mlp those of the training rows; default auto:
-    /// columns for mlp on a file, else none
-    #[arg(long, value_name = "LIST")]
-    standardize: Option<String>,
-    /// deflation, subspace, direct; default deflation
-    #[arg(long, value_name = "LIST")]
-    method: Option<String>,
-    /// samples, covariance; default samples
-    #[arg(long, value_name = "LIST")]
-    operator: Option<String>,
-    /// sgd, momentum, nesterov, adagrad, rmsprop, adam; default sgd
-    #[arg(long, value_name = "LIST")]
-    optimizer: Option<String>,
-    /// plain, projected; default plain for sgd, projected for the others
-    #[arg(long, value_name = "LIST")]
-    gradient: Option<String>,
-    /// all, cpu, cuda:0, cuda:1, wgpu:0, ...; default all
-    #[arg(long, value_name = "LIST")]
-    device: Option<String>,
-    /// Threads of the cpu: numbers, or all; default all
-    #[arg(long, value_name = "LIST")]
-    threads: Option<String>,
-    /// Number of components k; default 10
-    #[arg(long, value_name = "LIST")]
-    components: Option<String>,
-    /// Hidden layers of one network, 300,100 or none; repeated for more networks; default 300,100
-    #[arg(long, value_name = "WIDTHS")]
-    layers: Vec<String>,
-    /// mlp: times the parameters, added to the gradient; default 0
-    #[arg(long, value_name = "LIST")]
-    weight_decay: Option<String>,
-    /// full, or rows of a mini-batch; default full (mlp 128)
-    #[arg(long, value_name = "LIST")]
-    batch: Option<String>,
-    /// Passes over the samples: mlp, and pca in mini-batches; default 20
-    #[arg(long, value_name = "LIST")]
-    epochs: Option<String>,
-    /// auto, or a rate, for pca in units of 1 / lambda; default auto
-    #[arg(long, value_name = "LIST")]
-    learning_rate: Option<String>,
-    /// The methods' own stopping tolerance; default 1e-6
-    #[arg(long, value_name = "LIST")]
-    tolerance: Option<String>,
-    /// What counts as reached: the sine of the largest principal angle, default 1e-3 (mini-batches 5e-2); mlp: the test
-    /// error, default 0.03
-    #[arg(long, value_name = "LIST")]
-    target: Option<String>,
-    /// Iterations per component; default 20000
-    #[arg(long, value_name = "LIST")]
-    max_iterations: Option<String>,
-    /// Seconds of solving; default 120
-    #[arg(long, value_name = "LIST")]
-    time_limit: Option<String>,
-    /// Repeats; by default until the noise is low, or stable, or 1.5 s are spent
-    #[arg(long, value_name = "N")]
-    repeats: Option<String>,
-    /// Seed of start vectors and batches; default 1
-    #[arg(long, value_name = "LIST")]
-    seed: Option<String>,
-    /// f32, f64, tf32; default what the method has
-    #[arg(long, value_name = "LIST")]
-    precision: Option<String>,
-}
-
-impl Flags {
-    fn axes(&self) -> Result<Axes> {
-        let list = |flag: &Option<String>| flag.as_deref().map(Words::split).unwrap_or_default();
-        let data = self.data.as_deref().map(Words::split_data).transpose()?;
-        Ok(Axes {
-            problem: list(&self.problem),
-            data: data.unwrap_or_default(),
-            standardize: list(&self.standardize),
-            layers: Words::whole(&self.layers),
-            weight_decay: list(&self.weight_decay),
-            method: list(&self.method),
-            operator: list(&self.operator),
-            optimizer: list(&self.optimizer),
-            gradient: list(&self.gradient),
-            device: list(&self.device),
-            threads: list(&self.threads),
-            components: list(&self.components),
-            batch: list(&self.batch),
-            epochs: list(&self.epochs),
-            learning_rate: list(&self.learning_rate),
-            tolerance: list(&self.tolerance),
-            target: list(&self.target),
-            max_iterations: list(&self.max_iterations),
-            time_limit: list(&self.time_limit),
-            repeats: list(&self.repeats),
-            seed: list(&self.seed),
-            precision: list(&self.precision),
-            software: false,
-        })
-    }
 }
 
 impl Run {
@@ -245,8 +139,8 @@ impl Run {
     }
 
     /// The cases, and what their suite is meant to show.
-    fn entries(&self) -> Result<(Vec<Entry>, Option<String>)> {
-        let flags = self.flags.axes()?;
+    fn entries(&self) -> Result<(Vec<AnyEntry>, Option<String>)> {
+        let flags = self.flags.clone().from_flags()?;
         let name = match &self.suite {
             Some(name) => name,
             None if flags.describe_cases() => return Ok((flags.entries(true, &present)?, None)),

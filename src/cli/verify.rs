@@ -7,7 +7,7 @@ use crate::device::Unavailable;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::machine::{self, Isa};
-use crate::race::device::{self, AnyDevice, DeviceSpec, Threads};
+use crate::race::device::{self, AnyDevice, DeviceSpec, Threads, with};
 use crate::race::lane::guarded;
 use crate::race::name::{Kind, Named};
 use crate::record::software_label;
@@ -37,6 +37,12 @@ struct Counts {
     pass: usize,
     skip: usize,
     fail: usize,
+}
+
+/// Whether `GRADRACE_REQUIRE`, a list separated by commas or spaces, names this kind of device.
+fn required(kind: Kind) -> bool {
+    let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
+    required.split([',', ' ']).any(|name| name == kind.name())
 }
 
 impl Verify {
@@ -78,12 +84,9 @@ impl Verify {
             let title = format!("{}{name}{}", found.spec, software_label(found.software));
             self.device(&title, opened, &mut total)?;
         }
-        let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
         let absent = device::absent().into_iter();
         for (spec, missing) in absent.filter(|_| asked.is_empty()) {
-            let must = required
-                .split(',')
-                .any(|kind| kind.trim() == spec.kind.name());
+            let must = required(spec.kind);
             let word = if must { "fail" } else { "skip" };
             *(if must {
                 &mut total.fail
@@ -155,11 +158,8 @@ impl Verify {
 fn checks(device: &mut AnyDevice, kernels: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut tell = |check: &Check| checks.push(check.clone());
-    let ended = guarded(|| match device {
-        AnyDevice::Cpu(device) => methods::run_all(device, SEED, kernels, &mut tell),
-        AnyDevice::Cuda(device) => methods::run_all(device, SEED, kernels, &mut tell),
-        AnyDevice::Wgpu(device) => methods::run_all(device, SEED, kernels, &mut tell),
-    });
+    let ended =
+        guarded(|| with!(device, device => methods::run_all(device, SEED, kernels, &mut tell)));
     if let Err(error) = ended {
         checks.push(Check {
             name: "what comes after these checks".into(),

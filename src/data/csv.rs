@@ -1,8 +1,8 @@
-//! `.csv` files: decimal numbers, comma-separated, one row a sample, with a header line or without.
+//! `.csv` files: comma-separated decimal numbers, one row per sample, with or without a header line.
 //!
-//! The first line is a header when it holds no number at all. A line that mixes numbers and words is refused even in
-//! the first place: taking it for a header would lose a row to a typing error. Integers that f64 cannot hold are kept to the
-//! last digit (see `integers`).
+//! The first line is a header if none of its fields is a number. A first line that mixes numbers and words is refused,
+//! because treating it as a header would silently drop a row with a typing error. Integers beyond the range of f64 are
+//! kept exactly (see `integers`).
 
 use super::hash::Hashing;
 use super::integers;
@@ -10,7 +10,7 @@ use super::matrix::{Array, Values};
 use crate::error::{Error, Result};
 use std::io::Read;
 
-/// Reads a 2-d array from `reader`; `name` is for messages.
+/// Reads a 2-d array from `reader`; `name` appears in messages.
 pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
     let mut hashing = Hashing::new(reader);
     let mut lines = csv::ReaderBuilder::new()
@@ -22,7 +22,7 @@ pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
     let mut exact = Vec::new();
     let mut record = csv::ByteRecord::new();
     loop {
-        // An I/O error is the only one: records are bytes and of any length.
+        // Only I/O errors can occur here: records are raw bytes and may have any length.
         match lines.read_byte_record(&mut record) {
             Ok(true) => {}
             Ok(false) => break,
@@ -54,8 +54,8 @@ pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
                 let text: String = text.chars().filter(|c| !c.is_control()).take(30).collect();
                 let hint = match (text.is_empty(), first) {
                     (true, _) => "fill it in or remove the line",
-                    (_, true) => "a header line holds no numbers, any other line nothing else",
-                    (_, false) => "fields are decimal numbers separated by commas",
+                    (_, true) => "a header line has no numbers, every other line has only numbers",
+                    (_, false) => "write decimal numbers separated by commas",
                 };
                 fail(format!(
                     "field {} is `{text}`, not a number; {hint}",
@@ -151,8 +151,8 @@ mod tests {
         }
 
         #[test]
-        fn numbers_survive_the_way_through_text(x in prop::collection::vec(prop::num::f64::NORMAL, 6)) {
-            // Integers that f64 cannot hold are read otherwise, and Rust writes any number of that size as one.
+        fn numbers_survive_a_round_trip_through_text(x in prop::collection::vec(prop::num::f64::NORMAL, 6)) {
+            // Integers in this range are read another way, and Rust prints every number of that size as an integer.
             prop_assume!(!x.iter().any(|x| (2f64.powi(53)..=2f64.powi(100)).contains(&x.abs())));
             let text = format!("{},{},{}\n{:e},{:e},{:e}\n", x[0], x[1], x[2], x[3], x[4], x[5]);
             prop_assert_eq!(numbers(&text), (vec![2, 3], x));

@@ -1,7 +1,8 @@
-//! A path: which reader it is for. A file is known by its first bytes; only `.csv` needs its name.
+//! Chooses the reader for a path. A file is recognised by its first bytes; only `.csv` needs its extension.
 
-use super::matrix::{self, Array, io_error};
-use super::{Samples, csv, folder, idx, npy, spec};
+use super::matrix::{self, Array};
+use super::path::io_error;
+use super::{Samples, csv, folder, idx, npy, path};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -14,7 +15,7 @@ pub(super) fn load(path: &Path) -> Result<Samples> {
         true => folder::load(path),
         false => matrix::into_samples(
             &path.display().to_string(),
-            spec::base_name(path),
+            path::base_name(path),
             read(path)?,
         ),
     }
@@ -47,12 +48,12 @@ pub(super) fn read(path: &Path) -> Result<Array> {
         idx::read(&name, idx::open(path)?)
     } else if has_extension("gz") {
         Err(Error::input(format!(
-            "{name}: not gzip in spite of its name; fetch or copy it again"
+            "{name}: named .gz but not gzip-compressed; fetch or copy it again"
         )))
     } else {
         let next = "convert it, or name a text file .csv";
         Err(Error::input(format!(
-            "{name}: neither .npy, .csv nor idx by its first bytes; {next}"
+            "{name}: not recognised as .npy, .csv or idx; {next}"
         )))
     }
 }
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_taken_as_it_is_and_named_by_its_base_name() {
+    fn file_values_are_kept_and_the_spec_is_the_base_name() {
         let samples = with_file("x.csv", b"a,b\n1,5\n3,5\n", load).expect("two rows");
         assert_eq!((samples.n, samples.d, samples.unit), (2, 2, 1.0));
         assert_eq!(samples.spec, "x.csv");
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_data_is_refused_in_one_line() {
+    fn unreadable_files_are_refused_with_one_line() {
         for (name, bytes, word) in [
             ("x.npy", &b"no numbers"[..], "not an .npy file"),
             ("x.txt", b"1,2\n3,4\n", "name a text file .csv"),

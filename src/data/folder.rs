@@ -1,7 +1,8 @@
-//! A folder with the four files of the MNIST format: training and test images, and the labels of each.
+//! A folder with the four files of the MNIST format: training and test images with their labels.
 
-use super::matrix::{Array, Values, io_error};
-use super::{Elements, Samples, hash, idx, matrix, spec};
+use super::matrix::{Array, Values};
+use super::path::io_error;
+use super::{Elements, Samples, hash, idx, matrix, path};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ pub(super) const FILES: [&str; 4] = [
     "t10k-labels-idx1-ubyte",
 ];
 
-/// Where the file of this name stands: as it is, with a dot before `idx` (as some mirrors have it), or compressed.
+/// Finds a file by its standard name, by its name with a dot before `idx` (as on some mirrors), or compressed.
 pub(super) fn locate(folder: &Path, name: &str) -> Option<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
     let names = [
@@ -28,10 +29,10 @@ pub(super) fn locate(folder: &Path, name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The four files of a folder, in the order of [`FILES`].
+/// Finds the four files of a folder, in the order of [`FILES`].
 ///
 /// # Errors
-/// Names the files that are missing.
+/// `Error::Input` that names the missing files.
 pub(super) fn locate_all(folder: &Path) -> Result<[PathBuf; 4]> {
     std::fs::read_dir(folder).map_err(|error| io_error(folder, &error))?;
     let found = FILES.map(|name| locate(folder, name));
@@ -55,7 +56,7 @@ pub(super) fn locate_all(folder: &Path) -> Result<[PathBuf; 4]> {
     }
 }
 
-/// Loads the training images of a folder. The test files are read and checked too: half a data set is no data set.
+/// Loads the training images of a folder. Reads and checks the test files too: half a data set is an error.
 pub(super) fn load(folder: &Path) -> Result<Samples> {
     let [train, train_labels, test, test_labels] = locate_all(folder)?;
     let name = train.display().to_string();
@@ -63,28 +64,28 @@ pub(super) fn load(folder: &Path) -> Result<Samples> {
     let (test, _) = pair(&test, &test_labels)?;
     if array.shape[1..] != test.shape[1..] {
         return Err(Error::input(format!(
-            "{}: training and test images differ in size; use files of one data set",
+            "{}: training and test images differ in size; use the files of one data set",
             folder.display()
         )));
     }
-    let mut samples = matrix::into_samples(&name, spec::base_name(folder), array)?;
+    let mut samples = matrix::into_samples(&name, path::base_name(folder), array)?;
     samples.unit = 1.0 / 255.0;
     samples.labels = Some(labels);
     Ok(samples)
 }
 
-/// The test images of a folder.
+/// Loads the test images of a folder.
 pub(super) fn load_test(folder: &Path) -> Result<Samples> {
     let [_, _, test, test_labels] = locate_all(folder)?;
     let (array, labels) = pair(&test, &test_labels)?;
     let name = test.display().to_string();
-    let mut samples = matrix::into_samples(&name, spec::base_name(folder), array)?;
+    let mut samples = matrix::into_samples(&name, path::base_name(folder), array)?;
     samples.unit = 1.0 / 255.0;
     samples.labels = Some(labels);
     Ok(samples)
 }
 
-/// Images (3-d bytes) and as many labels (1-d bytes).
+/// Reads images (3-d bytes) and the same number of labels (1-d bytes).
 fn pair(images: &Path, labels: &Path) -> Result<(Array, Vec<u8>)> {
     let read = |path: &Path| idx::read(&path.display().to_string(), idx::open(path)?);
     let (array, label_array) = (read(images)?, read(labels)?);
@@ -112,7 +113,7 @@ fn pair(images: &Path, labels: &Path) -> Result<(Array, Vec<u8>)> {
     }
 }
 
-/// Samples of n images of `side` x `side` bytes.
+/// Builds samples from n images of `side` x `side` bytes.
 pub(super) fn images(spec: String, side: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Samples {
     Samples {
         n: labels.len(),
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_missing_or_does_not_fit_is_named() {
+    fn a_missing_or_mismatched_file_is_named() {
         let fails = |name: &str, bytes: Option<Vec<u8>>, word: &str| {
             let folder = folder();
             let path = folder.path().join(name);

@@ -1,4 +1,4 @@
-//! SHA-256 of files and of elements, in hex: the identity of samples in records.
+//! SHA-256 in hex of files and elements, which identifies samples in records.
 
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -29,7 +29,7 @@ fn hex(hash: Sha256) -> String {
         .collect()
 }
 
-/// A reader that hashes what passes through it.
+/// A reader that hashes the bytes read through it.
 pub(super) struct Hashing<R> {
     inner: R,
     hash: Sha256,
@@ -43,7 +43,7 @@ impl<R: Read> Hashing<R> {
         }
     }
 
-    /// SHA-256, in hex, of everything read so far.
+    /// SHA-256, in hex, of all bytes read so far.
     pub(super) fn sha256(self) -> String {
         hex(self.hash)
     }
@@ -51,7 +51,7 @@ impl<R: Read> Hashing<R> {
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        // A megabyte at a time: what is hashed is still in the cache.
+        // At most 1 MB at a time, so that the bytes are still in the cache when they are hashed.
         let limit = buffer.len().min(1 << 20);
         let read = self.inner.read(&mut buffer[..limit])?;
         self.hash.update(&buffer[..read]);

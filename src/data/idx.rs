@@ -7,7 +7,8 @@
 //! ```
 
 use super::hash::Hashing;
-use super::matrix::{Array, Values, io_error};
+use super::matrix::{Array, Values};
+use super::path::io_error;
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -22,7 +23,7 @@ pub(super) fn recognise(start: &[u8]) -> bool {
     matches!(start, [0, 0, 0x08 | 0x09 | 0x0b..=0x0e, 1..=4, ..])
 }
 
-/// Opens a file; what is gzip by its first bytes is decompressed on the way.
+/// Opens a file; decompresses it if its first bytes are gzip's.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
     let mut reader = BufReader::new(File::open(path).map_err(|error| io_error(path, &error))?);
     let start = reader.fill_buf().map_err(|error| io_error(path, &error))?;
@@ -32,7 +33,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
     })
 }
 
-/// What went wrong in the middle of a file, which may be gzip.
+/// The error for a read that failed inside a file, which may be gzip-compressed.
 pub(super) fn broken(name: &str, error: &std::io::Error) -> Error {
     let what = match error.kind() {
         ErrorKind::UnexpectedEof => "truncated".to_string(),
@@ -42,7 +43,7 @@ pub(super) fn broken(name: &str, error: &std::io::Error) -> Error {
     Error::input(format!("{name}: {what}; fetch or copy it again"))
 }
 
-/// Reads an array of 1 to 3 dimensions from (decompressed) `reader`; `name` is for messages.
+/// Reads an array of 1 to 3 dimensions from `reader` (decompressed); `name` appears in messages.
 pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
     let mut hashing = Hashing::new(reader);
     let mut word = || -> Result<[u8; 4]> {
@@ -55,14 +56,14 @@ pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
     let magic = word()?;
     if !recognise(&magic) {
         return Err(Error::input(format!(
-            "{name}: wrong magic number {:08x}; an idx file starts with 0000, a type and the number of dimensions",
+            "{name}: wrong magic number {:08x}; an idx file starts with two zero bytes, a type and the number of dimensions",
             u32::from_be_bytes(magic)
         )));
     }
     let [_, _, kind, dimensions] = magic;
     if dimensions > 3 {
         return Err(Error::input(format!(
-            "{name}: {dimensions}-d; give one row or one image a sample"
+            "{name}: {dimensions}-d; give one row or one image per sample"
         )));
     }
     let mut shape = Vec::new();
@@ -78,7 +79,7 @@ pub(super) fn read(name: &str, reader: impl Read) -> Result<Array> {
     let expected = shape
         .iter()
         .try_fold(width, |product: usize, side| product.checked_mul(*side));
-    // The buffer grows with what is there, not with what the header promises.
+    // The buffer grows with the bytes present, not with the length that the header claims.
     let mut bytes = Vec::new();
     let limit = expected.map_or(u64::MAX, |expected| (expected as u64).saturating_add(1));
     let found = hashing.by_ref().take(limit).read_to_end(&mut bytes);
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_seen_by_its_bytes_and_a_cut_one_refused() {
+    fn gzip_is_recognised_by_its_bytes_and_a_truncated_file_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("images");
         let plain = file(8, &[2, 2, 2], &[1, 2, 3, 4, 5, 6, 7, 8]);

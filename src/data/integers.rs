@@ -1,15 +1,15 @@
-//! Integers that f64 cannot hold: beyond 2^53 it rounds them, and a deviation of 1000 from 2^60 would be lost in part.
+//! Integers that f64 cannot represent: above 2^53 it rounds them, so a deviation of 1000 from 2^60 would lose digits.
 //!
-//! What the samples need is their deviations. So the first row is subtracted in integers, column by column, and what is
-//! left goes to f64: exact as long as no two values of a column are more than 2^53 apart.
+//! Samples only need deviations. The first row is therefore subtracted from each column in integer arithmetic, and the
+//! differences are converted to f64. That is exact if no two values of a column are more than 2^53 apart.
 
-/// From this magnitude on, f64 does not hold every integer.
+/// Above this magnitude, f64 does not represent every integer.
 const HELD: u128 = 1 << 53;
-/// Beyond this magnitude no integer is kept apart, so that differences fit in i128.
+/// Integers above this magnitude are not treated exactly, so that differences fit in i128.
 const MOST: u128 = 1 << 100;
 
-/// Integers, row-major, as f64. Where one is beyond 2^53 the first row is subtracted from all, and comes as the second
-/// value, one number a column.
+/// Converts row-major integers to f64. If any is beyond 2^53, subtracts the first row from all rows and returns it as
+/// the second value, one number per column; otherwise the second value is empty.
 pub(super) fn widened<T: Copy + Into<i128>>(x: Vec<T>, columns: usize) -> (Vec<f64>, Vec<f64>) {
     let held = |x: &T| (*x).into().unsigned_abs() <= HELD;
     if x.iter().all(held) {
@@ -21,7 +21,7 @@ pub(super) fn widened<T: Copy + Into<i128>>(x: Vec<T>, columns: usize) -> (Vec<f
     (values, first.iter().map(|&x| x as f64).collect())
 }
 
-/// An integer in decimal digits that f64, which holds `rounded`, may not hold.
+/// Parses a decimal integer if f64, which rounds it to `rounded`, may not represent it.
 pub(super) fn beyond_f64(text: &str, rounded: f64) -> Option<i128> {
     if rounded.abs() < HELD as f64 {
         return None;
@@ -30,8 +30,8 @@ pub(super) fn beyond_f64(text: &str, rounded: f64) -> Option<i128> {
     (whole.unsigned_abs() <= MOST).then_some(whole)
 }
 
-/// The same as [`widened`] of numbers of which some are integers beyond f64: `exact` has those with their places, in order.
-/// The columns that have none stay as they are.
+/// Like [`widened`], for numbers of which only some are integers beyond f64. `exact` lists those with their positions,
+/// in order. Columns without any stay unchanged.
 pub(super) fn restored(
     mut values: Vec<f64>,
     exact: &[(usize, i128)],
@@ -42,7 +42,7 @@ pub(super) fn restored(
     }
     let mut first: Vec<Option<i128>> = vec![None; columns];
     for (place, _) in exact {
-        // A number that is no integer loses its fraction here, and keeps it in its difference.
+        // A non-integer loses its fraction here but keeps it in its difference.
         first[place % columns] = Some(values[place % columns] as i128);
     }
     for (place, whole) in exact.iter().take_while(|(place, _)| *place < columns) {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_without_such_integers_keep_their_numbers() {
+    fn columns_without_large_integers_stay_unchanged() {
         let far = 1i128 << 70;
         let values = vec![far as f64, 0.1, far as f64, 0.3, 0.5, 0.7];
         let exact = [(0, far + 1), (2, far + 4)];
@@ -93,13 +93,13 @@ mod tests {
         assert_eq!(values, [0.0, 0.1, 3.0, 0.3, -(far as f64), 0.7]);
         assert_eq!(first, [far as f64, 0.0]);
         assert_eq!(restored(vec![0.5], &[], 1), (vec![0.5], vec![]));
-        // The first row has a smaller number in that column.
+        // The first row has a smaller number in this column.
         let (values, first) = restored(vec![3.0, far as f64], &[(1, far + 3)], 1);
         assert_eq!((values, first), (vec![0.0, far as f64], vec![3.0]));
     }
 
     #[test]
-    fn only_plain_integers_beyond_f64_are_taken_apart() {
+    fn only_plain_integers_beyond_f64_are_parsed_exactly() {
         for (text, whole) in [
             ("9007199254740993", Some(9_007_199_254_740_993)),
             ("-9007199254740993", Some(-9_007_199_254_740_993)),

@@ -1,11 +1,11 @@
-//! `--labels FILE`: one class, 0 to 255, per row.
+//! `--labels FILE`: one class per row, 0 to 255.
 
 use super::matrix::Values;
 use super::{Samples, file};
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// Puts the labels of a file, when one is given, in the place of those the samples came with.
+/// Replaces the labels of the samples by those of a file, if one is given.
 pub(super) fn attach(mut samples: Samples, path: Option<&Path>) -> Result<Samples> {
     if let Some(path) = path {
         samples.labels = Some(load(path, samples.n)?);
@@ -22,7 +22,7 @@ fn load(path: &Path, n: usize) -> Result<Vec<u8>> {
     let array = file::read(path)?;
     if array.shape.iter().filter(|&&side| side != 1).count() > 1 {
         let sides: Vec<_> = array.shape.iter().map(usize::to_string).collect();
-        return Err(fail(format!("{} values are no list", sides.join(" x "))));
+        return Err(fail(format!("{} values are not a list", sides.join(" x "))));
     }
     let label = |(i, value): (usize, f64)| match value {
         whole if (0.0..=255.0).contains(&whole) && whole.fract() == 0.0 => Ok(whole as u8),
@@ -40,7 +40,7 @@ fn load(path: &Path, n: usize) -> Result<Vec<u8>> {
             .enumerate()
             .map(label)
             .collect::<Result<_>>()?,
-        // A list is one row or one column: the origin is as long, or one number.
+        // A list is one row or one column, so the origin has as many entries or just one.
         Values::F64(values) => values
             .into_iter()
             .zip(origin.iter().cycle())
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_label_is_named() {
+    fn invalid_labels_are_named() {
         for (bytes, word) in [
             (&b"1\n2\n"[..], "2 labels for 3 samples"),
             (b"1\n2\n256\n", "label 2 (counted from 0) is 256"),
@@ -89,7 +89,7 @@ mod tests {
                 b"1\n2\n36893488147419103232\n",
                 "label 2 (counted from 0) is 3689348814741910",
             ),
-            (b"1,2\n3,4\n5,6\n", "3 x 2 values are no list"),
+            (b"1,2\n3,4\n5,6\n", "3 x 2 values are not a list"),
         ] {
             let error = labels("y.csv", bytes).expect_err(word).to_string();
             assert!(error.contains(word), "{error}");

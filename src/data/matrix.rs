@@ -1,11 +1,11 @@
-//! The gate through which every file passes: shape, finite values, not constant; f64 centred, scaled and narrowed.
+//! Checks and conversion that every file passes: shape, finite values, not constant; f64 is centred, scaled and
+//! narrowed.
 
 use super::{Elements, Samples, parallel, statistics};
 use crate::error::{Error, Result};
 use crate::machine;
-use std::path::Path;
 
-/// Values as a file gives them. Integers other than bytes are widened to f64.
+/// Values of a file. Integers other than bytes are widened to f64.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Values {
     U8(Vec<u8>),
@@ -13,17 +13,17 @@ pub(super) enum Values {
     F64(Vec<f64>),
 }
 
-/// What a file holds: a row-major array with the SHA-256 of the (decompressed) file.
+/// Contents of a file: a row-major array and the SHA-256 of the (decompressed) file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Array {
     pub(super) shape: Vec<usize>,
     pub(super) values: Values,
-    /// What was taken from the values of each column because f64 does not hold them (see `integers`); empty otherwise.
+    /// What was subtracted from each column because f64 cannot represent its values (see `integers`); otherwise empty.
     pub(super) origin: Vec<f64>,
     pub(super) sha256: String,
 }
 
-/// What `values` must be able to say about themselves, whatever their type.
+/// What the checks need to know about a value of any element type.
 trait Value: Copy + PartialEq + Sync {
     fn finite(self) -> bool;
 }
@@ -43,9 +43,9 @@ impl Value for f64 {
     }
 }
 
-/// Turns the array of file `name` (for messages) into samples with unit 1 and no labels.
+/// Converts the array of file `name` (for messages) to samples with unit 1 and no labels.
 ///
-/// Three dimensions are images, one a row.
+/// Three dimensions are images, one per row of the result.
 pub(super) fn into_samples(name: &str, spec: String, array: Array) -> Result<Samples> {
     let (n, d, image) = match *array.shape.as_slice() {
         [n, d] => (n, d, None),
@@ -54,7 +54,7 @@ pub(super) fn into_samples(name: &str, spec: String, array: Array) -> Result<Sam
         _ => {
             let shape = array.shape.len();
             return Err(Error::input(format!(
-                "{name}: {shape}-d; samples are n x d, one row a sample: reshape it to 2-d"
+                "{name}: {shape}-d; samples are n x d, one row per sample; reshape it to 2-d"
             )));
         }
     };
@@ -65,7 +65,7 @@ pub(super) fn into_samples(name: &str, spec: String, array: Array) -> Result<Sam
     }
     if n < 2 {
         return Err(Error::input(format!(
-            "{name}: one row has no covariance; give 2 rows or more (one row a sample: is it transposed?)"
+            "{name}: one row has no covariance; give 2 rows or more, one row per sample (is it transposed?)"
         )));
     }
     let mut samples = Samples {
@@ -105,13 +105,13 @@ pub(super) fn into_samples(name: &str, spec: String, array: Array) -> Result<Sam
     Ok(samples)
 }
 
-/// Largest deviations from the mean with which f32 values stay as they are: outside, sums of them overflow in f32, or
-/// products vanish.
+/// f32 values stay unchanged if their largest deviation from the mean is in this range. Outside it, sums in f32
+/// overflow or products underflow.
 const AS_THEY_ARE: std::ops::RangeInclusive<f64> = 1e-20..=1e20;
 
-/// Refuses NaN, infinity, and rows that are all the same.
+/// Refuses NaN and infinity, and rows that are all equal.
 fn check<T: Value>(name: &str, x: &[T], d: usize) -> Result<()> {
-    // Whole blocks first, without a branch per element; the place is looked for only where there is one.
+    // Check whole blocks first, without a branch per element; locate the element only in a block that fails.
     let block = 1 << 16;
     let bad = |(b, x): (usize, &[T])| {
         let clean = x.iter().fold(true, |clean, x| clean & x.finite());
@@ -126,25 +126,25 @@ fn check<T: Value>(name: &str, x: &[T], d: usize) -> Result<()> {
     let first = &x[..d];
     if x.chunks_exact(d).all(|row| row == first) {
         return Err(Error::input(format!(
-            "{name}: all rows are the same: there is no variance to explain; give samples that differ"
+            "{name}: all rows are the same, so there is no variance to explain; give samples that differ"
         )));
     }
     Ok(())
 }
 
-/// Narrows finite f64 values: f32 of `(x - mean_j) * 2^e` with the largest magnitude in [0.5, 1], and what rounding took
-/// from each. `origin` is what stands between the values and the user's, by column.
+/// Narrows finite f64 values to f32 of `(x - mean_j) * 2^e`, whose largest magnitude is in [0.5, 1], and keeps the
+/// rounding errors as the low parts. `origin` is what was already subtracted from each column.
 fn narrow(name: &str, x: &[f64], origin: Vec<f64>, samples: &mut Samples) -> Result<()> {
     let (n, d) = (samples.n, samples.d);
     let statistics = statistics::of_reals(x, n, d, machine::cores());
-    // Eigenvalues are squares in f64 and sums over n of them: outside this range they would overflow or vanish.
+    // Eigenvalues are sums over n of squares in f64: outside this range they would overflow or underflow.
     if !(1e-150..1e150).contains(&statistics.max_deviation) {
         return Err(Error::input(format!(
             "{name}: the largest deviation from the mean is {:e}, outside 1e-150 .. 1e150; rescale the data",
             statistics.max_deviation
         )));
     }
-    // In this range the exponent field of a double is its binary exponent + 1023; the scale is 2^-(exponent + 1).
+    // In this range the exponent field of an f64 is its binary exponent + 1023; the scale is 2^-(exponent + 1).
     let exponent = (statistics.max_deviation.to_bits() >> 52) - 1023 + 1024;
     let scale = f64::from_bits((1023 + 1023 - exponent) << 52);
     let (mut narrowed, mut low): (Vec<f32>, Vec<f32>) = (zeroed(n, d, name)?, zeroed(n, d, name)?);
@@ -175,13 +175,13 @@ fn narrow(name: &str, x: &[f64], origin: Vec<f64>, samples: &mut Samples) -> Res
     Ok(())
 }
 
-/// A number as two of f32: itself, and what rounding took from it.
+/// Splits a number into its f32 rounding and the f32 of what that rounding lost.
 pub(super) fn parts(x: f64) -> [f32; 2] {
     let high = x as f32;
     [high, (x - f64::from(high)) as f32]
 }
 
-/// n x d zeros, or a word where they do not fit: an allocation that fails would abort the program.
+/// n x d zeros, or an error if they do not fit: a failed ordinary allocation would abort the program.
 pub(super) fn zeroed<T: Clone + Default>(n: usize, d: usize, name: &str) -> Result<Vec<T>> {
     let fits = |len: &usize| Vec::<T>::new().try_reserve_exact(*len).is_ok();
     match n.checked_mul(d).filter(fits) {
@@ -190,19 +190,6 @@ pub(super) fn zeroed<T: Clone + Default>(n: usize, d: usize, name: &str) -> Resu
             "{name}: {n} x {d} values do not fit in memory; give fewer rows or columns"
         ))),
     }
-}
-
-/// The error for a file that cannot be opened or read.
-pub(super) fn io_error(path: &Path, error: &std::io::Error) -> Error {
-    use std::io::ErrorKind;
-    let what = match error.kind() {
-        ErrorKind::NotFound => return super::spec::missing(path),
-        ErrorKind::PermissionDenied => {
-            "no permission to read it; change its mode or copy it".to_string()
-        }
-        _ => format!("cannot be read ({error}); check the path and the disk"),
-    };
-    Error::input(format!("{}: {what}", path.display()))
 }
 
 #[cfg(test)]
@@ -273,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn low_parts_are_kept_where_there_are_any() {
+    fn low_parts_are_kept_if_rounding_loses_anything() {
         let low = |values| samples(&[4, 1], values).expect("finite").low;
         assert_eq!(
             low(Values::F64(vec![1.0, 2.0, 4.0, 5.0])),
@@ -288,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn f32_beyond_what_sums_in_f32_hold_is_narrowed_like_f64() {
+    fn f32_values_whose_sums_overflow_f32_are_narrowed_like_f64() {
         let pattern: Vec<f32> = (0..60).map(|i| (i * 7919 % 101) as f32 - 50.0).collect();
         for (scale, as_it_is) in [
             (1.0, true),
@@ -315,7 +302,7 @@ mod tests {
                 assert!((value - f64::from(*x)).abs() <= 1e-13 * 50.0 * f64::from(scale));
             }
         }
-        // The largest difference that f32 has is no f32.
+        // The difference of these numbers overflows f32.
         let far = samples(&[2, 1], Values::F32(vec![3e38, -3e38])).expect("finite");
         let value = |i| far.element_f64(i) * far.element_value() + far.offset[0];
         assert_eq!(
@@ -332,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_flattened_one_a_row() {
+    fn images_are_flattened_one_per_row() {
         let samples = samples(&[2, 2, 3], Values::U8((0..12).collect())).expect("two images");
         assert_eq!((samples.n, samples.d, samples.image), (2, 6, Some((2, 3))));
     }

@@ -1,7 +1,8 @@
-//! `.npy` files, through ndarray-npy.
+//! `.npy` files, read with ndarray-npy.
 //!
-//! ndarray-npy believes the header: it allocates what the shape says and parses nested literals without a limit. So the
-//! header is bounded, and type, shape and length are checked against the file's size, before it reads the data.
+//! ndarray-npy trusts the header: it allocates what the shape says and parses nested literals without a limit. The
+//! length of the header is therefore bounded, and type, shape and length are checked against the file's size, before
+//! ndarray-npy reads the data.
 
 use super::hash::Hashing;
 use super::integers;
@@ -15,10 +16,10 @@ use std::io::{Read, Seek};
 /// First bytes of every `.npy` file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Longest header that is read; NumPy's own limit.
+/// Longest accepted header in bytes; NumPy's own limit.
 const HEADER_LIMIT: usize = 10_000;
 
-/// Reads a 1-d or 2-d array of numbers from `reader`, which holds `bytes` bytes; `name` is for messages.
+/// Reads a 1-d or 2-d array of numbers from `reader`, which holds `bytes` bytes; `name` appears in messages.
 pub(super) fn read(name: &str, mut reader: impl Read + Seek, bytes: u64) -> Result<Array> {
     let broken =
         |what: String| Error::input(format!("{name}: {what}; save it again with numpy.save"));
@@ -45,7 +46,7 @@ pub(super) fn read(name: &str, mut reader: impl Read + Seek, bytes: u64) -> Resu
     let shape = header.shape;
     if !(1..=2).contains(&shape.len()) {
         return Err(Error::input(format!(
-            "{name}: {}-d; samples are n x d, one row a sample: save X.reshape(len(X), -1)",
+            "{name}: {}-d; samples are n x d, one row per sample; save X.reshape(len(X), -1)",
             shape.len()
         )));
     }
@@ -66,7 +67,7 @@ pub(super) fn read(name: &str, mut reader: impl Read + Seek, bytes: u64) -> Resu
             "truncated"
         };
         return Err(broken(format!(
-            "{fault}: its header announces {words} of data, it has {found}"
+            "{fault}: its header announces {words} of data, but it has {found}"
         )));
     }
     reader.rewind().map_err(|error| broken(error.to_string()))?;
@@ -93,7 +94,7 @@ pub(super) fn read(name: &str, mut reader: impl Read + Seek, bytes: u64) -> Resu
     })
 }
 
-/// Element types that are read.
+/// Supported element types.
 enum Kind {
     U8,
     F32,
@@ -107,7 +108,7 @@ enum Kind {
     U64,
 }
 
-/// Type and width in bytes of a descriptor such as `<f4`.
+/// Element type and width in bytes of a descriptor such as `<f4`.
 fn element(descriptor: &str) -> Option<(Kind, u64)> {
     Some(match descriptor {
         "|u1" | "u1" => (Kind::U8, 1),
@@ -124,7 +125,7 @@ fn element(descriptor: &str) -> Option<(Kind, u64)> {
     })
 }
 
-/// The header, bounded in length and in depth; the reader is left at the first byte of the data.
+/// Reads the header, bounded in length and nesting, and leaves the reader at the first byte of the data.
 fn header(reader: &mut (impl Read + Seek)) -> std::result::Result<Header, String> {
     let mut start = Vec::new();
     let limit = HEADER_LIMIT as u64 + 12;
@@ -134,9 +135,9 @@ fn header(reader: &mut (impl Read + Seek)) -> std::result::Result<Header, String
         .read_to_end(&mut start)
         .map_err(|error| error.to_string())?;
     if !start.starts_with(MAGIC) {
-        return Err("not an .npy file: its first bytes are not those of one".to_string());
+        return Err("not an .npy file: its first bytes are not those of the format".to_string());
     }
-    // Magic (6), version (2), then the header's length in 2 bytes (version 1) or 4.
+    // Magic (6 bytes), version (2), header length (2 bytes in version 1, 4 in later ones).
     let length = match start.get(6..12) {
         Some(&[1, _, a, b, ..]) => 10 + usize::from(u16::from_le_bytes([a, b])),
         Some(&[2 | 3, _, a, b, c, d]) => {
@@ -151,14 +152,14 @@ fn header(reader: &mut (impl Read + Seek)) -> std::result::Result<Header, String
     let Some(text) = start.get(..length) else {
         return Err("truncated in its header".to_string());
     };
-    // A header has one dictionary and one tuple; the parser recurses once per bracket.
+    // A valid header has one dictionary and one tuple; the parser recurses once per bracket.
     if text[8..]
         .iter()
         .filter(|byte| b"([{".contains(byte))
         .count()
         > 8
     {
-        return Err("its header is nested too deeply for numbers".to_string());
+        return Err("its header is nested too deeply for an array of numbers".to_string());
     }
     let header = Header::from_reader(&mut &text[..]).map_err(|error| {
         let words = error.to_string();
@@ -173,7 +174,7 @@ fn header(reader: &mut (impl Read + Seek)) -> std::result::Result<Header, String
     Ok(header)
 }
 
-/// The elements in row-major order. A Fortran-ordered array is copied; any other is what was read.
+/// The elements in row-major order. Only a Fortran-ordered array is copied.
 fn array<T: ReadableElement + Clone>(reader: impl Read) -> std::result::Result<Vec<T>, String> {
     let array = ArrayD::<T>::read_npy(reader).map_err(|error| error.to_string())?;
     let array = match array.is_standard_layout() {
@@ -183,14 +184,14 @@ fn array<T: ReadableElement + Clone>(reader: impl Read) -> std::result::Result<V
     Ok(array.into_raw_vec_and_offset().0)
 }
 
-/// Integers that may be beyond 2^53, as f64; `origin` takes what was taken from each column.
+/// Converts integers, which may exceed 2^53, to f64; stores what was subtracted from each column in `origin`.
 fn centred<T: Copy + Into<i128>>(values: Vec<T>, columns: usize, origin: &mut Vec<f64>) -> Values {
     let (values, first) = integers::widened(values, columns);
     *origin = first;
     Values::F64(values)
 }
 
-/// Integers as f64, which holds them.
+/// Converts integers that f64 represents exactly.
 fn widened<T>(
     values: std::result::Result<Vec<T>, String>,
     widen: impl Fn(T) -> f64,
@@ -358,7 +359,7 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_byte_is_an_answer_or_one_line(at in 0usize..80, byte in any::<u8>()) {
+        fn a_changed_byte_gives_an_array_or_a_one_line_error(at in 0usize..80, byte in any::<u8>()) {
             let mut bytes = file("'<f4'", "False", "(3, 2)", &[1; 24]);
             if let Some(old) = bytes.get_mut(at) {
                 *old = byte;

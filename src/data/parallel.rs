@@ -1,10 +1,11 @@
-//! Work shared out to scoped threads in pieces fixed by the data alone, so that no answer depends on their number.
+//! Runs tasks on scoped threads. The data alone decide how work is split, so results do not depend on the thread count.
 //!
-//! The threads live for one call: sources and statistics run before a device takes the cores.
+//! The threads live for one call: sources and statistics run before a device occupies the cores.
 
 use std::sync::Mutex;
 
-/// Applies `work` to every task, with its index, on at most `threads` threads; the results are in the order of the tasks.
+/// Applies `work` to every task and its index on at most `threads` threads; returns the results in the order of the
+/// tasks.
 pub(crate) fn map<T: Send, R: Send>(
     tasks: Vec<T>,
     threads: usize,
@@ -22,7 +23,7 @@ pub(crate) fn map<T: Send, R: Send>(
     let worker = || {
         let mut done = Vec::new();
         loop {
-            // The lock is held for the draw alone; a panic in `work` cannot poison it.
+            // The lock is held only to take a task, so a panic in `work` cannot poison it.
             let next = queue.lock().ok().and_then(|mut queue| queue.next());
             let Some((i, task)) = next else { return done };
             done.push((i, work(i, task)));

@@ -1,35 +1,38 @@
-//! Which samples a classifier is judged by: never those that it is trained on.
+//! Training and test samples of a classifier; no sample is in both.
 
-use super::{Elements, Request, Samples, Spec, digits, folder, mnist};
+use super::{Elements, Request, Samples, Spec, folder, mnist};
 use crate::error::{Error, Result};
 use crate::machine;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// Share of the rows of a file that become its test set, unless `--test-fraction` says another.
+/// Default share of a file's rows that become its test set (`--test-fraction`).
 pub const TEST_FRACTION: f64 = 1.0 / 6.0;
-/// Seed of the choice of those rows: the same for every run, so that results can be compared.
+/// Seed of the random choice of those rows; fixed, so that the results of different runs can be compared.
 const SEED: u64 = 1;
 
 /// Training and test samples.
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// What is trained on.
+    /// Samples to train on.
     pub train: Samples,
-    /// What the answer is judged by.
+    /// Samples to measure the test error on.
     pub test: Samples,
 }
 
-/// Splits loaded samples: mnist and folders in its format bring test images; digits are drawn on, a sixth as many; of a
-/// file a random share of the rows is held back (`fraction`, by default a sixth).
+/// Splits loaded samples into training and test samples.
+///
+/// `mnist` and folders in its format bring test images. For `digits`, the test set is the next n / 6 images. Of a file,
+/// a random share of the rows is held back (`fraction`, by default a sixth).
 ///
 /// # Errors
-/// `Input` when there are no labels, when a fraction is given for samples that bring their own test set, or leaves nothing.
+/// `Input` if there are no labels, if a fraction is given for samples that bring their own test set, or if it leaves
+/// too few samples.
 pub fn split(samples: Samples, request: &Request, fraction: Option<f64>) -> Result<Split> {
     let spec = samples.spec.clone();
     if samples.labels.is_none() {
         return Err(Error::input(format!(
-            "{spec} has no labels, and a classifier needs them: give one whole number per sample with --labels FILE"
+            "{spec} has no labels, which a classifier needs; give one whole number per sample with --labels FILE"
         )));
     }
     let own = match Spec::parse(&spec) {
@@ -37,7 +40,7 @@ pub fn split(samples: Samples, request: &Request, fraction: Option<f64>) -> Resu
             request.data_dir.as_deref(),
             request.quiet,
         )?),
-        Ok(Spec::Digits(parameters)) => Some(digits::draw_test(parameters, machine::cores())?),
+        Ok(Spec::Made(made)) => made.make_test(machine::cores()).transpose()?,
         _ => match Spec::parse(&request.spec) {
             Ok(Spec::Path(path)) if path.is_dir() => Some(folder::load_test(&path)?),
             _ => None,
@@ -45,7 +48,7 @@ pub fn split(samples: Samples, request: &Request, fraction: Option<f64>) -> Resu
     };
     match (own, fraction) {
         (Some(_), Some(_)) => Err(Error::input(format!(
-            "{spec} brings its own test set: leave out --test-fraction"
+            "{spec} brings its own test set; leave out --test-fraction"
         ))),
         (Some(test), None) => Ok(Split {
             train: samples,
@@ -55,15 +58,15 @@ pub fn split(samples: Samples, request: &Request, fraction: Option<f64>) -> Resu
     }
 }
 
-/// The last `count` training samples as a validation set, and the rest: learning rates are chosen on it.
+/// Splits off the last `count` training samples as a validation set, on which learning rates are tuned.
 ///
 /// # Errors
-/// `Input` when fewer than two are left.
+/// `Input` if fewer than two training samples remain.
 pub fn validation(train: &Samples, count: usize) -> Result<Split> {
     let kept = train.n.saturating_sub(count);
     if kept < 2 || count < 2 {
         return Err(Error::input(format!(
-            "{}: {} samples are too few to hold {count} back for validation",
+            "{}: {} samples are too few to hold back {count} for validation",
             train.spec, train.n
         )));
     }
@@ -75,11 +78,10 @@ pub fn validation(train: &Samples, count: usize) -> Result<Split> {
 
 fn hold_back(samples: Samples, fraction: f64) -> Result<Split> {
     let n = samples.n;
-    // Rounding to whole rows.
     let count = (n as f64 * fraction).round() as usize;
     if count < 1 || n - count.min(n) < 2 {
         return Err(Error::input(format!(
-            "test fraction {fraction}: {} has {n} samples, and both parts need some: give --test-fraction between 0 and 1",
+            "test fraction {fraction}: {} has {n} samples, and both parts need some; give a --test-fraction between 0 and 1",
             samples.spec
         )));
     }
@@ -94,7 +96,7 @@ fn hold_back(samples: Samples, fraction: f64) -> Result<Split> {
     })
 }
 
-/// These rows, in this order.
+/// The samples of the chosen rows, in the given order.
 fn rows(samples: &Samples, chosen: &[usize]) -> Samples {
     fn pick<T: Copy>(elements: &[T], d: usize, chosen: &[usize]) -> Vec<T> {
         let row = |&i: &usize| elements[i * d..(i + 1) * d].iter().copied();
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_drawn_on_and_a_few_of_them_are_not_among_the_trained() {
+    fn test_digits_continue_the_training_digits_and_differ_from_them() {
         let request = request("digits:n=600,seed=3");
         let Split { train, test } = split(load(&request).unwrap(), &request, None).unwrap();
         assert_eq!((train.n, test.n, test.d), (600, 100, 784));
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_without_labels_are_told_what_to_add() {
+    fn samples_without_labels_are_refused_with_the_remedy() {
         let request = request("spectrum:n=50,d=4");
         let error = split(load(&request).unwrap(), &request, None).unwrap_err();
         assert!(error.to_string().contains("--labels"), "{error}");

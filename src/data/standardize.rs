@@ -1,38 +1,39 @@
-//! Columns brought to zero mean and unit variance (divisor n - 1), in f64 from the file's own values: the same numbers give
-//! the same samples whether they came as bytes, integers, f32, f64 or text.
+//! Standardizes columns to zero mean and unit variance (divisor n - 1).
 //!
-//! For `pca` the mean and the variance are those of all rows, and the components are those of the correlation matrix. For
-//! `mlp` they are those of the training rows alone; held-out rows are transformed with them and take no part. A column
-//! without variance becomes 0.
+//! The computation is in f64 on the values of the file: the same numbers give the same samples whether they were stored
+//! as bytes, integers, f32, f64 or text. For `pca`, mean and variance are those of all rows, and the components are
+//! those of the correlation matrix. For `mlp` they are those of the training rows only, and held-out rows are
+//! transformed with them. A column without variance becomes 0.
 //!
-//! A column whose deviations are less than 1e-38 of the largest in an f64 file is beyond what was kept of it (see
-//! [`Samples::low`]), and counts as one without variance.
+//! In an f64 file, a column whose deviations are below 1e-38 of the largest deviation is lost in the stored precision
+//! (see [`Samples::low`]) and counts as a column without variance.
 
 use super::split::Split;
 use super::{Elements, Samples, Statistics, matrix, parallel};
 use crate::error::{Error, Result};
 use crate::machine;
 
-/// What is done to the columns.
+/// How columns are scaled (`--standardize`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standardize {
-    /// Columns for `mlp` on a file, else none.
+    /// Scales columns for `mlp` on a file, otherwise does nothing.
     #[default]
     Auto,
-    /// Nothing. What is narrowed loses its mean over all rows even so, see [`Samples::offset`].
+    /// Leaves columns as they are. A narrowed source is still stored without its mean over all rows, see
+    /// [`Samples::offset`].
     None,
     /// Zero mean and unit variance.
     Columns,
 }
 
-/// Largest value of a held-out row, in standard deviations: beyond it sums in f32 overflow.
+/// Largest accepted value of a held-out row, in standard deviations: beyond it sums in f32 overflow.
 const FARTHEST: f64 = 1e20;
 
 impl Standardize {
-    /// The samples as they are, or their columns standardized by their own mean and variance.
+    /// Returns the samples, their columns standardized by their own mean and variance if requested.
     ///
     /// # Errors
-    /// `Error::Input` when they do not fit in memory.
+    /// `Error::Input` if they do not fit in memory.
     pub fn whole(self, samples: Samples) -> Result<Samples> {
         match self {
             Self::Columns => Columns::of(&samples).apply(&samples),
@@ -40,11 +41,10 @@ impl Standardize {
         }
     }
 
-    /// Both parts as they are, or standardized by the mean and the variance of the training rows.
+    /// Returns both parts, standardized by the mean and variance of the training rows if requested.
     ///
     /// # Errors
-    /// `Error::Input` when they do not fit in memory, and when a test row lies so far from the training rows that f32 cannot
-    /// compute with it.
+    /// `Error::Input` if they do not fit in memory, or if a test row is too far from the training rows for f32.
     pub fn split(self, split: Split) -> Result<Split> {
         if self != Self::Columns {
             return Ok(split);
@@ -57,7 +57,7 @@ impl Standardize {
     }
 }
 
-/// What is taken from a column, and what divides it; in element units.
+/// Shift and divisor of each column, in element units.
 struct Columns {
     mean: Vec<f64>,
     deviation: Vec<f64>,
@@ -72,7 +72,7 @@ impl Columns {
         }
     }
 
-    /// Samples with the same units as those that the columns are of.
+    /// Standardizes samples that have the same element units as those that `self` was computed from.
     fn apply(&self, samples: &Samples) -> Result<Samples> {
         let Samples { n, d, .. } = *samples;
         let (mut high, mut low): (Vec<f32>, Vec<f32>) = (
@@ -147,7 +147,7 @@ mod tests {
         into_samples("x", "x".into(), array).expect("finite values that differ")
     }
 
-    /// Whole numbers near 100, the last column constant.
+    /// Whole numbers near 100; the last column is constant.
     fn integers(n: usize) -> Vec<u8> {
         (0..n * 3)
             .map(|i| match i % 3 {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn held_out_rows_take_no_part_in_the_mean_and_the_variance() {
+    fn held_out_rows_do_not_affect_mean_and_variance() {
         let mut x: Vec<f64> = (0..40).map(|i| f64::from(i * 13 % 17)).collect();
         let mut far = x.clone();
         far[39] = 1e6;
@@ -241,7 +241,7 @@ mod tests {
                 assert!((a - b).abs() < 1e-6, "{a} {b}");
             }
         }
-        // Constant but for a test row.
+        // Constant except for a test row.
         x.iter_mut().step_by(2).for_each(|x| *x = 0.1);
         x[38] = 0.7;
         let parts = validation(&samples(2, Values::F64(x)), 5).expect("5 of 20");
@@ -256,7 +256,7 @@ mod tests {
         let mut x: Vec<f64> = (0..20).map(f64::from).collect();
         x[19] = 1e30;
         let parts = validation(&samples(1, Values::F64(x)), 5).expect("5 of 20");
-        // The mean of the column swallowed the rest of it: nothing but a constant is left.
+        // The column's mean absorbed the other values in rounding, so the column counts as constant.
         assert!(Standardize::Columns.split(parts).is_ok());
         let mut x: Vec<f32> = (0..20).map(|i| i as f32 * 1e-15).collect();
         x[19] = 1e15;

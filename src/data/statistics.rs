@@ -1,22 +1,23 @@
-//! Column statistics, in f64, by fixed tiles: the same for any number of threads.
+//! Column statistics in f64, computed over fixed tiles: identical for any number of threads.
 //!
-//! Bytes need one pass: sums and squares are exact integers. Real numbers need two: the first sums `x - x_0` (the first
-//! row, so that a constant column is exactly constant whatever its value), the second corrects that mean by the mean of
-//! what is left of it and sums squares of numbers that are already centred. So a mean of 1e4 against a deviation
-//! of 1 costs nothing, an outlier in the first row neither, and 1e-20 and 1e20 are as good as 1 (f32 squares fit in
-//! f64). No temporary is larger than 64 rows of accumulators. Residues ([`Samples::low`]) are part of the numbers.
+//! Bytes need one pass, because sums and squares are exact integers. Real numbers need two. The first pass sums
+//! `x - x_0`, with x_0 the first row, so that a constant column is exactly constant. The second corrects the mean by
+//! the mean of the remaining deviations and sums squares of values that are already centred. A mean of 1e4 with a
+//! deviation of 1 therefore loses no accuracy, nor does an outlier in the first row, and values of 1e-20 or 1e20 are as
+//! accurate as 1 (squares of f32 fit in f64). No temporary exceeds 64 rows of accumulators. Low parts
+//! ([`Samples::low`]) are included.
 
 use super::{Elements, Samples, parallel};
 use crate::machine::Isa;
 use std::ops::Range;
 
-/// From this dimension on, tiles are panels of columns (one accumulator a column in all); below it, blocks of rows.
+/// From this dimension on, tiles are panels of columns (one accumulator per column in total); below it, blocks of rows.
 const WIDE: usize = 8192;
 /// Columns in a panel of wide data.
 const PANEL: usize = 1024;
 /// Largest number of row blocks.
 const BLOCKS: usize = 64;
-/// Fewest rows in a block, so that small data are not all overhead.
+/// Fewest rows in a block, which limits the overhead on small data.
 const BLOCK_ROWS: usize = 256;
 
 /// Statistics of the samples in element units, computed in f64.
@@ -31,7 +32,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Statistics of all the samples, on at most `threads` threads; their number does not change a bit of the answer.
+    /// Statistics of all samples on at most `threads` threads. The result is bit-identical for any number of threads.
     pub fn of(samples: &Samples, threads: usize) -> Statistics {
         match &samples.elements {
             Elements::U8(x) => of_bytes(x, samples.n, samples.d, threads),
@@ -49,9 +50,9 @@ impl Statistics {
     }
 }
 
-/// Real numbers, row-major, widened to f64 as they are read.
+/// Row-major real numbers, converted to f64 as they are read.
 pub(super) trait Reals: Sync {
-    /// Those at these places.
+    /// The numbers at these positions.
     fn at(&self, places: Range<usize>) -> impl Iterator<Item = f64>;
 }
 
@@ -61,7 +62,7 @@ impl<T: Copy + Into<f64> + Sync> Reals for [T] {
     }
 }
 
-/// Elements with their residues, see [`Samples::low`].
+/// Elements with their low parts, see [`Samples::low`].
 struct WithLow<'a> {
     high: &'a [f32],
     low: &'a [f32],
@@ -74,14 +75,14 @@ impl Reals for WithLow<'_> {
     }
 }
 
-/// A block of rows of a panel of columns.
+/// Part of X: a block of rows of a panel of columns.
 #[derive(Clone)]
 struct Tile {
     rows: Range<usize>,
     columns: Range<usize>,
 }
 
-/// Tiles that cover n x d, panel by panel, rows in order. They depend on n and d only.
+/// Tiles that cover n x d, panel by panel, rows in order. Depends only on n and d.
 fn tiles(n: usize, d: usize) -> Vec<Tile> {
     let (rows, columns) = match d {
         WIDE.. => (n, PANEL),
@@ -99,7 +100,7 @@ fn tiles(n: usize, d: usize) -> Vec<Tile> {
     tiles
 }
 
-/// Runs `partial` on every tile and adds the results, in order, to `total` by `add`.
+/// Runs `partial` on every tile and passes the results, in tile order, to `add`.
 fn reduce<P: Send>(
     (n, d): (usize, usize),
     threads: usize,
@@ -148,7 +149,7 @@ fn of_bytes(x: &[u8], n: usize, d: usize, threads: usize) -> Statistics {
     };
     for c in columns {
         let mean = c.sum as f64 / rows;
-        // n sum x^2 - (sum x)^2 is exact in u128, where both terms may exceed 2^64.
+        // n sum x^2 - (sum x)^2 needs u128: both terms may exceed 2^64.
         let spread = n as u128 * u128::from(c.square) - u128::from(c.sum).pow(2);
         let deviation = (f64::from(c.most) - mean).max(mean - f64::from(c.least));
         statistics.mean.push(mean);
@@ -158,7 +159,7 @@ fn of_bytes(x: &[u8], n: usize, d: usize, threads: usize) -> Statistics {
     statistics
 }
 
-/// Sums of a tile, with AVX2 where the processor has it: twice as fast as the compiler's baseline.
+/// Sums of a tile, with AVX2 if the processor has it: twice as fast as the compiler's baseline.
 fn sum_bytes(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
     #[cfg(target_arch = "x86_64")]
     if Isa::available().contains(&Isa::Avx2) {
@@ -166,14 +167,14 @@ fn sum_bytes(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
         fn with_avx2(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
             sum_bytes_inlined(x, d, tile)
         }
-        // SAFETY: AVX2, the only feature that the function asks for, has just been found.
+        // SAFETY: AVX2, the only feature that the function requires, was detected above.
         return unsafe { with_avx2(x, d, tile) };
     }
     sum_bytes_inlined(x, d, tile)
 }
 
-/// Sums of a tile. Inner loops run along a row over arrays of one kind each, which is what compilers vectorise; u16
-/// sums hold 257 bytes, u32 squares 66,051, so they are emptied every 256 rows.
+/// Sums of a tile. Inner loops run along a row over arrays of one type each, which compilers vectorise. u16 sums
+/// overflow after 257 bytes and u32 squares after 66,051, so both are emptied every 256 rows.
 #[inline(always)]
 fn sum_bytes_inlined(x: &[u8], d: usize, tile: &Tile) -> Vec<ByteSums> {
     let width = tile.columns.len();
@@ -271,7 +272,7 @@ pub(super) fn of_reals<R: Reals + ?Sized>(x: &R, n: usize, d: usize, threads: us
     let mut max_deviation: f64 = 0.0;
     for j in 0..d {
         let (low, high) = (least[j], most[j]);
-        // The mean of numbers lies among them; the clamp keeps a constant column exactly constant after rounding.
+        // A mean lies between least and most; the clamp keeps a constant column exactly constant despite rounding.
         mean[j] = (mean[j] + rest[j] / rows).clamp(low, high);
         max_deviation = max_deviation.max(high - mean[j]).max(mean[j] - low);
     }
@@ -291,7 +292,7 @@ pub(super) fn of_reals<R: Reals + ?Sized>(x: &R, n: usize, d: usize, threads: us
 mod tests {
     use super::*;
 
-    /// Mean and variance by the textbook's two passes, of values given as integers times `unit` plus `shift`.
+    /// Exact mean and variance of values given as integers times `unit` plus `shift`.
     fn exact(column: &[i64], unit: f64, shift: f64) -> (f64, f64) {
         let n = column.len() as i128;
         let sum: i128 = column.iter().map(|&x| i128::from(x)).sum();
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn reals_survive_shifts_and_scales() {
+    fn reals_keep_their_accuracy_under_shifts_and_scales() {
         let (n, d) = (5000, 4);
         let integers = integers(n, d);
         for (unit, shift) in [
@@ -361,7 +362,7 @@ mod tests {
                 .collect();
             let statistics = of_reals(&x[..], n, d, 2);
             for j in 0..d {
-                // 1e4 + m / 128 is a multiple of the spacing of f32 near 1e4, so nothing was rounded.
+                // 1e4 + m / 128 is a multiple of the f32 spacing near 1e4, so no value was rounded.
                 let (mean, variance) = exact(&column(&integers, d, j), unit, shift);
                 assert!((statistics.mean[j] - mean).abs() <= 1e-14 * mean.abs());
                 assert!((statistics.variance[j] - variance).abs() <= 1e-12 * variance);
@@ -387,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_threads_changes_no_bit() {
+    fn the_number_of_threads_does_not_change_a_bit() {
         for (n, d) in [(3000, 7), (9, 20_000)] {
             let x: Vec<f32> = integers(n, d).iter().map(|&x| (x as f32).sqrt()).collect();
             let one = of_reals(&x[..], n, d, 1);

@@ -5,24 +5,25 @@ pub const F32: f64 = 1.0 / (1u64 << 24) as f64;
 /// Unit roundoff of f64.
 pub const F64: f64 = 1.0 / (1u64 << 53) as f64;
 
-/// Least share of the largest eigenvalue that arithmetic with unit roundoff `u` resolves: `2^16 u`, 2^-8 in f32 and 2^-37
-/// (7.3e-12) in f64.
+/// Smallest share of the largest eigenvalue that arithmetic with unit roundoff `u` resolves: `2^16 u`, which is 2^-8 in
+/// f32 and 2^-37 (7.3e-12) in f64.
 pub const fn least_share(u: f64) -> f64 {
     65536.0 * u
 }
 
-/// Whether arithmetic with unit roundoff `u` resolves the eigenvalue `lambda` beside the largest one, `top`.
+/// Whether arithmetic with unit roundoff `u` resolves the eigenvalue `lambda` if the largest is `top`.
 pub fn resolves(u: f64, lambda: f64, top: f64) -> bool {
     lambda > least_share(u) * top
 }
 
-/// Residual `|A v - rho v|` that is rounding in a product with the samples by unit roundoff `u`: `4 u sqrt(top rho)`.
+/// Size of the residual `|A v - rho v|` that is rounding, for products with the samples in unit roundoff `u`:
+/// `4 u sqrt(top rho)`.
 pub fn noise(u: f64, rho: f64, top: f64) -> f64 {
     4.0 * u * (top * rho.max(0.0)).sqrt()
 }
 
-/// Least gap between two eigenvalues, as a share of the largest, that arithmetic with unit roundoff `u` tells: `2^10 u`. Of
-/// neighbours that are nearer only the span is known.
+/// Smallest gap between two eigenvalues, as a share of the largest, that unit roundoff `u` resolves: `2^10 u`. For
+/// closer neighbours only their span is known.
 pub const fn least_gap(u: f64) -> f64 {
     1024.0 * u
 }

@@ -1,25 +1,25 @@
-//! What a rented machine is, as its provider tells it: EC2's instance metadata, version 2 (a token first).
+//! Facts about a cloud instance from EC2's instance metadata service, version 2 (session token first).
 //!
-//! Only a machine whose firmware says Amazon EC2 is asked, so that nobody else waits; and all of it has
-//! `LIMIT` together. A machine that does not answer is one without these facts: they are never a reason to fail.
+//! The service is queried only if the firmware names Amazon EC2, so that other machines do not wait, and all requests
+//! share one `LIMIT`. Without an answer the facts are unknown; that is never an error.
 
 use crate::record::Instance;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Time that all questions have together.
+/// Time limit of all requests together.
 const LIMIT: Duration = Duration::from_millis(200);
-/// Where a machine on EC2 is told about itself.
+/// Address of EC2's metadata service.
 const ENDPOINT: &str = "http://169.254.169.254";
-/// Another place to ask, whatever the firmware says; the AWS tools read the same variable.
+/// Overrides the address, whatever the firmware says; the AWS tools read the same variable.
 pub const ENDPOINT_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
-/// `true` forbids asking, as to the AWS tools.
+/// `true` disables the requests, as it does for the AWS tools.
 const DISABLED_VARIABLE: &str = "AWS_EC2_METADATA_DISABLED";
-/// Longest answer that is looked at.
+/// Longest accepted answer, in bytes.
 const LONGEST: u64 = 256;
 
-/// The instance that this is; `None` elsewhere, and where it does not tell.
+/// The instance that this machine is; `None` elsewhere, or if the service does not answer.
 pub fn instance() -> Option<Instance> {
     let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
     if variable(DISABLED_VARIABLE).is_some_and(|text| text.eq_ignore_ascii_case("true")) {
@@ -38,7 +38,7 @@ fn on_ec2() -> bool {
     vendor.is_ok_and(|vendor| vendor.trim() == "Amazon EC2")
 }
 
-/// Asks in a thread of its own, which nobody waits for longer than the limit.
+/// Sends the requests on a thread of their own and waits for at most the limit.
 fn ask_within_limit(endpoint: String) -> Option<Instance> {
     let (tell, hear) = mpsc::channel();
     thread::spawn(move || tell.send(ask(endpoint.trim_end_matches('/'))));
@@ -57,7 +57,7 @@ fn ask(endpoint: &str) -> Option<Instance> {
     })
 }
 
-/// One answer of one line: a token where there is none yet, otherwise a fact.
+/// One request with a one-line answer: for a token if `token` is `None`, otherwise for a fact.
 fn call(endpoint: &str, path: &str, token: Option<&str>) -> Option<String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(LIMIT))
@@ -88,7 +88,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
 
-    /// A service that answers what it is given, and asks for the token as EC2 does.
+    /// A service that returns the given answers and requires a token, as EC2 does.
     fn service(answer: fn(&str) -> Option<&'static str>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_tells_its_type_region_image_and_whether_it_is_spot() {
+    fn type_region_image_and_spot_are_read_from_the_instance() {
         let endpoint = service(|fact| match fact {
             "instance-type" => Some("g5.xlarge"),
             "placement/region" => Some("eu-west-1"),
@@ -155,18 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn what_an_instance_does_not_tell_is_unknown_and_without_a_type_there_is_none() {
+    fn missing_facts_are_unknown_and_without_a_type_there_is_no_instance() {
         let endpoint = service(|fact| (fact == "instance-type").then_some("g5.xlarge"));
         let told = ask(&endpoint).unwrap();
         assert_eq!((told.region, told.spot, told.image), (None, None, None));
         assert_eq!(ask(&service(|_| None)), None);
-        // Something else than a service: a page of many words.
+        // A web page instead of a fact.
         assert_eq!(ask(&service(|_| Some("<html> hello </html>"))), None);
     }
 
     #[test]
-    fn a_service_that_is_silent_or_gone_is_none() {
-        // Silent for ever: without a limit this test would not end.
+    fn a_service_that_is_silent_or_absent_gives_none() {
+        // Never answers: without the limit this test would not end.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", silent.local_addr().unwrap());
         assert_eq!(ask(&address), None);

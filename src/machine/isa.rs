@@ -1,9 +1,9 @@
-//! Instruction sets: those that the program has kernels for.
+//! Instruction sets for which the program has kernels.
 
 /// Instruction set of the CPU kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Isa {
-    /// Whatever the target's baseline is (SSE2 on x86-64, NEON on AArch64), left to the compiler.
+    /// The target's baseline (SSE2 on x86-64, NEON on AArch64); vectorisation is left to the compiler.
     Portable,
     /// AVX2 with FMA.
     Avx2,
@@ -21,7 +21,7 @@ impl Isa {
         }
     }
 
-    /// The instruction sets that this machine can run, the best one last.
+    /// The instruction sets that this machine supports, the best one last.
     pub fn available() -> Vec<Isa> {
         let mut found = vec![Isa::Portable];
         #[cfg(target_arch = "x86_64")]

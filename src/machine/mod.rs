@@ -1,4 +1,5 @@
-//! What this machine is, without host, user or path: facts, instruction sets, cores, cloud instance; and which program this is.
+//! Facts about this machine (instruction sets, cores, cloud instance) and this program, without host name, user name or
+//! path.
 
 mod instance;
 mod isa;
@@ -9,16 +10,18 @@ pub use isa::Isa;
 use crate::record::file::short_hash;
 use crate::record::{Instance, Machine, SCHEMA};
 use instance::instance;
-use ndarray_linalg as _; // brings in the BLAS that `blas` asks
+use ndarray_linalg as _; // Links the BLAS that the `blas` crate needs.
 
-/// The program's version and commit, `0.1.0+abc1234`: `-dirty` when its sources differ from the commit, `unknown` when it
-/// was built outside a checkout.
+/// The program's version and commit, `0.1.0+abc1234`. The commit ends in `-dirty` if the sources differ from it, and is
+/// `unknown` for a build outside a checkout.
 pub fn program_version() -> String {
     format!("{}+{}", env!("CARGO_PKG_VERSION"), env!("GRADRACE_COMMIT"))
 }
 
-/// Looks at the machine, and asks what it is rented as: types of one provider differ in their GPUs and prices where these
-/// facts agree, so that the type is part of the fingerprint. Peaks are empty: whoever measures them adds them.
+/// Facts of this machine including its cloud instance, without measured peaks.
+///
+/// Instance types of one provider can differ in GPUs and prices while all other facts agree, so the type is part of the
+/// fingerprint.
 pub fn rented_machine() -> Machine {
     rented(machine(), instance())
 }
@@ -42,7 +45,7 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Looks at the machine. Peaks are empty, and nobody is asked what it is rented as.
+/// Facts of this machine without its cloud instance and measured peaks.
 pub fn machine() -> Machine {
     let cpu = cpu();
     let cores = cores();
@@ -51,7 +54,7 @@ pub fn machine() -> Machine {
         .map(|isa| isa.name().to_string())
         .collect();
     let memory_bytes = memory_bytes();
-    // What stays through updates of system and libraries; memory in GiB, since a kernel keeps some of it to itself.
+    // Facts that survive system and library updates; memory in GiB, because a kernel reserves some for itself.
     let stable = format!(
         "{cpu}|{cores}|{}|{}|{}|{}",
         isa.join(","),
@@ -75,7 +78,7 @@ pub fn machine() -> Machine {
     }
 }
 
-/// Value of the first `key : value` line of a text like `/proc/cpuinfo` with one of these keys.
+/// Value of the first key that occurs in a text of `key : value` lines such as `/proc/cpuinfo`; earlier keys win.
 #[cfg_attr(target_os = "macos", allow(dead_code))]
 fn field(text: &str, keys: &[&str]) -> Option<String> {
     keys.iter().find_map(|key| {
@@ -89,7 +92,7 @@ fn field(text: &str, keys: &[&str]) -> Option<String> {
 #[cfg(not(target_os = "macos"))]
 fn cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    // Arm kernels give no model name; the architecture is then all there is.
+    // Arm kernels report no model name, only the architecture.
     field(&text, &["model name", "Model", "cpu model", "cpu"])
         .unwrap_or_else(|| std::env::consts::ARCH.to_string())
 }
@@ -123,15 +126,15 @@ fn sysctl(name: &str) -> Option<String> {
     (output.status.success() && !text.is_empty()).then_some(text)
 }
 
-/// Operating system and kernel release. `uname` also tells the host's name: it is not looked at.
+/// Operating system and kernel release. Ignores the host name, which `uname` also returns.
 fn os() -> String {
     #[cfg(unix)]
     {
-        // SAFETY: utsname is plain arrays of bytes, for which all zeros are valid.
+        // SAFETY: utsname consists of byte arrays, for which all zeros are valid.
         let mut name: libc::utsname = unsafe { std::mem::zeroed() };
         // SAFETY: the pointer is to a live utsname, which uname fills with terminated strings.
         if unsafe { libc::uname(&mut name) } == 0 {
-            // SAFETY: both fields are terminated, by uname or by the zeros they began as.
+            // SAFETY: both fields are terminated, by uname or by their initial zeros.
             let text = |field: &[libc::c_char]| unsafe {
                 std::ffi::CStr::from_ptr(field.as_ptr())
                     .to_string_lossy()
@@ -149,7 +152,7 @@ fn blas() -> String {
     unsafe extern "C" {
         fn openblas_get_config() -> *const std::ffi::c_char;
     }
-    // SAFETY: the function takes nothing and gives a terminated string that lives as long as the library.
+    // SAFETY: the function takes no arguments and returns a terminated static string.
     let text = unsafe { std::ffi::CStr::from_ptr(openblas_get_config()) };
     without_paths(&text.to_string_lossy())
 }
@@ -159,7 +162,7 @@ fn blas() -> String {
     "Accelerate".into()
 }
 
-/// The words of a text that are no path.
+/// The words of a text that are not paths.
 #[cfg_attr(target_os = "macos", allow(dead_code))]
 fn without_paths(text: &str) -> String {
     text.split_whitespace()
@@ -210,13 +213,13 @@ mod tests {
 
     #[cfg(not(target_os = "macos"))]
     #[test]
-    fn the_blas_tells_its_version() {
+    fn the_blas_reports_its_version() {
         let blas = blas();
         assert!(blas.starts_with("OpenBLAS") && blas.contains('.'), "{blas}");
     }
 
     #[test]
-    fn paths_never_enter() {
+    fn paths_are_removed() {
         assert_eq!(
             without_paths("OpenBLAS 0.3.21 /home/me/lib Haswell"),
             "OpenBLAS 0.3.21 Haswell"
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_says_version_and_commit() {
+    fn the_program_version_has_version_and_commit() {
         let version = program_version();
         let commit = version
             .strip_prefix(concat!(env!("CARGO_PKG_VERSION"), "+"))
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_found_by_the_first_key_that_is_there() {
+    fn fields_are_found_by_the_first_key_present() {
         let text = "processor\t: 0\nModel\t\t: Raspberry Pi 5\nmodel name\t: Some  CPU\n";
         assert_eq!(field(text, &["model name", "Model"]).unwrap(), "Some CPU");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The answer checked: the trained network scores the test samples once more, on the host and in f64.
+//! Checks the answer: the host evaluates the trained network on the test samples in f64.
 
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
 
@@ -6,16 +6,16 @@ use super::{Outcome, Plan, Shape};
 use crate::data::Samples;
 use crate::optimizer::Ended;
 
-/// Samples at a time: bounded memory.
+/// Samples evaluated at a time, which bounds the memory.
 const CHUNK: usize = 1000;
-/// Share of the samples whose class rounding may change, beside [`FEW`] of them.
+/// Share of the samples whose predicted class rounding may change, in addition to [`FEW`] samples.
 const SLACK: f64 = 1e-3;
-/// Samples whose class rounding may change in any set.
+/// Number of samples whose predicted class rounding may change in a test set of any size.
 const FEW: f64 = 2.0;
-/// Relative difference of the losses that rounding explains.
+/// Largest relative difference between losses that counts as rounding.
 const LOSS_SLACK: f64 = 1e-3;
 
-/// What the host found.
+/// Test error and loss computed on the host, and the failed checks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
     /// Share of the test samples that are classified wrongly.
@@ -24,12 +24,12 @@ pub struct Assessment {
     pub test_loss: f64,
     /// Number of parameters.
     pub parameters: usize,
-    /// Failed checks, each in words.
+    /// One sentence per failed check.
     pub failures: Vec<String>,
 }
 
 impl Assessment {
-    /// Scores the network of an outcome, and holds what the device said against it.
+    /// Evaluates the network of an outcome and compares the results with those of the device.
     pub fn of(outcome: &Outcome, plan: &Plan, test: &Samples, classes: usize) -> Self {
         let shape = Shape::new(test.d, &plan.layers, classes);
         let parameters = shape.parameters();
@@ -46,14 +46,14 @@ impl Assessment {
         let slack = SLACK + FEW / test.n as f64;
         if (outcome.test_error - test_error).abs() > slack {
             failures.push(format!(
-                "the device says its test error is {:.4}, f64 on the host finds {test_error:.4}",
+                "the device reports a test error of {:.4}, the host finds {test_error:.4} in f64",
                 outcome.test_error
             ));
         }
         let off = (outcome.test_loss - test_loss).abs();
         if off.is_nan() || off > LOSS_SLACK * test_loss.max(1e-2) {
             failures.push(format!(
-                "the device says its test loss is {:.5}, f64 on the host finds {test_loss:.5}",
+                "the device reports a test loss of {:.5}, the host finds {test_loss:.5} in f64",
                 outcome.test_loss
             ));
         }
@@ -66,14 +66,15 @@ impl Assessment {
     }
 }
 
-/// Test error and loss of a network with these parameters (weights, then biases, layer after layer).
+/// Test error and mean loss of a network with these parameters (weights, then biases, layer by layer).
 fn score(shape: &Shape, parameters: &[f32], test: &Samples) -> [f64; 2] {
     let wide: Vec<f64> = parameters.iter().map(|x| f64::from(*x)).collect();
     let mut layers = Vec::new();
     let mut at = 0;
     for (inputs, outputs) in shape.layers() {
         let (weights, rest) = wide[at..].split_at(inputs * outputs);
-        let weights = ArrayView2::from_shape((inputs, outputs), weights).expect("so many weights");
+        let weights =
+            ArrayView2::from_shape((inputs, outputs), weights).expect("inputs x outputs weights");
         layers.push((weights, ArrayView1::from(&rest[..outputs])));
         at += (inputs + 1) * outputs;
     }
@@ -83,7 +84,7 @@ fn score(shape: &Shape, parameters: &[f32], test: &Samples) -> [f64; 2] {
         let rows = CHUNK.min(test.n - start);
         let mut values = Array2::zeros((rows, test.d));
         for (i, mut row) in values.outer_iter_mut().enumerate() {
-            let row = row.as_slice_mut().expect("rows lie whole");
+            let row = row.as_slice_mut().expect("a standard layout");
             test.row_f64(start + i, row);
             row.iter_mut().for_each(|x| *x *= test.element_value());
         }
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_says_another_error_or_loss_is_found_out() {
+    fn a_wrong_error_or_loss_reported_by_the_device_fails_the_check() {
         let request = Request {
             spec: "digits:n=500".into(),
             quiet: true,
@@ -144,7 +145,7 @@ mod tests {
             epochs: 1,
             seed: 1,
         };
-        // Every logit 0 but for a bias: a tie is no hit, and class 3 is right in a tenth of the samples.
+        // All logits are 0 except for a bias: ties count as errors, and class 3 is right for a tenth of the samples.
         let mut parameters = vec![0.0f32; 785 * 10];
         parameters[7840 + 3] = 1.0;
         let loss = (9.0 + 1f64.exp()).ln() - 0.1;

@@ -1,5 +1,6 @@
-//! The reference against automatic differentiation: first gradient and losses that `scripts/golden` made with PyTorch, and
-//! found to be JAX's too. Devices are held against the reference, so against these.
+//! Checks the reference against automatic differentiation: the first gradient and the losses that `scripts/golden`
+//! computed with PyTorch and confirmed with JAX. Devices are checked against the reference, and so indirectly against
+//! these.
 
 use serde::Deserialize;
 
@@ -7,7 +8,7 @@ use super::reference::{Network, train_from};
 use super::{Plan, Shape};
 use crate::optimizer::Rule;
 
-/// `golden.json`. Samples and parameters are stored as integers; times their unit they are exact.
+/// Contents of `golden.json`. Samples and parameters are stored as integers, exact multiples of a unit.
 #[derive(Deserialize)]
 struct Golden {
     layers: Vec<usize>,
@@ -18,7 +19,7 @@ struct Golden {
     labels: Vec<usize>,
     parameter_unit: f64,
     parameters: Vec<f64>,
-    /// Of the first batch at the first parameters.
+    /// Gradient of the first batch at the initial parameters.
     gradient: Vec<f64>,
     trainings: Vec<Training>,
 }
@@ -28,7 +29,7 @@ struct Training {
     rule: String,
     learning_rate: f64,
     weight_decay: f64,
-    /// Of every step before its update; the batches come in order, over and over.
+    /// Loss of every step before its update; the batches are used in order, cyclically.
     losses: Vec<f64>,
 }
 
@@ -65,14 +66,14 @@ fn assert_near(what: &str, got: &[f64], expected: &[f64]) {
 }
 
 #[test]
-fn the_gradient_is_that_of_automatic_differentiation() {
+fn the_gradient_agrees_with_automatic_differentiation() {
     let golden = Golden::read();
     let (_, gradient) = golden.network().loss(&golden.rows()[..golden.batch]);
     assert_near("gradient", &gradient, &golden.gradient);
 }
 
 #[test]
-fn every_rule_trains_as_automatic_differentiation_does() {
+fn every_rule_gives_the_losses_of_automatic_differentiation() {
     let golden = Golden::read();
     let rows = golden.rows();
     let order = |_| (0..rows.len() as u32).collect();

@@ -1,4 +1,4 @@
-//! The network: where its parameters lie, forward and backward as launches, written once.
+//! The network: the layout of its parameters, and forward and backward passes as launches, generic over the device.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::kernel::{self, Kernel};
 use crate::optimizer::{Cost, launch, read};
 
-/// Widths of all layers, from the input to the classes.
+/// Widths of all layers, from the inputs to the classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape(Vec<usize>);
 
@@ -30,12 +30,12 @@ impl Shape {
         self.layers().map(|(i, o)| (i + 1) * o).sum()
     }
 
-    /// The widest layer, input included.
+    /// Width of the widest layer, including the input.
     pub fn widest(&self) -> usize {
         self.0.iter().copied().max().unwrap_or(1)
     }
 
-    /// Where weights and biases of every layer begin, and the length of it all: each begins where a view may.
+    /// Offsets of the weights and biases of every layer, aligned as views require, and the total length.
     pub(super) fn offsets(&self) -> (Vec<[usize; 2]>, usize) {
         let mut at = 0;
         let mut take = |len: usize| {
@@ -47,7 +47,7 @@ impl Shape {
         (offsets, at)
     }
 
-    /// First weights and biases, as they lie on a device: He's initialisation, gaps 0.
+    /// Initial weights and biases in the device layout: He's initialisation, gaps 0.
     pub(super) fn initial(&self, seed: u64) -> Vec<f32> {
         let (offsets, len) = self.offsets();
         let mut values = vec![0.0; len];
@@ -63,7 +63,7 @@ impl Shape {
     }
 }
 
-/// All parameters, or all gradients: one buffer, and a part of it for every layer.
+/// All parameters, or all gradients: one buffer and views of each layer.
 pub(super) struct Parameters<D: Device> {
     pub all: D::Buffer,
     pub len: usize,
@@ -89,7 +89,7 @@ impl<D: Device> Parameters<D> {
         })
     }
 
-    /// Weights, then biases, layer after layer, without the gaps.
+    /// Weights, then biases, layer by layer, without the gaps.
     pub fn read(&self, device: &mut D, shape: &Shape) -> Result<Vec<f32>> {
         let mut values = Vec::with_capacity(shape.parameters());
         for ((i, o), [weights, biases]) in shape.layers().zip(&self.layers) {
@@ -100,14 +100,14 @@ impl<D: Device> Parameters<D> {
     }
 }
 
-/// What a gather reads: a list of samples, and a control buffer that says which batch of it.
+/// What a gather reads from: a list of samples, and a control buffer with the current batch number.
 pub(super) struct Source<'a, D: Device> {
     pub set: &'a Set<D>,
     pub control: &'a D::Buffer,
     pub rows: &'a D::Buffer,
-    /// Samples of a batch.
+    /// Samples per batch.
     pub batch: usize,
-    /// Where this chunk begins in it.
+    /// Offset of this chunk within the batch.
     pub offset: usize,
 }
 
@@ -125,13 +125,13 @@ impl<D: Device> Activations<D> {
             .map(|&h| device.alloc(Element::F32, rows * h));
         let values = values.collect::<Result<Vec<_>>>()?;
         let activations = Self { rows, values };
-        // A sample that is not there leaves its row alone, which must hold numbers.
+        // A missing sample leaves its row unchanged, so the rows must hold finite numbers.
         let zeros = vec![0.0; rows * shape.0[0]];
         device.write(&activations.values[0], 0, Slice::F32(&zeros))?;
         Ok(activations)
     }
 
-    /// The first `rows` rows.
+    /// A view of the first `rows` rows.
     pub fn part(&self, device: &mut D, shape: &Shape, rows: usize) -> Self {
         let values = self.values.iter().zip(&shape.0);
         let values = values.map(|(all, &h)| device.view(all, 0, rows * h));
@@ -141,13 +141,13 @@ impl<D: Device> Activations<D> {
         }
     }
 
-    /// The last: logits, and after the loss the gradient with respect to them.
+    /// The last activations: logits, and after the loss its gradient with respect to them.
     pub fn last(&self) -> &D::Buffer {
         &self.values[self.values.len() - 1]
     }
 }
 
-/// `C = alpha op(A) op(B) + beta C`, its work counted.
+/// Launches `C = alpha op(A) op(B) + beta C` and counts its work.
 fn multiply<D: Device>(
     device: &mut D,
     cost: &mut Cost,
@@ -170,7 +170,7 @@ fn product(m: usize, n: usize, k: usize) -> Gemm {
     }
 }
 
-/// Logits of a chunk, without the last layer's bias, which the loss adds.
+/// Computes the logits of a chunk, without the bias of the last layer, which the loss adds.
 pub(super) fn forward<D: Device>(
     device: &mut D,
     cost: &mut Cost,
@@ -229,7 +229,7 @@ pub(super) fn forward<D: Device>(
     Ok(())
 }
 
-/// The row that gathers samples of this type.
+/// The gather kernel for the element type of these samples.
 pub(super) fn gather<D: Device>(problem: &Problem<D>) -> Kernel {
     if problem.bytes {
         Kernel::Network(kernel::Network::GatherU8)
@@ -238,9 +238,9 @@ pub(super) fn gather<D: Device>(problem: &Problem<D>) -> Kernel {
     }
 }
 
-/// Loss of a chunk and the gradient of everything. `deltas` has the shape of the activations; its first and last are not
-/// used. With `beta` 1 it is added to what there is.
-#[allow(clippy::too_many_arguments)] // Each is another thing of one step.
+/// Computes the loss of a chunk and the gradient with respect to all parameters. `deltas` has the shape of the
+/// activations; its first and last entries are not used. With `beta` 1 the gradient is added to the existing one.
+#[allow(clippy::too_many_arguments)] // Each is a separate input of the step.
 pub(super) fn backward<D: Device>(
     device: &mut D,
     cost: &mut Cost,

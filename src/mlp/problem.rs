@@ -20,21 +20,21 @@ pub struct Problem<D: Device> {
     pub(super) test: Set<D>,
     pub(super) d: usize,
     pub(super) classes: usize,
-    /// Whether elements are bytes.
+    /// Whether the elements are bytes.
     pub(super) bytes: bool,
-    /// What one unit of an element is worth: pixels enter as 0..1.
+    /// Value of one element unit: scales pixels to 0..1.
     pub(super) weight: f32,
 }
 
 impl<D: Device> Problem<D> {
-    /// Puts both sets on the device (transfer, not solve).
+    /// Uploads both sets to the device (counted as transfer, not as solve).
     ///
     /// # Errors
-    /// `Failed` when they do not fit, `Input` when they are no two sets of one kind with labels.
+    /// `Failed` if they do not fit, `Input` if they differ in size or type or lack labels.
     pub fn upload(device: &mut D, train: &Arc<Samples>, test: &Arc<Samples>) -> Result<Self> {
         if (train.d, train.dtype()) != (test.d, test.dtype()) {
             return Err(Error::input(format!(
-                "{}: training and test samples differ in size or type",
+                "{}: training and test samples differ in size or type; use samples of one data set",
                 train.spec
             )));
         }
@@ -50,7 +50,7 @@ impl<D: Device> Problem<D> {
     }
 }
 
-/// Classes of a problem: one more than the largest label of either set, at least two.
+/// Number of classes: one more than the largest label in either set, at least two.
 pub fn classes(train: &Samples, test: &Samples) -> usize {
     let labels = |samples: &Samples| samples.labels.iter().flatten().copied().max();
     let top = labels(train).max(labels(test)).unwrap_or(0);
@@ -59,7 +59,10 @@ pub fn classes(train: &Samples, test: &Samples) -> usize {
 
 fn set<D: Device>(device: &mut D, samples: &Arc<Samples>) -> Result<Set<D>> {
     let Some(labels) = &samples.labels else {
-        return Err(Error::input(format!("{} has no labels", samples.spec)));
+        return Err(Error::input(format!(
+            "{} has no labels, which a classifier needs; give them with --labels FILE",
+            samples.spec
+        )));
     };
     let blocks = Block::upload(device, samples)?;
     let classes: Vec<u32> = labels.iter().map(|&label| u32::from(label)).collect();

@@ -1,18 +1,18 @@
-//! The same training in f64, written plainly: tests hold devices against it, and it against central differences.
+//! Plain f64 reference of the training. Tests check devices against it, and it against central differences.
 
 use super::{Plan, Shape};
 use crate::data::Samples;
 use crate::kernel::control;
 use crate::optimizer::shuffled;
 
-/// A network with its parameters, weights then biases, layer after layer.
+/// A network with its parameters: weights then biases, layer by layer.
 pub struct Network {
     pub shape: Shape,
     pub parameters: Vec<f64>,
 }
 
 impl Network {
-    /// Where the weights of every layer begin; its biases follow them.
+    /// Offset of the weights of every layer (its biases follow), with its inputs and outputs.
     fn starts(&self) -> Vec<(usize, usize, usize)> {
         let mut at = 0;
         let layers = self.shape.layers().map(|(i, o)| {
@@ -71,7 +71,7 @@ impl Network {
     }
 }
 
-/// Samples as values with their classes.
+/// The values of the samples, each row with its class.
 pub fn rows(samples: &Samples) -> Vec<(Vec<f64>, usize)> {
     let labels = samples.labels.as_ref().expect("labels");
     let row = |i: usize| {
@@ -83,7 +83,7 @@ pub fn rows(samples: &Samples) -> Vec<(Vec<f64>, usize)> {
     (0..samples.n).map(row).collect()
 }
 
-/// First parameters of a plan, the gaps of a device left out.
+/// Initial parameters of a plan, without the gaps of the device layout.
 pub fn initial(shape: &Shape, seed: u64) -> Vec<f64> {
     let device = shape.initial(seed);
     let (offsets, _) = shape.offsets();
@@ -95,7 +95,7 @@ pub fn initial(shape: &Shape, seed: u64) -> Vec<f64> {
     values.iter().map(|x| f64::from(*x)).collect()
 }
 
-/// Trains for so many steps: the loss of each before its update, and the parameters.
+/// Trains for `steps` steps; returns the loss before each update, and the parameters.
 pub fn train(samples: &Samples, classes: usize, plan: &Plan, steps: usize) -> (Vec<f64>, Vec<f64>) {
     let shape = Shape::new(samples.d, &plan.layers, classes);
     let network = Network {
@@ -106,7 +106,7 @@ pub fn train(samples: &Samples, classes: usize, plan: &Plan, steps: usize) -> (V
     train_from(network, &rows(samples), &order, plan, steps)
 }
 
-/// The same from this network on, with the rows in the order that each epoch has; the plan's layers and seed are not read.
+/// Like [`train`], but from this network, with the rows in each epoch's order. Ignores the plan's layers and seed.
 pub fn train_from(
     mut network: Network,
     all: &[(Vec<f64>, usize)],
@@ -142,7 +142,7 @@ pub fn train_from(
 }
 
 #[test]
-fn the_gradient_is_that_of_central_differences() {
+fn the_gradient_agrees_with_central_differences() {
     for hidden in [&[][..], &[5], &[7, 4]] {
         let shape = Shape::new(6, hidden, 3);
         let mut network = Network {

@@ -1,4 +1,4 @@
-//! The rules against sequences that `scripts/golden` made with PyTorch and optax, and against closed forms.
+//! Checks the rules against sequences that `scripts/golden` computed with PyTorch and optax, and against closed forms.
 
 use serde::Deserialize;
 
@@ -7,23 +7,23 @@ use crate::device::cpu::Cpu;
 use crate::device::{Device, Element, Slice, SliceMut};
 use crate::kernel::{FLUSH, control};
 
-/// `golden.json`.
+/// Contents of `golden.json`.
 #[derive(Deserialize)]
 struct Golden {
     start: Vec<f64>,
     sequences: Vec<Sequence>,
 }
 
-/// The iterates of one rule on f(x) = |x|^2, the start left out.
+/// Iterates of one rule on f(x) = |x|^2, without the start.
 #[derive(Deserialize)]
 struct Sequence {
     framework: String,
     rule: String,
-    /// The framework's call.
+    /// The call in the framework, as a label.
     call: String,
     learning_rate: f64,
     weight_decay: f64,
-    /// What makes the framework's form another one than ours; nothing where it is the same.
+    /// How the framework's form of the rule differs from ours; `None` if it is the same.
     differs: Option<String>,
     iterates: Vec<Vec<f64>>,
 }
@@ -58,7 +58,7 @@ fn control_at(rate: f64, step: usize) -> [f64; control::LEN] {
     values
 }
 
-/// One rule's buffers of the kernel table's reference.
+/// A rule run by the reference function of its kernel row.
 struct Reference {
     rule: Rule,
     rate: f64,
@@ -94,7 +94,7 @@ impl Reference {
     }
 }
 
-/// The same rule on a device.
+/// The same rule run on a device.
 struct OnDevice<D: Device> {
     rule: Rule,
     rate: f64,
@@ -136,7 +136,7 @@ impl<D: Device> OnDevice<D> {
             .unwrap();
     }
 
-    /// Buffer `which`: 1 is the parameters, 3 and 4 are states.
+    /// Reads buffer `which`: 1 is the parameters, 3 and 4 are states.
     fn read(&self, device: &mut D, which: usize) -> Vec<f32> {
         let mut values = vec![0.0; self.len];
         let buffer = &self.buffers[which];
@@ -145,7 +145,7 @@ impl<D: Device> OnDevice<D> {
     }
 }
 
-/// Largest difference, relative where a number is larger than 1.
+/// Largest difference, relative for numbers larger than 1.
 fn off(got: impl IntoIterator<Item = f64>, expected: &[f64]) -> f64 {
     let pairs = got.into_iter().zip(expected);
     pairs.fold(0.0, |worst, (got, expected)| {
@@ -154,7 +154,7 @@ fn off(got: impl IntoIterator<Item = f64>, expected: &[f64]) -> f64 {
 }
 
 #[test]
-fn every_reference_gives_the_frameworks_sequences() {
+fn every_reference_reproduces_the_frameworks_sequences() {
     let golden = Golden::read();
     for rule in Rule::ALL {
         let mut torch = 0;
@@ -179,7 +179,7 @@ fn every_reference_gives_the_frameworks_sequences() {
 }
 
 #[test]
-fn every_rule_gives_the_frameworks_sequences_on_the_cpu() {
+fn every_rule_reproduces_the_frameworks_sequences_on_the_cpu() {
     let golden = Golden::read();
     let start: Vec<f32> = golden.start.iter().map(|x| *x as f32).collect();
     let mut cpu = Cpu::open(1).unwrap();
@@ -198,7 +198,8 @@ fn every_rule_gives_the_frameworks_sequences_on_the_cpu() {
     }
 }
 
-/// How far the first step goes against the sign of the gradient, in rates, whatever the gradient's size.
+/// Length of the first step against the sign of the gradient, in units of the learning rate, for rules whose first step
+/// does not depend on the size of the gradient.
 fn first_step(rule: Rule) -> Option<f64> {
     match rule {
         Rule::Adagrad | Rule::Adam => Some(1.0),
@@ -225,7 +226,7 @@ fn first_steps_are_closed_forms() {
                 (Rule::Nesterov, _) => -RATE * (1.0 + rule.momentum().unwrap()) * g,
                 _ => -RATE * g,
             };
-            // Epsilon is a part in 10^7 of the smallest denominator here.
+            // Epsilon is 1e-7 of the smallest denominator here.
             let near = |got: f64, bound: f64| (got - expected).abs() <= bound * expected.abs();
             let got = exact.point()[at];
             assert!(near(got, 4e-7), "{}: {got}, not {expected}", rule.name());
@@ -243,7 +244,7 @@ fn states_that_would_become_denormal_are_zero() {
     for rule in Rule::ALL {
         let states = 3..rule.kernel().row().buffers.len();
         let small = size(rule);
-        // One state is far above the threshold and must stay.
+        // The third state is far above the threshold and must stay.
         let gradient = [small, -small, 1.0];
         let mut exact = Reference::new(rule, 0.125, 0.0, &[0.0; 3]);
         exact.update(&gradient);

@@ -1,8 +1,8 @@
-//! The update rules, once over `Device`.
+//! The update rules, written once over [`Device`].
 //!
-//! Every rule is a row of the kernel table that takes `p -= RATE direction(g)` and reads its rate and step number from
-//! the control buffer. The frameworks differ in details, so the variant is part of the result ([`Rule::variant`]). A
-//! rule knows no problem: what its gradient means, and how its rate is chosen, is the problem's.
+//! Every rule is a row of the kernel table that computes `p -= RATE direction(g)` and reads its rate and step number
+//! from the control buffer. Frameworks differ in details, so results name the variant ([`Rule::variant`]). A rule does
+//! not depend on the problem, which defines the gradient and chooses the rate.
 
 #[cfg(test)]
 mod golden;
@@ -13,7 +13,7 @@ use crate::device::{Device, Launch};
 use crate::error::Result;
 use crate::kernel::{Kernel, Rules};
 
-pub use watch::{Blind, Ended, Look, Verdict, Watch};
+pub use watch::{Blind, Ended, Look, Next, Watch};
 pub use work::{Cost, launch, read, shuffled};
 
 /// An update rule.
@@ -56,7 +56,7 @@ impl Rule {
         }
     }
 
-    /// Its row of the kernel table.
+    /// The rule's row of the kernel table.
     pub const fn kernel(self) -> Kernel {
         match self {
             Rule::Sgd => Kernel::Rules(Rules::Sgd),
@@ -68,7 +68,7 @@ impl Rule {
         }
     }
 
-    /// Decay of the velocity or of the first moment.
+    /// Decay of the velocity or of the first moment, if the rule has one.
     pub const fn momentum(self) -> Option<f64> {
         match self {
             Rule::Momentum | Rule::Nesterov | Rule::Adam => Some(0.9),
@@ -76,7 +76,7 @@ impl Rule {
         }
     }
 
-    /// Decay of the second moment.
+    /// Decay of the second moment, if the rule has one.
     pub const fn decay(self) -> Option<f64> {
         match self {
             Rule::Rmsprop => Some(0.99),
@@ -85,7 +85,7 @@ impl Rule {
         }
     }
 
-    /// What is added to the denominator.
+    /// Constant added to the denominator, if the rule has one.
     pub const fn epsilon(self) -> Option<f64> {
         match self {
             Rule::Adagrad => Some(1e-10),
@@ -94,7 +94,7 @@ impl Rule {
         }
     }
 
-    /// Which form of the rule this is.
+    /// Formula or framework convention of this variant.
     pub const fn variant(self) -> &'static str {
         match self {
             Rule::Sgd => "p -= rate g",
@@ -106,30 +106,31 @@ impl Rule {
         }
     }
 
-    /// Whether it scales every element by its own history.
+    /// Whether the rule scales every element by the history of that element.
     pub const fn is_elementwise(self) -> bool {
         matches!(self, Rule::Adagrad | Rule::Rmsprop | Rule::Adam)
     }
 
-    /// Whether its first state is a velocity: a vector that moves with the parameters, not a sum of squares.
+    /// Whether the first state is a velocity: a vector that moves with the parameters, not a sum of squares.
     pub const fn has_velocity(self) -> bool {
         self.momentum().is_some()
     }
 
-    /// Scalars of its row; `weight_decay` w adds w p to the gradient, as in PyTorch.
+    /// Scalars of the kernel row. A `weight_decay` w adds w p to the gradient, as in PyTorch.
     pub fn scalars(self, weight_decay: f64) -> Vec<f32> {
         let exact = self.exact_scalars(weight_decay);
         exact.iter().map(|x| *x as f32).collect()
     }
 
-    /// The same before they are rounded to f32: what a reference takes.
+    /// The scalars of [`Rule::scalars`] before rounding to f32, for the reference functions.
     pub(crate) fn exact_scalars(self, weight_decay: f64) -> Vec<f64> {
         let own = [self.momentum(), self.decay(), self.epsilon()];
         let own = own.into_iter().flatten();
         own.chain([weight_decay]).collect()
     }
 
-    /// Launches one update of `p` (`len` elements) by `g`; `states` are two buffers of `len` elements, zero at the start.
+    /// Launches one update of `p` (`len` elements) with the gradient `g`; `states` are two buffers of `len` elements,
+    /// initially zero.
     ///
     /// # Errors
     /// As [`Device::launch`].
@@ -157,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rule_gives_its_row_as_many_scalars_as_it_takes() {
+    fn every_rule_passes_the_number_of_scalars_that_its_row_takes() {
         for rule in Rule::ALL {
             assert_eq!(
                 rule.scalars(0.0).len(),

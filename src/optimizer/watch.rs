@@ -1,50 +1,47 @@
-//! How a run on a device is watched from outside: whoever owns the clock sees the state at every look, and says whether to
-//! go on. Both problems share it.
+//! Observation of a run on a device. The owner of the clock sees the state at every look and decides whether to
+//! continue. Both problems use it.
 
 use crate::error::Result;
 
-/// What the host may see at a look; the device is synchronised.
-pub struct Look<'a> {
+/// What the host sees at a look; the device is synchronised. `S` is the problem's snapshot of its state.
+pub struct Look<'a, S> {
     /// Steps so far, over all components.
     pub iteration: u64,
     /// Passes so far.
     pub passes: f64,
-    /// Component being sought, 0-based (0 throughout where all are sought at once, or none).
+    /// Component being sought, 0-based; always 0 if all are sought together or there are none.
     pub component: usize,
-    /// Length of a row of the snapshot: d, or n where the operator is the n x n Gram matrix; of a network, its three numbers.
-    pub order: usize,
-    /// Whether this is the last look of the solve: the answer itself.
+    /// Whether this is the last look of the solve, which sees the answer itself.
     pub last: bool,
-    /// Reads the state. PCA: the components so far, the one being sought included, rows x `order`. A network: test error (a
-    /// fraction), test loss and training loss, evaluated on the device.
-    pub snapshot: &'a mut dyn FnMut() -> Result<Vec<f32>>,
+    /// Reads the state from the device.
+    pub snapshot: &'a mut dyn FnMut() -> Result<S>,
 }
 
-/// Whether to go on after a look.
+/// Whether to continue after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on.
+pub enum Next {
+    /// Continue.
     Continue,
-    /// A limit that the caller keeps (time, Ctrl-C) has come: finish with what there is.
+    /// A limit of the caller is reached (time, Ctrl-C): finish with the state so far.
     Stop,
 }
 
-/// Called at every look: the caller stops its clock on entry and starts it again on return.
-pub trait Watch {
-    /// Sees the state; says whether to go on.
+/// Called at every look: the implementation stops its clock on entry and restarts it on return. `S` is the problem's snapshot.
+pub trait Watch<S> {
+    /// Receives the state and decides whether to continue.
     ///
     /// # Errors
-    /// Ends the solve with that error.
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict>;
+    /// An error ends the solve and is returned by it.
+    fn look(&mut self, look: Look<'_, S>) -> Result<Next>;
 }
 
-/// Looks at nothing and never stops.
+/// A watch that ignores every look and never stops.
 #[derive(Debug, Clone, Copy)]
 pub struct Blind;
 
-impl Watch for Blind {
-    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
-        Ok(Verdict::Continue)
+impl<S> Watch<S> for Blind {
+    fn look(&mut self, _: Look<'_, S>) -> Result<Next> {
+        Ok(Next::Continue)
     }
 }
 
@@ -55,9 +52,9 @@ pub enum Ended {
     Converged,
     /// A component stopped improving at the floor of the arithmetic, above the tolerance.
     Floor,
-    /// `max_iterations` or `epochs` came first.
+    /// `max_iterations` or `epochs` was reached.
     Iterations,
-    /// The watch said stop.
+    /// The watch asked to stop.
     Stopped,
     /// The state is no longer finite.
     Diverged,

@@ -1,4 +1,4 @@
-//! What every run on a device does: launches whose work is counted, batches in a random order, numbers read back.
+//! Helpers for runs on a device: launches whose work is counted, shuffled sample orders, and reads.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -8,38 +8,38 @@ use crate::device::{Device, Gemm, Launch, SliceMut};
 use crate::error::Result;
 use crate::kernel::Kernel;
 
-/// Work done, from the kernel table.
+/// Work done, according to the kernel table.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
     /// Fewest bytes moved.
     pub bytes: f64,
-    /// Operations.
+    /// Floating-point operations.
     pub flops: f64,
 }
 
 impl Cost {
-    /// Adds one launch.
+    /// Adds the work of one launch.
     pub fn add(&mut self, kernel: Kernel, sizes: &[usize]) {
         let row = kernel.row();
         self.bytes += (row.bytes)(sizes);
         self.flops += (row.flops)(sizes);
     }
 
-    /// Adds one matrix product: every factor read once, the product written.
+    /// Adds one matrix product: each factor is read once and the product written once.
     pub fn add_gemm(&mut self, gemm: &Gemm) {
         let Gemm { m, n, k, .. } = *gemm;
         self.bytes += 4.0 * (m * k + k * n + m * n) as f64;
         self.flops += 2.0 * (m * n * k) as f64;
     }
 
-    /// Adds `times` times another cost.
+    /// Adds `times` times `other`.
     pub fn add_times(&mut self, other: Cost, times: u64) {
         self.bytes += other.bytes * times as f64;
         self.flops += other.flops * times as f64;
     }
 }
 
-/// Launches a row and adds its work to `cost`.
+/// Launches a kernel and adds its work to `cost`.
 ///
 /// # Errors
 /// As [`Device::launch`].
@@ -60,7 +60,7 @@ pub fn launch<D: Device>(
     })
 }
 
-/// Reads so many elements.
+/// Reads `len` elements from the start of a buffer.
 ///
 /// # Errors
 /// As [`Device::read`].
@@ -70,7 +70,7 @@ pub fn read<D: Device>(device: &mut D, buffer: &D::Buffer, len: usize) -> Result
     Ok(values)
 }
 
-/// The order of the samples in one epoch, from the seed.
+/// The random order of the samples in an epoch, determined by the seed.
 pub fn shuffled(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     let mut random = ChaCha8Rng::seed_from_u64(seed);

@@ -1,7 +1,6 @@
-//! Accuracy of an answer, off the clock: every number in f64, on the host, from the samples themselves.
+//! Accuracy of an answer: every number is computed in f64 on the host from the samples, outside the timed region.
 
 use ndarray::{Array2, ArrayView2};
-use ndarray_linalg::{Eigh, UPLO};
 
 use super::host::Host;
 use super::problem::{in_element_units, in_user_units};
@@ -10,32 +9,34 @@ use crate::kernel::resolution;
 use crate::machine;
 use crate::record::Accuracy;
 
-/// Largest `|V'V - I|` of components that count as orthonormal.
+/// Largest accepted `|V'V - I|` of the components.
 const ORTHONORMAL: f64 = 1e-3;
-/// Largest difference between the residual that a device says and the one that the host finds, as a share of the largest
-/// eigenvalue: what f32 arithmetic may add or hide.
+/// Largest accepted difference between the residuals of the device and of the host, as a share of the largest
+/// eigenvalue: the rounding of f32 arithmetic.
 const ROUNDING: f64 = 3e-5;
-/// Largest relative difference between an eigenvalue and the Rayleigh quotient of its component in f64: the rounding of f32
-/// and of the host's own sums. To it comes f32's beside the largest eigenvalue (see [`resolution`]).
+/// Largest accepted relative difference between an eigenvalue and the Rayleigh quotient of its component in f64: the
+/// rounding of f32 and of the host's sums. The rounding of f32 relative to the largest eigenvalue is added (see
+/// [`resolution`]).
 const EIGENVALUE: f64 = 3e-5;
 
-/// The accuracy of one answer and the checks that it failed.
+/// The accuracy of an answer and the checks it failed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
-    /// The figures.
+    /// The accuracy, for the record.
     pub accuracy: Accuracy,
-    /// Component with the largest angle to its own eigenvalue's cluster, counted from 0, and that sine.
+    /// The component with the largest angle to the cluster of its own eigenvalue, counted from 0, and the sine of that
+    /// angle.
     pub worst: Option<(usize, f64)>,
-    /// One sentence per failed check; empty when the answer is sound.
+    /// One sentence per failed check; empty if the answer passed.
     pub failures: Vec<String>,
 }
 
-/// How an answer stands against a target.
+/// How an answer compares with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// The span and every component are within the target.
     Right,
-    /// So are the components that arithmetic resolves, so many; others were asked for.
+    /// The resolved components, of which this is the number, are within the target; more were requested.
     Unresolved(usize),
     /// The span or a component is above the target.
     Above,
@@ -44,9 +45,9 @@ pub enum Standing {
 }
 
 impl Assessment {
-    /// How the answer stands against a target for the sine of the span and of every one of the `asked` components.
+    /// Compares the sine of the span and of each of the `asked` components with the target.
     pub fn standing(&self, target: f64, asked: usize) -> Standing {
-        // Without a reference, `component_sine` is a bound from the residuals, and the span has none of its own.
+        // Without a reference, `component_sine` is a bound from the residuals and also serves as the bound of the span.
         let component = self.accuracy.component_sine.unwrap_or(f64::NAN);
         let span = self.accuracy.subspace_sine.unwrap_or(component);
         match self.accuracy.checked_components {
@@ -59,7 +60,7 @@ impl Assessment {
         }
     }
 
-    /// Checks an answer against the reference: f64, on the host, all cores.
+    /// Checks an answer against the reference, in f64 on the host with all cores.
     pub fn of(outcome: &Outcome, reference: &Reference) -> Self {
         let d = reference.samples.d;
         let k = outcome.components.len() / d;
@@ -120,7 +121,7 @@ impl Assessment {
     }
 }
 
-/// An answer with what f64 on the host finds of it, in units of the elements and undivided.
+/// An answer and its products with the covariance in f64, in element units, not divided by n - 1.
 struct Pairs<'a> {
     host: Host<'a>,
     /// Components, k x d.
@@ -145,9 +146,9 @@ impl<'a> Pairs<'a> {
         }
         let [first, last] = [0, k - 1].map(|i| outcome.eigenvalues[i]);
         let images = match &reference.gram {
-            // Rounding in the Gram matrix is of the size of its largest eigenvalue.
+            // The rounding of the Gram matrix is proportional to its largest eigenvalue.
             Some(gram) if last > super::reference::GRAM_SHARE * first => {
-                let gram = ArrayView2::from_shape((d, d), gram).expect("it is d x d");
+                let gram = ArrayView2::from_shape((d, d), gram).expect("d x d numbers");
                 v.dot(&gram)
             }
             _ => host.apply(v.view()).images,
@@ -193,7 +194,7 @@ fn failures(
     for (i, (device, host)) in outcome.residuals.iter().zip(residuals).enumerate() {
         if (device - host).abs() > ROUNDING + 0.1 * host {
             failures.push(format!(
-                "component {i}: the device says its residual is {device:.1e}, f64 on the host finds {host:.1e}"
+                "component {i}: the device reports a residual of {device:.1e}, the host finds {host:.1e} in f64"
             ));
         }
     }
@@ -201,7 +202,7 @@ fn failures(
     let quotients = pairs.quotients.iter().take(resolved);
     for (i, (lambda, quotient)) in outcome.eigenvalues.iter().zip(quotients).enumerate() {
         let quotient = in_user_units(&reference.samples, *quotient);
-        // Two numbers that are rounding agree on that: whether the component is one is its angle's to say.
+        // Unresolved numbers are rounding and cannot be compared; the component's angle decides whether it is right.
         if !resolution::resolves(resolution::F64, lambda.max(quotient), top) {
             continue;
         }
@@ -210,14 +211,15 @@ fn failures(
         let off = (lambda - quotient).abs() / quotient.max(f64::MIN_POSITIVE);
         if off.is_nan() || off > allowed {
             failures.push(format!(
-                "component {i}: its eigenvalue is {off:.1e} from the Rayleigh quotient of its component, rounding allows {allowed:.1e}"
+                "component {i}: its eigenvalue differs from the Rayleigh quotient of its component by {off:.1e}; \
+                 rounding allows {allowed:.1e}"
             ));
         }
     }
     if let Some(known) = reference.all_eigenvalues() {
         for (i, (lambda, residual)) in outcome.eigenvalues.iter().zip(residuals).enumerate() {
-            // Some eigenvalue lies within the residual of any Rayleigh pair (Parlett, The Symmetric Eigenvalue
-            // Problem, 4.5); zero is one when the samples do not span the space.
+            // Some eigenvalue lies within the residual of any Rayleigh pair (Parlett, The Symmetric Eigenvalue Problem,
+            // 4.5). Zero is an eigenvalue if the samples do not span the space.
             let nearest = known
                 .iter()
                 .chain([&0.0])
@@ -225,7 +227,8 @@ fn failures(
                 .fold(f64::MAX, f64::min);
             if nearest > residual + ROUNDING {
                 failures.push(format!(
-                    "component {i}: its eigenvalue is {nearest:.1e} from the nearest of the reference, its residual allows {residual:.1e}"
+                    "component {i}: its eigenvalue is {nearest:.1e} away from the nearest one of the reference; \
+                     its residual allows {residual:.1e}"
                 ));
             }
         }
@@ -246,28 +249,4 @@ fn orthogonality(v: &[f64], k: usize, d: usize) -> f64 {
         }
     }
     worst
-}
-
-/// Largest singular value of a matrix of few rows, rows x columns.
-pub(super) fn spectral_norm(a: &[f64], rows: usize, columns: usize) -> f64 {
-    let row = |i: usize| &a[i * columns..][..columns];
-    let gram = Array2::from_shape_fn((rows, rows), |(i, j)| {
-        row(i).iter().zip(row(j)).map(|(x, y)| x * y).sum::<f64>()
-    });
-    match gram.eigh(UPLO::Upper) {
-        Ok((values, _)) => values.iter().copied().fold(0.0, f64::max).sqrt(),
-        // Frobenius bounds it from above: an error that LAPACK hides must not look small.
-        Err(_) => a.iter().map(|x| x * x).sum::<f64>().sqrt(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_spectral_norm_is_the_largest_singular_value() {
-        assert!((spectral_norm(&[3.0, 0.0, 0.0, 4.0], 2, 2) - 4.0).abs() < 1e-14);
-        assert!((spectral_norm(&[1.0, 1.0, 1.0, 1.0], 2, 2) - 2.0).abs() < 1e-14);
-    }
 }

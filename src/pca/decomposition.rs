@@ -1,23 +1,26 @@
-//! Decompositions that keep a small eigenvalue beside a large one, where that of the Gram matrix, whose error is some
-//! `u lambda_1`, loses it: singular values of the samples, for the reference, and Jacobi rotations of a small graded matrix, for
-//! the last step of a solve.
+//! Decompositions that resolve a small eigenvalue beside a large one.
+//!
+//! The eigenvalues of a Gram matrix have errors of a few `u lambda_1`, which hides small ones. The reference therefore
+//! uses the singular values of the samples, and the last step of a solve uses Jacobi rotations of a small graded
+//! matrix.
 
 use ndarray::{Array2, Axis, concatenate, s};
-use ndarray_linalg::{JobSvd, QR, SVDDC};
+use ndarray_linalg::{Eigh, JobSvd, QR, SVDDC, UPLO};
 
 use crate::data::{Samples, Statistics};
 use crate::error::{Error, Result};
 
-/// Largest order that is decomposed so: 1,024 takes seconds, and beyond it the Gram matrix has to do.
+/// Largest order decomposed this way: 1,024 takes seconds. Beyond it the Gram matrix is used.
 pub(super) const MAX_ORDER: usize = 1024;
-/// Rows of a block of the tall factor, beside the triangle so far.
+/// Rows of the tall factor that are stacked on the current triangle in each step.
 const BLOCK_ROWS: usize = 4096;
 
-/// Eigenvalues of the smaller Gram matrix of the centred samples, ascending, in units of the elements and undivided, and its
-/// eigenvectors as rows: as [`crate::device::Device::eigh`] gives them, without forming the matrix.
+/// Eigenvalues (ascending, in element units, not divided by n - 1) and eigenvectors (as rows) of the smaller Gram
+/// matrix of the centred samples. The result has the form of [`crate::device::Device::eigh`], but the matrix is never
+/// formed.
 ///
 /// # Errors
-/// `Failed` with LAPACK's words.
+/// `Failed` with LAPACK's message.
 pub(super) fn singular(samples: &Samples, statistics: &Statistics) -> Result<(Vec<f64>, Vec<f64>)> {
     let failed = |e: ndarray_linalg::error::LinalgError| {
         Error::failed(format!("reference: LAPACK's QR or SVD failed: {e}"))
@@ -33,26 +36,26 @@ pub(super) fn singular(samples: &Samples, statistics: &Statistics) -> Result<(Ve
             false => columns(samples, statistics, range),
         };
         let stack = concatenate![Axis(0), triangle, block];
-        // Fewer rows than columns (the first block of few samples) have no triangle yet.
+        // Fewer rows than columns (the first block of few samples) do not form a triangle yet.
         triangle = match stack.nrows() >= order {
             true => stack.qr().map_err(failed)?.1,
             false => stack,
         };
     }
     let (_, sizes, vectors) = triangle.svddc(JobSvd::Some).map_err(failed)?;
-    let vectors = vectors.ok_or_else(|| Error::failed("reference: SVD gave no vectors"))?;
+    let vectors = vectors.ok_or_else(|| Error::failed("reference: the SVD returned no vectors"))?;
     Ok((
         sizes.iter().rev().map(|x| x * x).collect(),
         vectors.slice(s![..;-1, ..]).iter().copied().collect(),
     ))
 }
 
-/// Sweeps after which the rotations of [`graded`] end whatever is left.
+/// Sweeps after which [`graded`] stops in any case.
 const SWEEPS: usize = 40;
 
-/// Eigenvalues, largest first, and eigenvectors as rows, of a positive semidefinite matrix of few rows that differ in size: each
-/// eigenvalue has the accuracy of its own row, by cyclic Jacobi rotations down to entries of a rounding of
-/// their own row and column (Demmel and Veselic 1992).
+/// Eigenvalues (largest first) and eigenvectors (as rows) of a small positive semidefinite matrix whose rows differ in
+/// size. Cyclic Jacobi rotations until every off-diagonal entry is rounding relative to its own row and column give
+/// each eigenvalue the accuracy of its own row (Demmel and Veselic 1992).
 pub(super) fn graded(mut a: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
     fn turn(a: &mut Array2<f64>, i: usize, j: usize, (c, s): (f64, f64)) {
         for l in 0..a.ncols() {
@@ -100,7 +103,7 @@ fn rows(samples: &Samples, statistics: &Statistics, range: std::ops::Range<usize
     block
 }
 
-/// Columns of the centred samples, one a row.
+/// Columns of the centred samples, one per row of the result.
 fn columns(
     samples: &Samples,
     statistics: &Statistics,
@@ -113,20 +116,33 @@ fn columns(
     })
 }
 
+/// Largest singular value of a small matrix, rows x columns.
+pub(super) fn spectral_norm(a: &[f64], rows: usize, columns: usize) -> f64 {
+    let row = |i: usize| &a[i * columns..][..columns];
+    let gram = Array2::from_shape_fn((rows, rows), |(i, j)| {
+        row(i).iter().zip(row(j)).map(|(x, y)| x * y).sum::<f64>()
+    });
+    match gram.eigh(UPLO::Upper) {
+        Ok((values, _)) => values.iter().copied().fold(0.0, f64::max).sqrt(),
+        // The Frobenius norm is an upper bound: a failure of LAPACK must not make an error look small.
+        Err(_) => a.iter().map(|x| x * x).sum::<f64>().sqrt(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::{Elements, Request, load};
 
     #[test]
-    fn singular_values_keep_what_the_gram_matrix_loses() {
-        // Two columns of the size 1 that differ by 2^-20 alone: the small eigenvalue is known in closed form.
+    fn singular_values_resolve_what_the_gram_matrix_loses() {
+        // Two columns of size 1 that differ only by 2^-20: the small eigenvalue is known in closed form.
         let request = Request {
             spec: "spectrum:n=4,d=2".into(),
             quiet: true,
             ..Request::default()
         };
-        let mut samples = load(&request).expect("it needs no file");
+        let mut samples = load(&request).expect("generated samples");
         let e = 2f32.powi(-20);
         samples.elements = Elements::F32(vec![
             1.0,
@@ -141,7 +157,7 @@ mod tests {
         samples.known = None;
         let statistics = Statistics::of(&samples, 1);
         let (values, vectors) = singular(&samples, &statistics).expect("LAPACK");
-        // A = [[4, 4], [4, 4 + 4 e^2]]: the product of its eigenvalues is 16 e^2.
+        // A = [[4, 4], [4, 4 + 4 e^2]] has eigenvalues with product 16 e^2.
         let product = 16.0 * f64::from(e).powi(2);
         assert!(
             (values[0] * values[1] / product - 1.0).abs() < 1e-9,
@@ -152,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_graded_matrix_keeps_its_small_eigenvalues() {
-        // S B S with B well conditioned: eigenvalues of very different sizes, each known by the determinants of the corners.
+        // S B S with a well-conditioned B: the eigenvalues differ widely in size and follow from the leading minors.
         let sizes = [1.0, 1e-4, 1e-9];
         let b = [[1.0, 0.3, 0.2], [0.3, 1.0, 0.4], [0.2, 0.4, 1.0]];
         let a = Array2::from_shape_fn((3, 3), |(i, j)| sizes[i] * b[i][j] * sizes[j]);
@@ -183,7 +199,7 @@ mod tests {
                 quiet: true,
                 ..Request::default()
             };
-            let samples = load(&request).expect("it needs no file");
+            let samples = load(&request).expect("generated samples");
             let statistics = Statistics::of(&samples, 1);
             let mut cpu = Cpu::open(1).expect("one thread is always there");
             let mut gram = cpu.gram(&samples, &statistics).expect("it fits");
@@ -196,5 +212,11 @@ mod tests {
                 assert!((a - b).abs() < 1e-13 * top, "{spec}: {a} {b}");
             }
         }
+    }
+
+    #[test]
+    fn the_spectral_norm_is_the_largest_singular_value() {
+        assert!((spectral_norm(&[3.0, 0.0, 0.0, 4.0], 2, 2) - 4.0).abs() < 1e-14);
+        assert!((spectral_norm(&[1.0, 1.0, 1.0, 1.0], 2, 2) - 2.0).abs() < 1e-14);
     }
 }

@@ -1,11 +1,12 @@
-//! The last step of a solve whose components f32 does not resolve: in f64, on the host, from the samples themselves.
+//! The last step of a solve whose components f32 does not resolve: in f64 on the host, from the samples.
 //!
-//! The device leaves k vectors. Beside a large eigenvalue a small one is rounding in f32 (see [`crate::kernel::resolution`]),
-//! so these vectors are only a start. A Rayleigh-Ritz step in their span, on the covariance in f64, gives eigenpairs whose
-//! error is that of f64. Where the device's method has come to its end, the span is then completed: the residuals of the
-//! Ritz vectors join the basis until every residual is under the tolerance (block Krylov subspaces with restarts; Saad,
-//! Numerical Methods for Large Eigenvalue Problems, 2011, 6.4 and 7.2). A method that its iterations or the time stopped gets the
-//! rotation alone ([`Completion`]): what it had not found by then stays so.
+//! In f32, a small eigenvalue beside a large one is lost in rounding (see [`crate::kernel::resolution`]), so the k
+//! vectors of the device are only a start. A Rayleigh-Ritz step in their span, with the covariance in f64, gives
+//! eigenpairs with the accuracy of f64. If the device's method ran to completion, the span is also completed: the
+//! residuals of the Ritz vectors join the basis until every residual is within the tolerance (block Krylov subspaces
+//! with restarts; Saad, Numerical Methods for Large Eigenvalue Problems, 2011, 6.4 and 7.2). If a method was stopped by
+//! its limit of iterations or by time, the span is only rotated ([`Completion`]), so the host does not find what the
+//! method did not.
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use ndarray_linalg::{Eigh, UPLO};
@@ -13,82 +14,82 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::Verdict;
+use super::Next;
 use super::decomposition::graded;
 use super::host::Host;
 use crate::error::{Error, Result};
 use crate::kernel::resolution;
 
-/// Vectors that are sought beside the components: they keep the boundary of the span converging where neighbours are near,
-/// and find an eigenvector that the start lacks.
+/// Additional vectors that are iterated with the components. They keep the span converging when the next eigenvalues
+/// are close, and find eigenvectors that the start vectors lack.
 const GUARDS: usize = 4;
-/// Most numbers that the basis may hold: 512 MB, and as much for its products with the covariance.
+/// Most elements of the basis: 512 MB, and the same again for its products with the covariance.
 const BASIS: usize = 1 << 26;
-/// Residual, as a share of its eigenvalue, of a component that a method has found: the default target.
+/// Residual, relative to its eigenvalue, below which a component counts as found: the default target.
 pub(super) const FOUND: f64 = 1e-3;
-/// Rounds without a residual that is a tenth smaller before the floor of f64 is taken as reached.
+/// Rounds in which the largest residual does not fall by a tenth before the floor of f64 counts as reached.
 const PATIENCE: usize = 12;
 /// A row of which Gram-Schmidt leaves less than this share is rounding.
 const VANISHED: f64 = 1e-10;
-/// Times the unit roundoff and the largest eigenvalue: a residual of that size is rounding.
+/// A residual below this multiple of the unit roundoff times the largest eigenvalue is rounding.
 const FLOOR: f64 = 8.0;
 
-/// Eigenpairs of the covariance, in units of the elements and undivided.
+/// Eigenpairs of the covariance, in element units, not divided by n - 1.
 pub(super) struct Finished {
     /// Eigenvalues, largest first, k.
     pub eigenvalues: Vec<f64>,
     /// Components, k x d.
     pub components: Array2<f64>,
-    /// `|A v - lambda v| / lambda_1` of each.
+    /// `|A v - lambda v| / lambda_1` of each component.
     pub residuals: Vec<f64>,
-    /// The largest residual as a share of its own eigenvalue, of those that f64 resolves.
+    /// Largest residual relative to its own eigenvalue, among the components that f64 resolves.
     pub residual: f64,
-    /// How it ended.
+    /// Why it ended.
     pub end: End,
-    /// Products with the covariance, of a block of vectors each.
+    /// Products of the covariance with a block of vectors.
     pub passes: f64,
-    /// Operations of those.
+    /// Floating-point operations of these products.
     pub flops: f64,
 }
 
-/// Whether the span is completed, or only rotated.
+/// Whether [`finish`] completes the span or only rotates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Completion {
-    /// Never: the time is up, or the method sees mini-batches.
+    /// Only rotates: the time is up, or the method used mini-batches.
     Never,
-    /// Where the method has found the components that f32 resolves, to [`FOUND`]: it ran into its limit of iterations over those
-    /// that f32 does not, which no number of them would have found.
+    /// Completes the span if the method found all components that f32 resolves, to [`FOUND`]. The method reached its
+    /// iteration limit on the others, which no number of iterations in f32 would find.
     WhereFound,
-    /// Always: the method has come to its end.
+    /// Completes the span: the method ran to completion.
     Always,
 }
 
-/// How [`finish`] ended.
+/// Why [`finish`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// The span was rotated and no more.
+    /// The span was only rotated.
     Rotated,
-    /// Every residual met the tolerance or is rounding in f64.
+    /// Every residual is within the tolerance or is rounding in f64.
     Settled,
     /// A residual above the tolerance stopped improving.
     Floor,
-    /// The look said stop.
+    /// The callback asked to stop.
     Stopped,
 }
 
-/// What steers [`finish`].
+/// Parameters of [`finish`].
 pub(super) struct Course<'a> {
-    /// Residual, as a share of its eigenvalue, under which a component is found.
+    /// Residual, relative to its eigenvalue, below which a component has converged.
     pub tolerance: f64,
-    /// Whether the span is completed.
+    /// Whether to complete the span.
     pub completion: Completion,
     /// Seed of the guard vectors.
     pub seed: u64,
-    /// Sees the components so far (k x d) and the passes so far, after every round.
-    pub look: &'a mut dyn FnMut(&Array2<f64>, f64) -> Result<Verdict>,
+    /// Called after every round with the components (k x d) and the number of passes so far.
+    pub look: &'a mut dyn FnMut(&Array2<f64>, f64) -> Result<Next>,
 }
 
-/// A basis with its products.
+/// A basis and its products with the covariance.
 struct Basis {
     /// Orthonormal rows.
     q: Array2<f64>,
@@ -97,7 +98,7 @@ struct Basis {
 }
 
 impl Basis {
-    /// The `count` leading Ritz pairs: eigenvalues, vectors, their products with A.
+    /// The `count` leading Ritz pairs: eigenvalues, vectors, and products of the vectors with A.
     fn ritz(&self, count: usize) -> Result<(Vec<f64>, Array2<f64>, Array2<f64>)> {
         let small = self.q.dot(&self.image.t());
         let small = 0.5 * (&small + &small.t());
@@ -108,7 +109,7 @@ impl Basis {
             ))
         })?;
         let count = count.min(order);
-        // LAPACK's are ascending, one a column.
+        // LAPACK returns them in ascending order, one per column.
         let leading = vectors
             .slice(s![.., ..;-1])
             .slice(s![.., ..count])
@@ -121,10 +122,10 @@ impl Basis {
     }
 }
 
-/// Eigenpairs from the span of `start` (k x d), in f64: see the module.
+/// Computes eigenpairs in f64, starting from the span of `start` (k x d); see the module documentation.
 ///
 /// # Errors
-/// LAPACK's, and what the look returns.
+/// LAPACK's, and any error that the callback returns.
 pub(super) fn finish(
     host: &Host<'_>,
     start: ArrayView2<'_, f64>,
@@ -154,7 +155,7 @@ pub(super) fn finish(
         let norms: Vec<f64> = residuals.rows().into_iter().map(norm).collect();
         let top = values[0].max(f64::MIN_POSITIVE);
         let rounding = FLOOR * resolution::F64 * top;
-        // A component under the law has no vector of its own: nothing is left to find.
+        // A component below the resolution of f64 has no well-defined vector to find.
         let open: Vec<usize> = (0..k)
             .filter(|&i| resolution::resolves(resolution::F64, values[i], top))
             .filter(|&i| norms[i] > rounding.max(course.tolerance * values[i]))
@@ -175,7 +176,7 @@ pub(super) fn finish(
             };
         }
         let over = course.completion == Completion::Never || open.is_empty() || idle > PATIENCE;
-        let stopped = over || (course.look)(&components, passes)? == Verdict::Stop;
+        let stopped = over || (course.look)(&components, passes)? == Next::Stop;
         let mut more = Array2::zeros((0, d));
         if !stopped {
             if basis.q.nrows() + sought > most {
@@ -184,7 +185,7 @@ pub(super) fn finish(
                     image: images,
                 };
             }
-            // Guards that have settled bring nothing but rounding.
+            // Converged guards would only add rounding errors.
             let rows: Vec<usize> = (0..sought).filter(|i| norms[*i] > rounding).collect();
             let left = residuals.select(Axis(0), &rows);
             more = orthonormal(Some(&basis.q), left, &mut normal, 0);
@@ -205,16 +206,20 @@ pub(super) fn finish(
         let image = host.apply(more.view()).images;
         passes += 1.0;
         flops += host.flops(more.nrows());
-        basis.q.append(Axis(0), more.view()).expect("rows of d");
+        basis
+            .q
+            .append(Axis(0), more.view())
+            .expect("rows of length d");
         basis
             .image
             .append(Axis(0), image.view())
-            .expect("rows of d");
+            .expect("rows of length d");
     }
 }
 
-/// The answer: a last rotation, by the samples' projections on the components. What [`Basis::ritz`] gives has the rounding of the
-/// largest eigenvalue; these products have each one's own, and so have their eigenvalues ([`graded`]).
+/// Computes the result with a last rotation, from the samples' projections on the components. The errors of
+/// [`Basis::ritz`] are proportional to the largest eigenvalue; those of these projections, and of the eigenvalues from
+/// them ([`graded`]), to each component's own.
 fn conclude(host: &Host<'_>, components: Array2<f64>, end: End) -> Finished {
     let product = host.apply(components.view());
     let (eigenvalues, turn) = graded(product.inner);
@@ -244,8 +249,8 @@ fn norm(row: ndarray::ArrayView1<'_, f64>) -> f64 {
     row.dot(&row).sqrt()
 }
 
-/// Orthonormal rows with the span of `rows`, orthogonal to those of `against`: Gram-Schmidt, twice. A row that vanishes is left
-/// out, or drawn anew where it is among the first `needed`.
+/// Orthonormalises `rows` against each other and against the rows of `against` by Gram-Schmidt, applied twice. Drops a
+/// row that vanishes, unless it is among the first `needed`: then it is replaced by a random row.
 fn orthonormal(
     against: Option<&Array2<f64>>,
     rows: Array2<f64>,
@@ -257,7 +262,7 @@ fn orthonormal(
     let full = against.map_or(0, |q| q.nrows());
     for (i, row) in rows.outer_iter().enumerate() {
         let mut row = row.to_owned();
-        // A row of a length near the limits of f64 would overflow its own square.
+        // Scale first: the square of a row with a length near the limits of f64 would overflow.
         let size = row.iter().fold(0.0f64, |size, x| size.max(x.abs()));
         for attempt in 0..=8 {
             if attempt > 0 {
@@ -275,13 +280,13 @@ fn orthonormal(
             let left = row.dot(&row).sqrt();
             if full + kept.nrows() < d && left > VANISHED * whole && left.is_finite() {
                 row /= left;
-                // Once more at unit length: what a long row lost by cancellation is no longer orthogonal.
+                // Repeat at unit length: cancellation in a long row leaves it not orthogonal.
                 for q in against.into_iter().chain([&kept]) {
                     let along = q.dot(&row);
                     row -= &q.t().dot(&along);
                 }
                 row /= row.dot(&row).sqrt();
-                kept.push_row(row.view()).expect("a row of d");
+                kept.push_row(row.view()).expect("a row of length d");
                 break;
             }
             if i >= needed {
@@ -297,7 +302,7 @@ mod tests {
     use super::*;
     use crate::data::{Elements, Samples, Statistics};
 
-    /// Samples whose covariance is diagonal: pairs of rows `s_j e_j` and `-s_j e_j`, so that eigenvector j is e_j with the
+    /// Samples with a diagonal covariance: pairs of rows `s_j e_j` and `-s_j e_j`, so that eigenvector j is e_j with
     /// eigenvalue `2 s_j^2`.
     fn samples(sizes: &[f32]) -> Samples {
         let d = sizes.len();
@@ -322,12 +327,12 @@ mod tests {
         }
     }
 
-    /// Finishes from the unit vectors of these places, each tilted by 1e-3 towards the last.
+    /// Runs [`finish`] from the unit vectors at these indices, each tilted by 1e-3 towards the last.
     fn finished(
         samples: &Samples,
         places: &[usize],
         completion: Completion,
-        verdict: Verdict,
+        verdict: Next,
     ) -> Finished {
         let statistics = Statistics::of(samples, 1);
         let host = Host::new(samples, &statistics, 1);
@@ -356,10 +361,10 @@ mod tests {
     }
 
     #[test]
-    fn a_span_is_completed_even_with_an_eigenvector_that_its_start_lacks() {
+    fn completion_finds_an_eigenvector_that_the_start_lacks() {
         let samples = samples(&SIZES);
         for places in [[0, 1, 2, 3, 4], [0, 2, 3, 4, 5]] {
-            let finished = finished(&samples, &places, Completion::Always, Verdict::Continue);
+            let finished = finished(&samples, &places, Completion::Always, Next::Continue);
             assert_eq!(finished.end, End::Settled);
             assert!(
                 errors(&finished).iter().all(|e| *e < 1e-10),
@@ -374,13 +379,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_limit_stopped_is_rotated_and_no_more_unless_all_that_f32_resolves_was_found() {
+    fn a_span_stopped_by_a_limit_is_only_rotated_unless_all_that_f32_resolves_was_found() {
         let samples = samples(&SIZES);
         let end = |places: &[usize], completion| {
-            finished(&samples, places, completion, Verdict::Continue).end
+            finished(&samples, places, completion, Next::Continue).end
         };
         assert_eq!(end(&[0, 1, 2, 3, 4], Completion::Never), End::Rotated);
-        // Tilted by 1e-3 towards an eigenvalue of next to nothing: a residual of 1e-3 of its own.
+        // A tilt of 1e-3 towards an almost zero eigenvalue leaves a residual of 1e-3 of the eigenvalue.
         assert_eq!(end(&[0, 1, 2, 3, 4], Completion::WhereFound), End::Settled);
         let mut far = Array2::<f64>::eye(12);
         far[[1, 2]] = 0.5;
@@ -390,7 +395,7 @@ mod tests {
             tolerance: 1e-6,
             completion: Completion::WhereFound,
             seed: 1,
-            look: &mut |_, _| Ok(Verdict::Continue),
+            look: &mut |_, _| Ok(Next::Continue),
         };
         let start = far.select(Axis(0), &[0, 1, 5]);
         let finished = finish(&host, start.view(), &mut course).expect("LAPACK");
@@ -398,12 +403,12 @@ mod tests {
     }
 
     #[test]
-    fn the_look_stops_it_with_what_there_is() {
+    fn a_stop_from_the_callback_returns_the_components_so_far() {
         let finished = finished(
             &samples(&SIZES),
             &[0, 2, 3, 4, 5],
             Completion::Always,
-            Verdict::Stop,
+            Next::Stop,
         );
         assert_eq!(finished.end, End::Stopped);
         assert!(errors(&finished)[1] > 1e-3 && errors(&finished)[0] < 1e-5);

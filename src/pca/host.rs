@@ -1,38 +1,39 @@
-//! The covariance of the samples in f64, on the host: products with it from the samples themselves.
+//! The covariance operator in f64 on the host, applied directly to the samples.
 //!
-//! The last step of a solve whose components f32 cannot resolve and the check of every answer share it. A tile of rows is
-//! centred in f64 and meets the vectors in two matrix products; what [`RUN`] rows give goes into a compensated sum (Neumaier
-//! 1974), so that rounding does not grow with the number of samples.
+//! It serves the last step of a solve whose components f32 cannot resolve, and the check of every answer. Each tile of
+//! rows is centred in f64 and multiplied with the vectors in two matrix products. The sums of [`RUN`] rows are added
+//! with compensation (Neumaier 1974), so that rounding does not grow with the number of samples.
 
 use ndarray::{Array2, ArrayView2, linalg::general_mat_mul};
 
 use crate::data::{Samples, Statistics, parallel};
 use crate::device::cpu::Single;
 
-/// Elements of a tile of centred rows: 2 MB of f64, which the second cache of most processors holds.
+/// Elements in a tile of centred rows: 2 MB of f64, which fits in the L2 cache of most processors.
 const TILE: usize = 1 << 18;
-/// Fewest rows of a tile, where a row alone is more than that: every tile moves the sums through memory.
+/// Fewest rows in a tile, even if one row exceeds [`TILE`]: every tile moves the sums through memory.
 const TILE_ROWS: usize = 8;
-/// Rows that are summed without compensation.
+/// Rows summed without compensation.
 const RUN: usize = 4096;
-/// Most ranges of rows, each summed by one thread: fixed by the data, so that the threads change no bit.
+/// Most ranges of rows, each summed by one thread. The data alone fix them, so results do not depend on the thread
+/// count.
 const RANGES: usize = 32;
-/// Operations under which threads cost more than they save.
+/// Number of operations below which threads cost more than they save.
 const SHARED: f64 = 2e6;
-/// Most numbers that the sums of all ranges may take together (1 GB); beyond it there is one range a thread.
+/// Most elements of the sums of all ranges together (1 GB); beyond it there is one range per thread.
 const SUMS: usize = 1 << 26;
 
-/// `sum_i y_i y_i'` over the centred samples y, in units of their elements, undivided.
+/// The operator `sum_i y_i y_i'` over the centred samples y, in element units, not divided by n - 1.
 pub(super) struct Host<'a> {
     pub samples: &'a Samples,
     mean: &'a [f64],
     threads: usize,
-    /// The products are shared among threads of its own.
+    /// Keeps BLAS on one thread: the products run on threads of this module.
     _single: Single,
 }
 
 impl<'a> Host<'a> {
-    /// The operator of these samples, on so many threads.
+    /// The operator of these samples on `threads` threads.
     pub fn new(samples: &'a Samples, statistics: &'a Statistics, threads: usize) -> Self {
         Self {
             samples,
@@ -42,7 +43,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Operations of one product with m vectors.
+    /// Floating-point operations of one product with m vectors.
     pub fn flops(&self, m: usize) -> f64 {
         4.0 * self.samples.n as f64 * self.samples.d as f64 * m as f64
     }
@@ -75,7 +76,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// The part of [`Host::apply`] that a range of rows adds.
+    /// The contribution of a range of rows to [`Host::apply`].
     fn part(&self, rows: std::ops::Range<usize>, v: ArrayView2<'_, f64>) -> Product {
         let (m, d) = v.dim();
         let height = (TILE / d).max(TILE_ROWS).min(rows.len());
@@ -86,7 +87,7 @@ impl<'a> Host<'a> {
         for start in rows.clone().step_by(height) {
             let count = height.min(rows.end - start);
             for (i, mut row) in tile.rows_mut().into_iter().take(count).enumerate() {
-                let row = row.as_slice_mut().expect("rows lie one after the other");
+                let row = row.as_slice_mut().expect("a standard layout");
                 self.samples.centred_row_f64(start + i, self.mean, row);
             }
             let tile = tile.slice(ndarray::s![..count, ..]);
@@ -112,12 +113,12 @@ impl<'a> Host<'a> {
 pub(super) struct Product {
     /// `v A`, m x d.
     pub images: Array2<f64>,
-    /// `v A v'`, m x m, as the sum of the samples' projections: an entry has the rounding of its own row and column, not of the
-    /// largest eigenvalue.
+    /// `v A v'`, m x m, summed over the samples' projections: the rounding error of an entry is proportional to its own
+    /// row and column, not to the largest eigenvalue.
     pub inner: Array2<f64>,
 }
 
-/// A compensated sum of matrices.
+/// A compensated sum of matrices: the sum and its accumulated rounding errors.
 struct Sum {
     high: Array2<f64>,
     low: Array2<f64>,
@@ -135,7 +136,7 @@ impl Sum {
             .and(other)
             .for_each(|high, low, &x| {
                 let sum = *high + x;
-                // What the sum lost, exactly (Knuth's two-sum: neither term need be the larger).
+                // The exact rounding error of the sum (Knuth's two-sum, which does not need the larger term first).
                 let part = sum - *high;
                 *low += (*high - (sum - part)) + (x - part);
                 *high = sum;
@@ -158,7 +159,7 @@ mod tests {
             quiet: true,
             ..Request::default()
         };
-        load(&request).expect("it needs no file")
+        load(&request).expect("generated samples")
     }
 
     #[test]

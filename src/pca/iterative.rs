@@ -1,20 +1,20 @@
-//! The iterative methods: a step recorded once and replayed until the device stops itself or a limit comes.
+//! The iterative methods: a step is recorded once and replayed until the device stops itself or a limit is reached.
 //!
-//! A step is product, advance, (deflate), ascent, rule, retract, the same for `deflation`, where one row moves, and
-//! `subspace`, where all k do. The product alone is large: it comes first, so that what is small follows in one piece, which
-//! a device may launch as one. It takes the mini-batch of number BATCH, and advance turns to the next one. The device
-//! evaluates the stop criterion and freezes itself; the host looks every `look_every` steps, which changes no answer and no
-//! count.
+//! A step is product, advance, (deflate), ascent, rule, retract. It is the same for `deflation`, where one row moves,
+//! and for `subspace`, where all k do. The product dominates the cost and comes first, so that a device may launch the
+//! small kernels after it as one. It uses the mini-batch number in BATCH, and advance moves on to the next. The device
+//! evaluates the stop criterion and freezes its state; the host looks every `look_every` steps, which changes neither
+//! answers nor counts.
 
 use super::operator::Operator;
 use super::rate::Schedule;
-use super::{Ended, Fault, Gradient, Look, Method, Plan, Problem, Verdict, Watch};
+use super::{Basis, Ended, Fault, Gradient, Look, Method, Next, Plan, Problem, Watch};
 use crate::device::{Device, Element, Info, Slice, SliceMut};
 use crate::error::Result;
 use crate::kernel::{Block, Control, Kernel, control};
 use crate::optimizer::{Cost, launch, read, shuffled};
 
-/// Buffers of an iterative method. `m` rows move at once: 1 for deflation, k for subspace.
+/// Buffers of an iterative method. `m` rows move together: 1 for deflation, k for subspace.
 pub(super) struct Iterative<D: Device> {
     pub operator: Operator<D>,
     pub order: usize,
@@ -30,15 +30,15 @@ pub(super) struct Iterative<D: Device> {
     pub schedule: Schedule,
 }
 
-/// Counts of a solve in progress.
+/// Counters of a solve in progress.
 #[derive(Default)]
 pub(super) struct Progress {
     pub iterations: u64,
     pub passes: f64,
     pub cost: Cost,
-    /// Largest relative residual at which a component ended ([`control::RESIDUAL`] of its last step).
+    /// Largest relative residual among the components when they ended ([`control::RESIDUAL`] after the last step).
     pub residual: f64,
-    /// Where the state ceased to be finite.
+    /// Where the state became non-finite.
     pub fault: Option<Fault>,
 }
 
@@ -132,7 +132,7 @@ impl<D: Device> Iterative<D> {
         })
     }
 
-    /// The control buffer and the basis at the start of a solve.
+    /// Resets the control buffer and the basis for a new solve.
     pub fn reset(&self, device: &mut D) -> Result<()> {
         let mut values = [0.0f32; control::LEN];
         values[control::BASE_RATE] = self.schedule.rate as f32;
@@ -156,7 +156,7 @@ impl<D: Device> Iterative<D> {
         Ok(())
     }
 
-    /// Puts start vectors in place: orthonormal, and orthogonal to what was found.
+    /// Uploads start vectors: orthonormalised, and orthogonal to the components found so far.
     pub fn start(&self, device: &mut D, start: &[f32]) -> Result<()> {
         device.write(&self.v, 0, Slice::F32(start))?;
         let mut ignored = Cost::default();
@@ -185,19 +185,19 @@ impl<D: Device> Iterative<D> {
 
     /// Steps between two looks.
     fn look_every(&self, info: &Info) -> u64 {
-        // A ratio beyond the largest integer becomes that one.
+        // The cast saturates for a ratio beyond the largest integer.
         let cheap = (info.look_bytes / self.step_cost.bytes) as u64;
         info.look_every.min(cheap).max(1)
     }
 
-    /// Steps until the device stops itself or a limit comes.
+    /// Runs steps until the device stops itself or a limit is reached.
     pub fn run(
         &self,
         device: &mut D,
         plan: &Plan,
         problem: &Problem<D>,
         component: usize,
-        watch: &mut dyn Watch,
+        watch: &mut dyn Watch<Basis>,
         progress: &mut Progress,
     ) -> Result<Ended> {
         let mut done = 0;
@@ -247,20 +247,22 @@ impl<D: Device> Iterative<D> {
                     Vec::new()
                 };
                 rows.extend(read(device, &self.v, self.m * self.order)?);
-                Ok(rows)
+                Ok(Basis {
+                    order: self.order,
+                    rows,
+                })
             };
-            let verdict = watch.look(Look {
+            let next = watch.look(Look {
                 iteration: progress.iterations,
                 passes: progress.passes,
                 component,
-                order: self.order,
                 last: false,
                 snapshot: &mut snapshot,
             })?;
             let ended = match stop {
                 control::CONVERGED => Ended::Converged,
                 control::FLOOR_REACHED => Ended::Floor,
-                _ if verdict == Verdict::Stop => Ended::Stopped,
+                _ if next == Next::Stop => Ended::Stopped,
                 _ if done >= limit => Ended::Iterations,
                 _ => continue,
             };
@@ -270,7 +272,7 @@ impl<D: Device> Iterative<D> {
         }
     }
 
-    /// Takes v as the next component, and starts the run state anew.
+    /// Adds v to the basis as the next component and resets the run state.
     pub fn commit(&self, device: &mut D) -> Result<()> {
         let buffers = [
             &self.control,
@@ -290,7 +292,7 @@ impl<D: Device> Iterative<D> {
     }
 }
 
-/// Every row of the table that a solve launches, of m rows at once: compiled before the clock starts, none during a solve.
+/// All kernels that a solve with m rows launches: they are compiled before the clock starts, none during the solve.
 fn kernels<D: Device>(
     operator: &Operator<D>,
     problem: &Problem<D>,
@@ -331,7 +333,7 @@ mod tests {
     use crate::optimizer::{Blind, Rule};
     use crate::pca::{OperatorKind, Outcome, Solver};
 
-    /// Normal samples with these deviations.
+    /// Normally distributed samples with these standard deviations.
     fn normal(n: usize, deviations: &[f32], seed: u64) -> Arc<Samples> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let row = || deviations.iter().copied();
@@ -357,7 +359,7 @@ mod tests {
     }
 
     fn solve(samples: &Arc<Samples>, plan: &Plan) -> Outcome {
-        let mut cpu = Cpu::open(1).expect("one thread is always there");
+        let mut cpu = Cpu::open(1).expect("one thread");
         let statistics = Statistics::of(samples, 1);
         let problem = Problem::upload(&mut cpu, samples, &statistics).expect("it fits");
         let solver = Solver::prepare(&mut cpu, &problem, plan);
@@ -403,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_solve_tells_the_largest_residual_at_which_a_component_ended() {
+    fn a_solve_reports_the_largest_final_residual_of_its_components() {
         let samples = normal(400, &[10.0, 3.0, 1.0], 1);
         for rule in Rule::ALL {
             let outcome = solve(&samples, &plan(rule, 2));
@@ -420,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_solve_that_diverges_tells_where() {
+    fn a_diverging_solve_reports_where() {
         let samples = normal(400, &[10.0, 3.0, 1.0], 1);
         let wild = |rule, rate| {
             let plan = Plan {

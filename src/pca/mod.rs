@@ -1,13 +1,13 @@
 //! Problem `pca`: operators, methods, reference, accuracy.
 //!
-//! [`Solver`] runs one [`Plan`] on samples that are already on a device. It owns no clock: a [`Watch`] is called at
-//! every look of the host, with the device synchronised, and says whether to go on.
+//! [`Solver`] runs one [`Plan`] on samples that are already on a device. It owns no clock: it calls a [`Watch`] at
+//! every look of the host, with the device synchronised, and the watch decides whether to continue.
 
 use crate::optimizer::Rule;
 
-pub use crate::optimizer::{Ended, Look, Verdict, Watch};
+pub use crate::optimizer::{Ended, Look, Next, Watch};
 
-/// How PCA is solved.
+/// Method that solves PCA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method {
     /// One component at a time, the seed algorithm.
@@ -18,34 +18,35 @@ pub enum Method {
     Direct,
 }
 
-/// What A v costs.
+/// How the product A v is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperatorKind {
-    /// Matrix-free: `Xc'(Xc v)`, the covariance never formed.
+    /// Matrix-free: `Xc'(Xc v)`; the covariance is never formed.
     Samples,
     /// The smaller Gram matrix, formed once.
     Covariance,
 }
 
-/// Which gradient of the Rayleigh quotient the rule sees.
+/// Gradient of the Rayleigh quotient that the update rule receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gradient {
-    /// Euclidean, `2 A v`: the seed's.
+    /// Euclidean, `2 A v`, as in the seed algorithm.
     Plain,
-    /// Projected on the tangent space of the sphere, `2 (A v - (v'A v) v)`.
+    /// Projected onto the tangent space of the sphere, `2 (A v - (v'A v) v)`.
     Projected,
 }
 
-/// One way to solve PCA, every parameter decided but the automatic learning rate.
+/// One configuration of PCA. Every parameter is decided except the automatic learning rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// How.
+    /// The method.
     pub method: Method,
-    /// What A v costs; not used by `direct`.
+    /// How A v is computed; not used by `direct`.
     pub operator: OperatorKind,
     /// The update rule; not used by `direct`.
     pub rule: Rule,
-    /// The gradient it sees; `None` takes the rule's own (plain for sgd, projected for the others).
+    /// The gradient that the rule receives; `None` selects the rule's default (plain for sgd, projected for the
+    /// others).
     pub gradient: Option<Gradient>,
     /// Learning rate in units of 1 / lambda; `None` is `auto`.
     pub learning_rate: Option<f64>,
@@ -53,18 +54,18 @@ pub struct Plan {
     pub components: usize,
     /// Rows of a mini-batch; `None` is the full batch. Only with [`OperatorKind::Samples`].
     pub batch: Option<usize>,
-    /// Passes over the data in mini-batches, per component (deflation) or in all (subspace).
+    /// Epochs of mini-batches, per component (deflation) or in total (subspace).
     pub epochs: u64,
     /// The method's own stopping tolerance.
     pub tolerance: f64,
-    /// Iterations per component (deflation) or in all (subspace).
+    /// Iterations per component (deflation) or in total (subspace).
     pub max_iterations: u64,
-    /// Seed of the start vectors and the order of the batches.
+    /// Seed of the start vectors and of the order of the batches.
     pub seed: u64,
 }
 
 impl Plan {
-    /// The gradient that the rule sees.
+    /// The gradient that the rule receives.
     pub fn gradient(&self) -> Gradient {
         self.gradient.unwrap_or(match self.rule {
             Rule::Sgd => Gradient::Plain,
@@ -73,44 +74,53 @@ impl Plan {
     }
 }
 
-/// The answer of a solve, on the host, with what it took.
+/// The answer of a solve, on the host, and the work it took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// Why it ended.
+    /// Why the solve ended.
     pub ended: Ended,
     /// Eigenvalues in the user's units, largest first, k.
     pub eigenvalues: Vec<f64>,
-    /// Components, k x d, one row a component; the largest entry of each is positive.
+    /// Components, k x d, one per row; the largest entry of each is positive.
     pub components: Vec<f64>,
     /// The solve's own estimate of each residual `|A v - lambda v| / lambda_1`, from the Rayleigh-Ritz pass.
     pub residuals: Vec<f64>,
-    /// Steps, summed over components.
+    /// Steps, summed over the components.
     pub iterations: u64,
     /// Passes over the samples or the covariance.
     pub passes: f64,
-    /// Fewest bytes that those launches must move, from the kernel table.
+    /// Fewest bytes that these launches must move, from the kernel table.
     pub bytes: f64,
-    /// Operations, from the kernel table.
+    /// Floating-point operations, from the kernel table.
     pub flops: f64,
-    /// Of the passes, those that the host made in f64 (see [`crate::kernel::resolution`]).
+    /// Number of the passes that the host made in f64 (see [`crate::kernel::resolution`]).
     pub host_passes: f64,
     /// Learning rate used, in units of 1 / lambda.
     pub learning_rate: f64,
-    /// Largest relative residual at which a component ended its steps, as the device saw it in the last one: of a
-    /// mini-batch where the steps are mini-batches, 0 for `direct`.
+    /// Largest relative residual of a component after its last step, as the device computed it: over a mini-batch if
+    /// the steps use mini-batches; 0 for `direct`.
     pub residual: f64,
-    /// Where a solve that diverged ceased to be finite.
+    /// Where the solve became non-finite, if it diverged.
     pub fault: Option<Fault>,
 }
 
-/// Where a solve ceased to be finite.
+/// The components so far, including the one being sought, as a watch sees them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Basis {
+    /// Length of a row: d, or n if the operator is the n x n Gram matrix.
+    pub order: usize,
+    /// Rows of `order` numbers, one a component.
+    pub rows: Vec<f32>,
+}
+
+/// Where a solve became non-finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// Component being sought, 0-based (0 where all are sought at once).
+    /// Component being sought, 0-based (0 if all are sought together).
     pub component: usize,
-    /// Its step, from 1.
+    /// Step of that component, counted from 1.
     pub step: u64,
-    /// What was not finite: `gradient` or `updated vector` (the vector that a step leaves, not finite or 0).
+    /// The non-finite quantity: `gradient` or `updated vector` (the vector after the step, not finite or 0).
     pub quantity: &'static str,
 }
 

@@ -1,7 +1,7 @@
-//! What A v costs: the two operators, over row blocks, as launches of kernel-table rows.
+//! The two operators that compute A v, over row blocks, as launches of kernel-table rows.
 //!
-//! Both are the Gram matrix of the centred samples times the square of the problem's power-of-two scale, undivided:
-//! [`Problem::unscale`] brings an eigenvalue back.
+//! Both equal the Gram matrix of the centred samples times the square of the problem's power-of-two scale, not divided
+//! by n - 1. [`Problem::unscale`] converts an eigenvalue back to the user's units.
 
 use super::{OperatorKind, Plan, Problem};
 use crate::data::{Elements, Samples};
@@ -14,7 +14,7 @@ use crate::optimizer::{Cost, launch};
 pub(super) enum Operator<D: Device> {
     /// Matrix-free, all rows.
     Samples,
-    /// Matrix-free, the rows of a mini-batch: `rows` is the order of this epoch.
+    /// Matrix-free, the rows of a mini-batch: `rows` is the random order of the current epoch.
     Batch {
         rows: D::Buffer,
         size: usize,
@@ -26,7 +26,7 @@ pub(super) enum Operator<D: Device> {
     Dual(D::Buffer),
 }
 
-/// The row of the table for the element type of the samples.
+/// The variant of a kernel for the element type of the samples.
 fn typed(samples: &Samples, of_f32: Kernel, of_u8: Kernel) -> Kernel {
     match samples.elements {
         Elements::F32(_) => of_f32,
@@ -35,10 +35,10 @@ fn typed(samples: &Samples, of_f32: Kernel, of_u8: Kernel) -> Kernel {
 }
 
 impl<D: Device> Operator<D> {
-    /// Allocates what the operator of this plan needs.
+    /// Allocates the buffers of this plan's operator.
     ///
     /// # Errors
-    /// `Failed` when a Gram matrix does not fit.
+    /// `Failed` if a Gram matrix does not fit.
     pub fn prepare(device: &mut D, problem: &Problem<D>, plan: &Plan) -> Result<Self> {
         let Samples { n, d, .. } = *problem.samples;
         match (plan.operator, plan.batch) {
@@ -50,7 +50,7 @@ impl<D: Device> Operator<D> {
             (OperatorKind::Samples, _) => Ok(Operator::Samples),
             (OperatorKind::Covariance, _) => {
                 let order = n.min(d);
-                // The matrix in f32, and its sums in f64 while it is formed.
+                // The matrix in f32, and in f64 while it is summed.
                 let bytes = 12 * (order as u64).pow(2);
                 if bytes > device.info().max_buffer_bytes {
                     return Err(Error::failed(format!(
@@ -69,8 +69,8 @@ impl<D: Device> Operator<D> {
         }
     }
 
-    /// The rows of the table that it launches: to be formed and applied, and for the Rayleigh-Ritz step, which applies A
-    /// from the samples where this operator is a part of them or their dual.
+    /// All kernels that it launches: to form and apply the operator, and for the Rayleigh-Ritz step, which applies A
+    /// from the samples if this operator covers only a part of them or is their dual.
     pub fn kernels(&self, samples: &Samples) -> Vec<Kernel> {
         let of = |of_f32, of_u8| typed(samples, of_f32, of_u8);
         let product = of(
@@ -107,7 +107,7 @@ impl<D: Device> Operator<D> {
         }
     }
 
-    /// Length of the vectors it acts on.
+    /// Length of the vectors that the operator acts on.
     pub fn order(&self, samples: &Samples) -> usize {
         match self {
             Operator::Dual(_) => samples.n,
@@ -115,7 +115,7 @@ impl<D: Device> Operator<D> {
         }
     }
 
-    /// Passes over the data (or the matrix) that one application makes.
+    /// Passes over the data (or the matrix) per application.
     pub fn passes(&self, samples: &Samples) -> f64 {
         match self {
             Operator::Batch { size, .. } => *size as f64 / samples.n as f64,
@@ -123,7 +123,7 @@ impl<D: Device> Operator<D> {
         }
     }
 
-    /// Forms the Gram matrix, where there is one.
+    /// Forms the Gram matrix, if the operator has one.
     ///
     /// # Errors
     /// As [`Device::launch`].
@@ -223,7 +223,7 @@ impl<D: Device> Operator<D> {
         }
     }
 
-    /// `out = Y' u` for the m rows of u (m x n): vectors of the dual back to samples, m x d.
+    /// `out = Y' u` for the m rows of u (m x n): lifts vectors of the dual to sample space, m x d.
     ///
     /// # Errors
     /// As [`Device::launch`].

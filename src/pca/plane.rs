@@ -1,17 +1,19 @@
-//! Samples in the plane of the first two components, to look at.
+//! Projects samples on the first two components, for a scatter plot.
 
 use crate::data::{Samples, Statistics};
 use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Samples that are shown: more hide one another.
+/// Most samples to show: more would cover each other.
 pub const SHOWN: usize = 1000;
 
-/// Coordinates of at most `SHOWN` samples, drawn by a fixed seed, on the first two components: one row a sample, in the
-/// order of the samples, with the two coordinates in the user's units and the sample's label. `components`: k x d, by rows.
+/// Coordinates of at most `SHOWN` samples on the first two components, for plotting.
 ///
-/// `None` without labels, with fewer than two components, or where a coordinate is not finite.
+/// The samples are drawn with a fixed seed and keep their order. Each row of the result holds the two coordinates in
+/// the user's units and the sample's label. `components`: k x d, row-major.
+///
+/// Returns `None` without labels, with fewer than two components, or if a coordinate is not finite.
 pub fn plane(
     samples: &Samples,
     statistics: &Statistics,
@@ -54,10 +56,10 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_stands_where_its_products_with_the_components_say() {
+    fn coordinates_are_the_products_of_sample_and_components() {
         let samples = digits(40);
         let statistics = Statistics::of(&samples, 1);
-        // Two unit vectors: pixels 400 and 401.
+        // Two unit vectors select pixels 400 and 401.
         let mut components = vec![0.0; 2 * samples.d];
         components[400] = 1.0;
         components[samples.d + 401] = 1.0;
@@ -75,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_samples_a_thousand_are_drawn_of_every_class_and_the_same_each_time() {
+    fn of_many_samples_the_same_thousand_of_every_class_are_drawn() {
         let samples = digits(3000);
         let statistics = Statistics::of(&samples, 1);
         let components = vec![0.01; 2 * samples.d];
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn without_labels_or_a_second_component_or_finite_numbers_there_is_no_plane() {
+    fn there_is_no_plane_without_labels_a_second_component_or_finite_numbers() {
         let mut samples = digits(20);
         let statistics = Statistics::of(&samples, 1);
         let d = samples.d;

@@ -1,4 +1,4 @@
-//! Samples on a device, as row blocks, with what the operators need to know of them.
+//! Samples on a device, as row blocks, with what the operators need to know about them.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ pub struct Problem<D: Device> {
     pub(super) blocks: Vec<Block<D::Buffer>>,
     /// `[2, d]`: the mean as a pair of f32.
     pub(super) mean: D::Buffer,
-    /// Power of two that brings the largest deviation from the mean into 0.5..1.
+    /// Power of two that scales the largest deviation from the mean to 0.5..1.
     pub(super) scale: f64,
 }
 
 impl<D: Device> Problem<D> {
-    /// Puts the samples on the device (transfer, not solve).
+    /// Uploads the samples to the device (counted as transfer, not as solve).
     ///
     /// # Errors
-    /// `Failed` when they do not fit.
+    /// `Failed` if they do not fit.
     pub fn upload(device: &mut D, samples: &Arc<Samples>, statistics: &Statistics) -> Result<Self> {
         let d = samples.d;
         let blocks = Block::upload(device, samples)?;
@@ -43,24 +43,24 @@ impl<D: Device> Problem<D> {
         })
     }
 
-    /// Eigenvalues of the scaled operator (undivided) to the user's units (divisor n - 1).
+    /// Converts an eigenvalue of the scaled operator (not divided by n - 1) to the user's units (divisor n - 1).
     pub(super) fn unscale(&self, lambda: f64) -> f64 {
         in_user_units(&self.samples, lambda / (self.scale * self.scale))
     }
 }
 
-/// An eigenvalue of `sum y y'`, in units of the elements, as one of the covariance in the user's units.
+/// Converts an eigenvalue of `sum y y'` in element units to one of the covariance in the user's units.
 pub(super) fn in_user_units(samples: &Samples, lambda: f64) -> f64 {
     let unit = samples.unit / samples.source_scale;
     lambda / (samples.n - 1) as f64 * unit * unit
 }
 
-/// The other way round.
+/// The inverse of [`in_user_units`].
 pub(super) fn in_element_units(samples: &Samples, lambda: f64) -> f64 {
     lambda / in_user_units(samples, 1.0)
 }
 
-/// The power of two that brings `size` into 0.5..1, within what f32 holds with room for sums of squares.
+/// The power of two that scales `size` to 0.5..1, limited so that f32 has room for sums of squares.
 fn power_of_two(size: f64) -> f64 {
     if size > 0.0 && size.is_finite() {
         (-(size.log2().floor() + 1.0)).clamp(-120.0, 120.0).exp2()
@@ -74,7 +74,7 @@ mod tests {
     use super::power_of_two;
 
     #[test]
-    fn the_scale_is_a_power_of_two_that_brings_the_size_under_one() {
+    fn the_scale_is_a_power_of_two_that_brings_the_size_below_one() {
         for size in [1e-20, 0.3, 0.5, 1.0, 255.0, 1e20] {
             let scaled = size * power_of_two(size);
             assert!((0.5..1.0).contains(&scaled), "{size} became {scaled}");

@@ -1,13 +1,14 @@
-//! The answer that a case is checked against, in f64 on the host, computed once per data set off the clock.
+//! The reference answer that a case is checked against: computed once per data set in f64 on the host, not timed.
 //!
-//! Where the smaller Gram matrix fits, it is LAPACK's eigendecomposition of it, or the singular values of the samples where that
-//! loses a component asked for; else the spectrum known by construction; else nothing, and the residuals are the check.
+//! If the smaller Gram matrix is small enough, the reference is its eigendecomposition by LAPACK, or the singular
+//! values of the samples if the Gram matrix loses a requested component to rounding. Otherwise it is the spectrum known
+//! by construction. Without either, only the residuals are checked.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::decomposition;
 use super::problem::in_user_units;
+use super::{Basis, decomposition};
 use crate::data::{Samples, Statistics};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
@@ -15,41 +16,41 @@ use crate::error::{Error, Result};
 use crate::kernel::resolution;
 use crate::machine;
 
-/// Relative gap under which neighbouring eigenvalues are one cluster: inside it any rotation is right.
+/// Relative gap below which neighbouring eigenvalues form one cluster: any rotation within a cluster is right.
 pub(super) const CLUSTER_GAP: f64 = 1e-4;
-/// Largest order of a Gram matrix that is decomposed: 8,000 takes LAPACK minutes on two cores.
+/// Largest order of a Gram matrix to decompose: 8,000 takes LAPACK minutes on two cores.
 const MAX_ORDER: usize = 8192;
-/// Share of the memory that the dense way may take.
+/// Share of the memory that a dense decomposition may use.
 const MEMORY_SHARE: f64 = 0.4;
-/// Share of the largest eigenvalue under which the Gram matrix is left for the singular values of the samples: its rounding,
-/// some `u lambda_1`, is then more than 1e-9 of the eigenvalue.
+/// Eigenvalues below this share of the largest are computed from the singular values of the samples instead of the Gram
+/// matrix, whose rounding of some `u lambda_1` would exceed 1e-9 of the eigenvalue.
 pub(super) const GRAM_SHARE: f64 = 1e-6;
 
-/// Eigenpairs to compare with.
+/// Reference eigenpairs.
 struct Pairs {
     /// All eigenvalues of the Gram matrix in the user's units, largest first.
     eigenvalues: Vec<f64>,
-    /// Eigenvectors in sample space, m x d, m >= k at the end of a cluster.
+    /// Eigenvectors in sample space, m x d, where m >= k is the end of a cluster.
     vectors: Vec<f64>,
-    /// The same in the dual, m x n, when the Gram matrix is n x n.
+    /// Eigenvectors in the dual space, m x n, if the Gram matrix is n x n.
     dual: Vec<f64>,
-    /// How their error grows with what is beside them.
+    /// How the errors depend on the largest eigenvalue.
     precision: Precision,
 }
 
-/// How near eigenvalues are to the right ones.
+/// Error model of computed eigenvalues.
 #[derive(Clone, Copy)]
 enum Precision {
-    /// Of the Gram matrix in f64: an error of some `u lambda_1`.
+    /// Of the Gram matrix in f64: the error is a few `u lambda_1`.
     Gram,
-    /// Squares of singular values in f64: an error of some `u sqrt(lambda_1 lambda)`.
+    /// Squares of singular values in f64: the error is a few `u sqrt(lambda_1 lambda)`.
     Singular,
-    /// Of samples made for a spectrum and rounded to f32: the same with the unit roundoff of f32.
+    /// Of generated samples rounded to f32: as `Singular`, with the unit roundoff of f32.
     Made,
 }
 
 impl Precision {
-    /// Error of the eigenvalue `lambda` beside the largest, `top`.
+    /// Error of the eigenvalue `lambda` if the largest is `top`.
     fn error(self, lambda: f64, top: f64) -> f64 {
         match self {
             Self::Gram => 8.0 * resolution::F64 * top,
@@ -59,27 +60,28 @@ impl Precision {
     }
 }
 
-/// LAPACK's eigenpairs, a spectrum known by construction, or none.
+/// The reference of a data set: LAPACK's eigenpairs, a spectrum known by construction, or none.
 pub struct Reference {
     pub(super) samples: Arc<Samples>,
     pub(super) statistics: Statistics,
     kind: &'static str,
     components: usize,
     pairs: Option<Pairs>,
-    /// Gram matrix in element units, when it is d x d: products with it are cheap.
+    /// Gram matrix in element units if it is d x d: products with it are cheap.
     pub(super) gram: Option<Vec<f64>>,
 }
 
-/// Whether a dense eigendecomposition of this order is within reach.
+/// Checks that a dense eigendecomposition of this order fits in memory and takes a reasonable time.
 ///
 /// # Errors
-/// `Unsupported`, with what to do instead: the case is then skipped.
+/// `Unsupported` with an alternative; the case is then skipped.
 pub(super) fn check_dense(order: usize, memory_bytes: u64) -> Result<()> {
-    // The matrix, the eigenvectors in its place, and LAPACK's workspace.
+    // The matrix, which the eigenvectors overwrite, and LAPACK's workspace.
     let bytes = 24.0 * (order as f64).powi(2);
     if order > MAX_ORDER || bytes > MEMORY_SHARE * memory_bytes as f64 {
         return Err(Error::unsupported(format!(
-            "the dense way at order {order} needs {:.1} GB and about {:.0} Gflop; race --method deflation or subspace on samples",
+            "the dense decomposition of order {order} needs {:.1} GB and about {:.0} Gflop; \
+             race --method deflation or subspace on samples",
             bytes / 1e9,
             1e-9 * 9.0 * (order as f64).powi(3)
         )));
@@ -87,8 +89,8 @@ pub(super) fn check_dense(order: usize, memory_bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Top `m` eigenvectors in sample space, m x d, from the rows of `vectors` (order x order, ascending): as they are, or
-/// lifted from the dual, `Y' u / |Y' u|`.
+/// The top `m` eigenvectors in sample space, m x d, from the rows of `vectors` (order x order, ascending). Vectors of
+/// the dual are lifted: `Y' u / |Y' u|`.
 pub(super) fn top_rows(
     samples: &Samples,
     statistics: &Statistics,
@@ -114,7 +116,7 @@ pub(super) fn top_rows(
     }
     for (i, out) in lifted.chunks_exact_mut(d).enumerate() {
         let length = out.iter().map(|x| x * x).sum::<f64>().sqrt();
-        // An eigenvalue of zero has no vector here: its row is left zero, and stands outside every comparison.
+        // An eigenvalue of zero has no vector here; its row stays zero and is excluded from every comparison.
         let null = values[order - 1 - i] <= top * order as f64 * f64::EPSILON;
         let factor = if null { 0.0 } else { 1.0 / length };
         out.iter_mut().for_each(|x| *x *= factor);
@@ -123,10 +125,10 @@ pub(super) fn top_rows(
 }
 
 impl Reference {
-    /// Computes it for the top `components` of the samples (off the clock, all cores).
+    /// Computes the reference for the top `components` of the samples (not timed, all cores).
     ///
     /// # Errors
-    /// `Failed` with LAPACK's info code.
+    /// `Failed` with LAPACK's error code.
     pub fn new(samples: &Arc<Samples>, statistics: &Statistics, components: usize) -> Result<Self> {
         let Samples { n, d, .. } = **samples;
         let order = n.min(d);
@@ -180,7 +182,7 @@ impl Reference {
         Ok(reference)
     }
 
-    /// One that holds an answer's residuals against it and nothing else.
+    /// A reference without eigenpairs: only the residuals of an answer are checked.
     pub(crate) fn without_pairs(
         samples: &Arc<Samples>,
         statistics: &Statistics,
@@ -201,20 +203,20 @@ impl Reference {
         self.kind
     }
 
-    /// Top k eigenvalues in the user's units, largest first; empty when the residual is all there is.
+    /// Top k eigenvalues in the user's units, largest first; empty if only residuals are checked.
     pub fn eigenvalues(&self) -> &[f64] {
         self.pairs.as_ref().map_or(&[], |p| {
             &p.eigenvalues[..self.components.min(p.eigenvalues.len())]
         })
     }
 
-    /// All eigenvalues that are known, largest first.
+    /// All known eigenvalues, largest first.
     pub(super) fn all_eigenvalues(&self) -> Option<&[f64]> {
         self.pairs.as_ref().map(|p| &p.eigenvalues[..])
     }
 
-    /// Components asked for that the law of resolution lets a solve and its check tell; the others have no answer of their
-    /// own. All of them where the residual is all there is.
+    /// Number of requested components that f64 resolves; the others have no well-defined answer. All of them if only
+    /// residuals are checked.
     pub(super) fn resolved(&self) -> usize {
         let Some(pairs) = &self.pairs else {
             return self.components;
@@ -225,21 +227,17 @@ impl Reference {
             .count()
     }
 
-    /// Relative error of the reference's own eigenvalue at the last component that is resolved.
+    /// Relative error of the reference's own eigenvalue at the last resolved component.
     pub(super) fn own_error(&self) -> Option<f64> {
         let pairs = self.pairs.as_ref()?;
         let last = pairs.eigenvalues.get(self.resolved().checked_sub(1)?)?;
         Some(pairs.precision.error(*last, pairs.eigenvalues[0]) / last)
     }
 
-    /// Errors of a snapshot (rows x `order`): of the component being sought alone, or of the span, and of the whole
-    /// k-subspace (1 while rows < k). `None` when the residual is all there is.
-    pub fn snapshot_errors(
-        &self,
-        order: usize,
-        snapshot: &[f32],
-        components: usize,
-    ) -> Option<(f64, f64)> {
+    /// Errors of a snapshot: first of the component being sought, or of the span if all move together; second of the whole
+    /// k-subspace (1 while rows < k). `None` if only residuals are checked.
+    pub fn snapshot_errors(&self, snapshot: &Basis, components: usize) -> Option<(f64, f64)> {
+        let order = snapshot.order;
         let pairs = self.pairs.as_ref()?;
         let basis = if order == self.samples.d {
             &pairs.vectors
@@ -249,8 +247,8 @@ impl Reference {
         if basis.is_empty() {
             return None;
         }
-        let rows = snapshot.len() / order;
-        let wide: Vec<f64> = snapshot.iter().map(|x| f64::from(*x)).collect();
+        let rows = snapshot.rows.len() / order;
+        let wide: Vec<f64> = snapshot.rows.iter().map(|x| f64::from(*x)).collect();
         let significant = self.resolved();
         if rows == components {
             let end = cluster_end(&pairs.eigenvalues, pairs.precision, significant);
@@ -286,7 +284,7 @@ impl Reference {
         sine(&basis[cluster.start * order..end * order], row, order)
     }
 
-    /// Sine of the largest principal angle of the resolved components (k x d); `None` when the residual is all there is.
+    /// Sine of the largest principal angle of the resolved components (k x d); `None` if only residuals are checked.
     pub(super) fn subspace_sine(&self, components: &[f64]) -> Option<f64> {
         let pairs = self.pairs.as_ref()?;
         let (d, resolved) = (self.samples.d, self.resolved());
@@ -299,7 +297,8 @@ impl Reference {
         ))
     }
 
-    /// Sine of each resolved component (k x d) to the cluster of its own eigenvalue; `None` when the residual is all there is.
+    /// Sine of each resolved component (k x d) to the cluster of its own eigenvalue; `None` if only residuals are
+    /// checked.
     pub(super) fn component_sines(&self, components: &[f64]) -> Option<Vec<f64>> {
         let pairs = self.pairs.as_ref()?;
         let d = self.samples.d;
@@ -311,7 +310,7 @@ impl Reference {
         )
     }
 
-    /// Largest relative error of an eigenvalue that is resolved.
+    /// Largest relative error among the resolved eigenvalues.
     pub(super) fn eigenvalue_error(&self, eigenvalues: &[f64]) -> Option<f64> {
         let pairs = self.pairs.as_ref()?;
         let error = |(a, b): (&f64, &f64)| (a - b).abs() / b.max(f64::MIN_POSITIVE);
@@ -326,8 +325,8 @@ impl Reference {
     }
 }
 
-/// Whether the eigenvalue `i` (of descending ones) shares a cluster with the one before it: their gap is under the relative one, or
-/// the reference cannot tell it.
+/// Whether eigenvalue `i` (in descending order) is in the same cluster as the one before it: their gap is below
+/// [`CLUSTER_GAP`] or below the error of the reference.
 fn joined(eigenvalues: &[f64], precision: Precision, i: usize) -> bool {
     let (larger, smaller) = (eigenvalues[i - 1], eigenvalues[i]);
     let blur = 2.0 * precision.error(larger, eigenvalues[0]);
@@ -352,7 +351,7 @@ fn cluster_around(eigenvalues: &[f64], precision: Precision, index: usize) -> Ra
     start..cluster_end(eigenvalues, precision, index + 1)
 }
 
-/// `|(I - U'U) V'|_2`, the sine of the largest principal angle of the rows of V (made unit length) to the span of the
+/// `|(I - U'U) V'|_2`, the sine of the largest principal angle between the rows of V (normalised) and the span of the
 /// orthonormal rows of U.
 fn sine(u: &[f64], v: &[f64], order: usize) -> f64 {
     let rows = v.len() / order;
@@ -360,7 +359,7 @@ fn sine(u: &[f64], v: &[f64], order: usize) -> f64 {
     for row in outside.chunks_exact_mut(order) {
         let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
         row.iter_mut().for_each(|x| *x /= length);
-        // Twice: the first subtraction leaves rounding of the size of what it removed.
+        // Twice, because the first subtraction leaves rounding proportional to what it removed.
         for _ in 0..2 {
             for u in u.chunks_exact(order) {
                 let along: f64 = u.iter().zip(&*row).map(|(u, x)| u * x).sum();
@@ -368,7 +367,7 @@ fn sine(u: &[f64], v: &[f64], order: usize) -> f64 {
             }
         }
     }
-    super::accuracy::spectral_norm(&outside, rows, order)
+    decomposition::spectral_norm(&outside, rows, order)
 }
 
 #[cfg(test)]
@@ -384,14 +383,14 @@ mod tests {
         );
         assert_eq!([end(1), end(2)], [1, 4]);
         assert_eq!([around(2), around(4)], [1..4, 4..5]);
-        // A gap of a tenth that the Gram matrix loses and the singular values tell.
+        // A gap of a tenth that the Gram matrix loses and the singular values resolve.
         let small = [1.0, 1e-14, 0.9e-14];
         assert_eq!(cluster_around(&small, Precision::Gram, 1), 1..3);
         assert_eq!(cluster_around(&small, Precision::Singular, 1), 1..2);
     }
 
     #[test]
-    fn the_sine_is_that_of_the_largest_angle_and_blind_to_rotation_and_sign() {
+    fn the_sine_is_that_of_the_largest_angle_and_ignores_rotation_and_sign() {
         let u = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
         let root = 0.5f64.sqrt();
         assert!(sine(&u, &[root, root, 0.0, root, -root, 0.0], 3) < 1e-15);

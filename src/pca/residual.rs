@@ -1,9 +1,10 @@
-//! How far a component can be from its eigenvector where no reference exists: the bound that its residual gives.
+//! Bounds on the angle between a component and its eigenvector if there is no reference.
 //!
-//! With the components above it projected out, `v` leaves a residual `r = A v - theta v`, and the sine of its angle to its own
-//! eigenvalue's space is at most `|r| / gap`, the gap being that to the next eigenvalue below (Davis and Kahan 1970). Below
-//! the last component that eigenvalue is unknown: a Lanczos run on what the components leave out finds it from below. Where
-//! it finds one larger than a component's, that component is not the one asked for, and the bound is 1.
+//! With the components above it projected out, `v` leaves a residual `r = A v - theta v`. The sine of its angle to the
+//! eigenspace of its own eigenvalue is at most `|r| / gap`, where gap is the distance to the next eigenvalue below
+//! (Davis and Kahan 1970). Below the last component that eigenvalue is unknown, and a Lanczos run orthogonal to the
+//! components bounds it from below. If it finds an eigenvalue larger than a component's, that component is the wrong
+//! one, and the bound is 1.
 
 use ndarray::{Array1, Array2, Axis, concatenate};
 use ndarray_linalg::{Eigh, UPLO};
@@ -15,11 +16,11 @@ use super::host::Host;
 use super::reference::CLUSTER_GAP;
 use crate::kernel::resolution;
 
-/// Lanczos steps below the last component.
+/// Lanczos steps for the largest eigenvalue outside the components.
 const STEPS: usize = 16;
 
-/// Bounds on the sines of the components whose eigenvalues f64 resolves. `values`: their Rayleigh quotients, k, largest first;
-/// `v` and its product `images` with the covariance: k x d.
+/// Upper bounds on the sines of the components whose eigenvalues f64 resolves. `values`: their Rayleigh quotients, k,
+/// largest first; `v` and `images`, its products with the covariance: k x d.
 pub(super) fn bounds(
     host: &Host<'_>,
     values: &[f64],
@@ -28,7 +29,7 @@ pub(super) fn bounds(
 ) -> Vec<f64> {
     let below = largest_outside(host, v);
     let top = values.iter().copied().fold(0.0, f64::max);
-    // Nothing is too small to tell as long as something that can be told was left outside.
+    // If a resolvable eigenvalue was missed, every component is judged: none is excused as too small.
     let resolved = values
         .iter()
         .take_while(|x| resolution::resolves(resolution::F64, x.max(below), top));
@@ -39,10 +40,10 @@ pub(super) fn bounds(
                 let along = above.dot(&left);
                 left -= &(along * &above);
             }
-            // Neighbours of the same cluster share their space.
+            // Neighbours in the same cluster share an eigenspace.
             let apart = |next: &&f64| values[i] - **next > CLUSTER_GAP * values[i];
             let next = values[i + 1..].iter().find(apart).unwrap_or(&below);
-            // A larger one further down: the order is wrong, and this is not the component of its place.
+            // A larger value further down means that the order is wrong and this component is misplaced.
             let misplaced = values[i + 1..]
                 .iter()
                 .any(|x| *x > (1.0 + CLUSTER_GAP) * values[i]);
@@ -53,7 +54,8 @@ pub(super) fn bounds(
             let length = left.dot(&left).sqrt();
             match gap > 0.0 {
                 true => (length / gap).min(1.0),
-                // What lies outside is as large as this one: right only where it is of the same cluster.
+                // An eigenvalue outside is as large as this one: the component is right only if both are in one
+                // cluster.
                 false if gap >= -CLUSTER_GAP * values[i] => {
                     (length / (CLUSTER_GAP * values[i])).min(1.0)
                 }
@@ -63,7 +65,7 @@ pub(super) fn bounds(
         .collect()
 }
 
-/// A lower bound on the largest eigenvalue of the covariance outside the rows of `v`, near it from below.
+/// A close lower bound on the largest eigenvalue of the covariance outside the span of the rows of `v`.
 fn largest_outside(host: &Host<'_>, v: &Array2<f64>) -> f64 {
     let (k, d) = v.dim();
     let mut random = ChaCha8Rng::seed_from_u64(1);
@@ -95,7 +97,7 @@ fn largest_outside(host: &Host<'_>, v: &Array2<f64>) -> f64 {
     let small = basis.dot(&images.t());
     match (0.5 * (&small + &small.t())).eigh(UPLO::Upper) {
         Ok((values, _)) => values.iter().copied().fold(0.0, f64::max),
-        // Nothing can be said: no component below may count as apart.
+        // Without an estimate no component may count as separated.
         Err(_) => f64::INFINITY,
     }
 }

@@ -1,40 +1,15 @@
 //! A case: one point of problem x samples x method x optimizer x device x parameters, and its id.
 //!
-//! A parameter that a case does not use is absent, or holds its default, so that equal cases compare equal: with
-//! `--method direct --optimizer sgd,adam` there is one case.
+//! A case is settled: every default is put in, and a parameter that it does not use is not there or holds its default, so
+//! that equal cases are equal values. What is asked for, before that, is a [`super::task::Draft`].
 
-use crate::data::{Spec, Standardize};
-use crate::error::{Error, Result};
-use crate::mlp;
-use crate::optimizer::Rule;
-use crate::pca::{Gradient, Method, OperatorKind, Plan};
+use crate::data::Standardize;
+use crate::record::{Asked, Record};
 
-use super::device::{DeviceSpec, Threads};
-use super::job::Job;
+use super::defaults::{SEED, TIME_LIMIT_S};
+use super::device::DeviceSpec;
 use super::name::{Named, Precision, ProblemKind};
-
-/// Number of components when none is asked for.
-pub const COMPONENTS: usize = 10;
-/// Target of the full batch: the sine of the largest principal angle.
-pub const TARGET: f64 = 1e-3;
-/// Target of mini-batches, whose error falls as one over the root of the samples seen.
-pub const BATCH_TARGET: f64 = 5e-2;
-/// Target of a network: the share of test samples that it classifies wrongly.
-pub const TEST_TARGET: f64 = 0.03;
-/// Hidden layers of a network: LeCun's three-layer net.
-pub const LAYERS: [usize; 2] = [300, 100];
-/// Samples of a network's mini-batch.
-pub const NETWORK_BATCH: usize = 128;
-/// The methods' own stopping tolerance.
-pub const TOLERANCE: f64 = 1e-6;
-/// Iterations per component.
-pub const MAX_ITERATIONS: u64 = 20_000;
-/// Seconds of solving.
-pub const TIME_LIMIT_S: f64 = 120.0;
-/// Passes over the samples in mini-batches.
-pub const EPOCHS: u64 = 20;
-/// Seed of start vectors and batches.
-pub const SEED: u64 = 1;
+use super::size::Size;
 
 /// Which samples a case is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,330 +48,151 @@ impl std::fmt::Display for Batch {
     }
 }
 
-/// One case. As asked for, `None` takes the default; once [`Case::settled`], `None` is a parameter that the case does not
-/// use, but for the learning rate (`auto`).
+/// One case of a problem: `T` is the problem's own parameters ([`super::problem`]), or those of any problem
+/// ([`super::task::Task`]).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Case {
-    /// What is solved.
-    pub problem: ProblemKind,
+pub struct Case<T> {
     /// The samples.
     pub source: Source,
-    /// What is done to the columns of the samples; `Auto` only until settled.
+    /// What is done to the columns of the samples, never `Auto`.
     pub standardize: Standardize,
-    /// Widths of a network's hidden layers; empty is logistic regression.
-    pub layers: Option<Vec<usize>>,
-    /// Times a network's parameters, added to the gradient.
-    pub weight_decay: f64,
-    /// How PCA is solved.
-    pub method: Method,
-    /// What A v costs.
-    pub operator: Option<OperatorKind>,
-    /// The update rule.
-    pub optimizer: Option<Rule>,
-    /// The gradient that it sees; by default plain for sgd, projected for the others.
-    pub gradient: Option<Gradient>,
-    /// Learning rate, for PCA in units of 1 / lambda; `None` is `auto`.
-    pub learning_rate: Option<f64>,
-    /// Rows of a step; by default all for PCA, [`NETWORK_BATCH`] for a network.
-    pub batch: Option<Batch>,
-    /// Passes in mini-batches.
-    pub epochs: u64,
-    /// Number of components k.
-    pub components: usize,
     /// Where it runs.
     pub device: DeviceSpec,
-    /// By default f64 for `direct` and f32 for the others.
-    pub precision: Option<Precision>,
+    /// Precision of the arithmetic.
+    pub precision: Precision,
     /// Seed of start vectors and batches.
     pub seed: u64,
-    /// Error that counts as reached; by default [`TARGET`], [`BATCH_TARGET`] with mini-batches, [`TEST_TARGET`] of a network.
-    pub target: Option<f64>,
-    /// The method's own stopping tolerance.
-    pub tolerance: f64,
-    /// Iterations per component (deflation) or in all (subspace).
-    pub max_iterations: u64,
+    /// Error that counts as reached.
+    pub target: f64,
     /// Seconds of solving.
     pub time_limit_s: f64,
+    /// What is solved, and how.
+    pub task: T,
 }
 
-impl Default for Case {
-    fn default() -> Self {
-        Self {
-            problem: ProblemKind::Pca,
-            source: Source::Default,
-            standardize: Standardize::Auto,
-            layers: None,
-            weight_decay: 0.0,
-            method: Method::Deflation,
-            operator: None,
-            optimizer: None,
-            gradient: None,
-            learning_rate: None,
-            batch: None,
-            epochs: EPOCHS,
-            components: COMPONENTS,
-            device: DeviceSpec::cpu(Threads::All),
-            precision: None,
-            seed: SEED,
-            target: None,
-            tolerance: TOLERANCE,
-            max_iterations: MAX_ITERATIONS,
-            time_limit_s: TIME_LIMIT_S,
-        }
-    }
+/// What the parameters of a problem say of a case: its name, its defaults, its size, its fields in a record.
+pub trait Settings {
+    /// What is solved.
+    fn kind(&self) -> ProblemKind;
+
+    /// Precision when none is asked for.
+    fn own_precision(&self) -> Precision;
+
+    /// Target when none is asked for.
+    fn own_target(&self) -> f64;
+
+    /// What `auto` does to the columns of these samples.
+    fn own_standardize(&self, source: &Source) -> Standardize;
+
+    /// Whether it is solved in steps, which begin at a seed and end at a limit of time.
+    fn has_steps(&self) -> bool;
+
+    /// Learning rate; `None` is `auto`, or that there is none.
+    fn learning_rate(&self) -> Option<f64>;
+
+    /// Sets the flags that give these parameters again (see [`Asked`]).
+    fn ask(&self, asked: &mut Asked);
+
+    /// Fills in the fields of a record that are this problem's.
+    fn describe(&self, row: &mut Record);
+
+    /// Bytes that a solve takes besides the samples.
+    fn formed_bytes(&self, size: &Size) -> f64;
+
+    /// Operations of a solve, as far as the parameters tell.
+    fn operations(&self, size: &Size) -> f64;
 }
 
-impl Case {
-    /// The same with every default put in and every parameter that it does not use taken out: equal cases are then
-    /// equal values.
-    #[must_use]
-    pub fn settled(mut self) -> Self {
-        self.standardize = self.standardize();
-        if self.problem == ProblemKind::Mlp {
-            return self.settled_network();
-        }
-        self.precision = self.precision.or(Some(own_precision(self.method)));
-        (self.layers, self.weight_decay) = (None, 0.0);
-        if self.method == Method::Direct {
-            self = Self {
-                source: self.source,
-                standardize: self.standardize,
-                method: self.method,
-                components: self.components,
-                device: self.device,
-                precision: self.precision,
-                target: self.target,
-                ..Self::default()
-            };
-        } else {
-            let operator = self.operator.unwrap_or(OperatorKind::Samples);
-            let rule = self.optimizer.unwrap_or(Rule::Sgd);
-            (self.operator, self.optimizer) = (Some(operator), Some(rule));
-            self.gradient = self.gradient.or(Some(own_gradient(rule)));
-            // Mini-batches are drawn from the samples: a covariance that is formed once has none.
-            let batch = self.batch.filter(|_| operator == OperatorKind::Samples);
-            self.batch = Some(batch.unwrap_or(Batch::Full));
-            if self.batch == Some(Batch::Full) {
-                self.epochs = EPOCHS;
-            }
-        }
-        self.target = Some(self.target());
+/// Parameters of one problem, or of any.
+pub trait AsSettings {
+    /// What they say.
+    fn settings(&self) -> &dyn Settings;
+}
+
+impl<P: Settings> AsSettings for P {
+    fn settings(&self) -> &dyn Settings {
         self
     }
+}
 
-    fn settled_network(self) -> Self {
-        let target = Some(self.target());
-        Self {
-            problem: self.problem,
+impl<T> Case<T> {
+    /// The same case with other parameters of the problem.
+    pub fn with<U>(self, task: U) -> Case<U> {
+        Case {
             source: self.source,
             standardize: self.standardize,
-            layers: self.layers.or_else(|| Some(LAYERS.to_vec())),
-            weight_decay: self.weight_decay,
-            optimizer: self.optimizer.or(Some(Rule::Sgd)),
-            learning_rate: self.learning_rate,
-            batch: self.batch.or(Some(Batch::Rows(NETWORK_BATCH))),
-            epochs: self.epochs,
             device: self.device,
-            precision: self.precision.or(Some(Precision::F32)),
+            precision: self.precision,
             seed: self.seed,
-            target,
+            target: self.target,
             time_limit_s: self.time_limit_s,
-            ..Self::default()
+            task,
         }
-    }
-
-    /// Error that counts as reached.
-    pub fn target(&self) -> f64 {
-        self.target.unwrap_or_else(|| self.own_target())
-    }
-
-    fn own_target(&self) -> f64 {
-        match (self.problem, self.rows()) {
-            (ProblemKind::Mlp, _) => TEST_TARGET,
-            (ProblemKind::Pca, Some(_)) => BATCH_TARGET,
-            (ProblemKind::Pca, None) => TARGET,
-        }
-    }
-
-    /// What is done to the columns, `auto` resolved.
-    pub fn standardize(&self) -> Standardize {
-        match self.standardize {
-            Standardize::Auto => self.own_standardize(),
-            named => named,
-        }
-    }
-
-    /// What `auto` stands for. A network trains well only on inputs of similar size: pixels are, the columns of a file may not be.
-    fn own_standardize(&self) -> Standardize {
-        match (self.problem, &self.source) {
-            (ProblemKind::Mlp, Source::Spec(text))
-                if Spec::parse(text).is_ok_and(|s| s.is_file()) =>
-            {
-                Standardize::Columns
-            }
-            _ => Standardize::None,
-        }
-    }
-
-    /// Rows of a mini-batch, where there is one.
-    pub fn rows(&self) -> Option<usize> {
-        self.batch.and_then(Batch::rows)
-    }
-
-    /// Precision of the arithmetic.
-    pub fn precision(&self) -> Precision {
-        self.precision.unwrap_or_else(|| own_precision(self.method))
-    }
-
-    /// Hidden layers in one word, `300-100`, or `none`.
-    pub fn layers_word(&self) -> Option<String> {
-        let widths = |layers: &[usize]| {
-            let words: Vec<String> = layers.iter().map(usize::to_string).collect();
-            words.join("-")
-        };
-        self.layers.as_ref().map(|layers| match layers.as_slice() {
-            [] => "none".into(),
-            layers => widths(layers),
-        })
-    }
-
-    /// The id of a settled case: stable, readable, every parameter that is not the default. `data` is the name of the
-    /// samples, known once they are loaded.
-    pub fn id(&self, data: &str) -> String {
-        let mut parts = vec![self.problem.name().to_string(), data.to_string()];
-        match self.layers_word() {
-            Some(layers) => parts.push(layers),
-            None => parts.push(self.method.name().to_string()),
-        }
-        parts.extend(self.operator.map(|operator| operator.name().to_string()));
-        if let Some(rule) = self.optimizer {
-            parts.push(rule.name().to_string());
-            let gradient = self.gradient.filter(|g| *g != own_gradient(rule));
-            parts.extend(gradient.map(|gradient| gradient.name().to_string()));
-        }
-        let network = self.problem == ProblemKind::Mlp;
-        let own_batch = match network {
-            true => Batch::Rows(NETWORK_BATCH),
-            false => Batch::Full,
-        };
-        let batch = self.batch.filter(|batch| *batch != own_batch);
-        parts.extend(batch.map(|batch| format!("batch{batch}")));
-        parts.extend(self.learning_rate.map(|eta| format!("eta{}", number(eta))));
-        if !network {
-            parts.push(format!("k{}", self.components));
-        }
-        parts.push(self.device.to_string());
-        parts.push(self.precision().name().to_string());
-        for (word, value, default) in [
-            ("decay", self.weight_decay, 0.0),
-            ("target", self.target(), self.own_target()),
-            ("tol", self.tolerance, TOLERANCE),
-            ("limit", self.time_limit_s, TIME_LIMIT_S),
-        ] {
-            if value != default {
-                parts.push(format!("{word}{}", number(value)));
-            }
-        }
-        for (word, value, default) in [
-            ("iter", self.max_iterations, MAX_ITERATIONS),
-            ("epochs", self.epochs, EPOCHS),
-            ("seed", self.seed, SEED),
-        ] {
-            if value != default {
-                parts.push(format!("{word}{value}"));
-            }
-        }
-        if self.standardize() != self.own_standardize() {
-            parts.push(format!("standardize-{}", self.standardize().name()));
-        }
-        parts.join("/")
     }
 
     /// Whether two cases differ in nothing but the device: then their repeats are interleaved.
-    pub fn races(&self, other: &Self) -> bool {
+    pub fn races(&self, other: &Self) -> bool
+    where
+        T: Clone + PartialEq,
+    {
         *other
             == Self {
                 device: other.device,
                 ..self.clone()
             }
     }
+}
 
-    /// What is to be run on a device, with the learning rate that `auto` stands for (see [`super::rates`]).
-    ///
-    /// # Errors
-    /// `Unsupported` when there is no such precision.
-    pub fn job(&self) -> Result<Job> {
-        if self.problem == ProblemKind::Pca {
-            return self.plan().map(Job::Pca);
+impl<T: AsSettings> Case<T> {
+    /// The flags that give the case again. `data` is the spec of the samples, known once they are loaded.
+    pub fn asked(&self, data: &str) -> Asked {
+        let task = self.task.settings();
+        let mut asked = Asked::default();
+        asked.set("problem", task.kind().name());
+        asked.set("data", data);
+        task.ask(&mut asked);
+        asked.set("device", self.device.without_threads());
+        if let Some(threads) = self.device.counted() {
+            asked.set("threads", threads);
         }
-        if self.precision() != Precision::F32 {
-            return Err(Error::unsupported(format!(
-                "networks are trained in f32: leave out --precision {}",
-                self.precision().name()
-            )));
+        asked.set("precision", self.precision.name());
+        set_number(&mut asked, "target", self.target, task.own_target());
+        set_number(&mut asked, "time-limit", self.time_limit_s, TIME_LIMIT_S);
+        set_unless(&mut asked, "seed", self.seed, SEED);
+        if self.standardize != task.own_standardize(&self.source) {
+            asked.set("standardize", self.standardize.name());
         }
-        let layers = self.layers.clone().unwrap_or_default();
-        let rule = self.optimizer.unwrap_or(Rule::Sgd);
-        let batch = self.batch.unwrap_or(Batch::Rows(NETWORK_BATCH));
-        let tuned = || super::rates::tuned(&layers, batch, rule);
-        Ok(Job::Mlp(mlp::Plan {
-            learning_rate: self.learning_rate.unwrap_or_else(tuned),
-            layers: layers.clone(),
-            rule,
-            weight_decay: self.weight_decay,
-            batch: batch.rows(),
-            epochs: self.epochs,
-            seed: self.seed,
-        }))
+        asked
     }
 
-    /// What the solver is asked to do.
-    ///
-    /// # Errors
-    /// `Unsupported` when the method has no such precision.
-    pub fn plan(&self) -> Result<Plan> {
-        let own = own_precision(self.method);
-        if self.precision() != own {
-            return Err(Error::unsupported(format!(
-                "{} computes in {} on {}: leave out --precision {}",
-                self.method.name(),
-                own.name(),
-                self.device,
-                self.precision().name(),
-            )));
-        }
-        Ok(Plan {
-            method: self.method,
-            operator: self.operator.unwrap_or(OperatorKind::Covariance),
-            rule: self.optimizer.unwrap_or(Rule::Sgd),
-            gradient: self.gradient,
-            learning_rate: self.learning_rate,
-            components: self.components,
-            batch: self.rows(),
-            epochs: self.epochs,
-            tolerance: self.tolerance,
-            max_iterations: self.max_iterations,
-            seed: self.seed,
-        })
+    /// The id of the case: stable, readable, every parameter that is not the default. `data` is the name of the samples,
+    /// known once they are loaded.
+    pub fn id(&self, data: &str) -> String {
+        self.asked(data).id(data)
     }
 }
 
-fn own_gradient(rule: Rule) -> Gradient {
-    match rule {
-        Rule::Sgd => Gradient::Plain,
-        _ => Gradient::Projected,
+/// Sets a flag unless its value is the default.
+pub(super) fn set_unless<V: PartialEq + ToString>(
+    asked: &mut Asked,
+    flag: &str,
+    value: V,
+    default: V,
+) {
+    if value != default {
+        asked.set(flag, value);
     }
 }
 
-fn own_precision(method: Method) -> Precision {
-    match method {
-        Method::Direct => Precision::F64,
-        Method::Deflation | Method::Subspace => Precision::F32,
+/// The same for a number, written as a person writes it.
+pub(super) fn set_number(asked: &mut Asked, flag: &str, value: f64, default: f64) {
+    if value != default {
+        asked.set(flag, number(value));
     }
 }
 
 /// A number as a person writes it: `0.2`, `1e-8`, `50000`.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let (plain, short) = (value.to_string(), format!("{value:e}"));
     if value.abs() < 1e7 && (value.abs() >= 1.0 || plain.len() <= short.len()) {
         plain
@@ -405,134 +201,13 @@ fn number(value: f64) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_id_of_the_defaults_holds_no_parameter() {
-        let case = Case {
-            optimizer: Some(Rule::Momentum),
-            ..Case::default()
-        }
-        .settled();
-        assert_eq!(
-            case.id("mnist"),
-            "pca/mnist/deflation/samples/momentum/k10/cpu/f32"
-        );
-    }
-
-    #[test]
-    fn every_parameter_that_is_not_the_default_stands_in_the_id() {
-        let case = Case {
-            gradient: Some(Gradient::Projected),
-            learning_rate: Some(0.2),
-            batch: Some(Batch::Rows(256)),
-            epochs: 5,
-            components: 3,
-            device: DeviceSpec::cpu(Threads::Count(1)),
-            precision: Some(Precision::F64),
-            seed: 2,
-            target: Some(1e-3),
-            tolerance: 1e-8,
-            max_iterations: 500,
-            time_limit_s: 2.5,
-            ..Case::default()
-        };
-        assert_eq!(
-            case.settled().id("x.npy-0123abcd"),
-            "pca/x.npy-0123abcd/deflation/samples/sgd/projected/batch256/eta0.2/k3/cpu@1/f64/target1e-3/tol1e-8/\
-             limit2.5/iter500/epochs5/seed2"
-        );
-    }
-
-    #[test]
-    fn the_id_of_a_network_holds_its_layers_and_what_is_not_the_default() {
-        let case = Case {
-            problem: ProblemKind::Mlp,
-            optimizer: Some(Rule::Adam),
-            ..Case::default()
-        };
-        assert_eq!(
-            case.clone().settled().id("mnist"),
-            "mlp/mnist/300-100/adam/cpu/f32"
-        );
-        let other = Case {
-            layers: Some(vec![]),
-            batch: Some(Batch::Full),
-            learning_rate: Some(0.5),
-            weight_decay: 1e-4,
-            components: 3,
-            tolerance: 0.1,
-            epochs: 100,
-            ..case
-        };
-        assert_eq!(
-            other.settled().id("mnist"),
-            "mlp/mnist/none/adam/batchfull/eta0.5/cpu/f32/decay1e-4/epochs100"
-        );
-    }
-
-    #[test]
-    fn what_a_case_does_not_use_makes_no_other_case() {
-        let direct = |rule, seed, tolerance| {
-            let (method, optimizer) = (Method::Direct, Some(rule));
-            Case {
-                method,
-                optimizer,
-                seed,
-                tolerance,
-                batch: Some(Batch::Rows(9)),
-                ..Case::default()
-            }
-            .settled()
-        };
-        assert_eq!(direct(Rule::Sgd, 1, 1e-6), direct(Rule::Adam, 2, 1e-3));
-        assert_eq!(
-            direct(Rule::Sgd, 1, 1e-6).id("mnist"),
-            "pca/mnist/direct/k10/cpu/f64"
-        );
-        let operator = Some(OperatorKind::Covariance);
-        let covariance = |batch| {
-            Case {
-                operator,
-                batch,
-                epochs: 3,
-                ..Case::default()
-            }
-            .settled()
-        };
-        assert_eq!(covariance(Some(Batch::Rows(64))), covariance(None));
-        let gradient = Some(Gradient::Plain);
-        assert_eq!(
-            Case {
-                gradient,
-                ..Case::default()
-            }
-            .settled(),
-            Case::default().settled()
-        );
-    }
-
-    #[test]
-    fn cases_on_two_devices_race_and_others_do_not() {
-        let one = Case {
-            device: DeviceSpec::cpu(Threads::Count(1)),
-            ..Case::default()
-        };
-        assert!(one.races(&Case::default()));
-        assert!(!one.races(&Case {
-            seed: 2,
-            ..Case::default()
-        }));
-    }
-
-    #[test]
-    fn another_precision_is_refused_not_replaced() {
-        let case = Case {
-            precision: Some(Precision::F64),
-            ..Case::default()
-        };
-        assert!(matches!(case.plan(), Err(Error::Unsupported(why)) if why.contains("f64")));
-    }
+/// A case with how it is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry<T> {
+    /// The case.
+    pub case: Case<T>,
+    /// Repeats; `None` goes on until the noise is low, or stable, or the time is up.
+    pub repeats: Option<usize>,
+    /// Whether the device was asked for by name: then its absence is an error.
+    pub named: bool,
 }

@@ -2,6 +2,25 @@
 
 use std::time::{Duration, Instant};
 
+/// The present moment. A test can move it forward: see [`pass`].
+fn now() -> Instant {
+    #[cfg(test)]
+    return Instant::now() + PASSED.get();
+    #[cfg(not(test))]
+    Instant::now()
+}
+
+#[cfg(test)]
+thread_local! {
+    static PASSED: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::ZERO) };
+}
+
+/// Moves this thread's clock forward, so that a test need not wait.
+#[cfg(test)]
+pub(super) fn pass(time: Duration) {
+    PASSED.set(PASSED.get() + time);
+}
+
 /// A clock that is stopped while the host looks.
 #[derive(Debug, Default)]
 pub struct Stopwatch {
@@ -12,13 +31,13 @@ pub struct Stopwatch {
 impl Stopwatch {
     /// Starts, or goes on.
     pub fn start(&mut self) {
-        self.since = Some(Instant::now());
+        self.since = Some(now());
     }
 
     /// Stops, if it runs.
     pub fn stop(&mut self) {
         if let Some(since) = self.since.take() {
-            self.total += since.elapsed();
+            self.total += now() - since;
         }
     }
 
@@ -45,7 +64,7 @@ const COARSE: f64 = 1.3;
 
 /// Which looks become points of the curve: the first of every component, and from there on geometrically.
 #[derive(Debug)]
-pub struct Schedule {
+pub struct Spacing {
     /// Whether every look becomes one.
     every: bool,
     components: usize,
@@ -56,8 +75,8 @@ pub struct Schedule {
     due: u64,
 }
 
-impl Schedule {
-    /// A schedule for a solve that seeks so many components one by one (1 when it seeks them together).
+impl Spacing {
+    /// Spacing for a solve that seeks so many components one by one (1 when it seeks them together).
     pub fn new(components: usize) -> Self {
         Self {
             every: false,
@@ -69,7 +88,7 @@ impl Schedule {
         }
     }
 
-    /// A schedule for a solve that is looked at seldom: every look becomes a point.
+    /// Spacing for a solve that is looked at seldom: every look becomes a point.
     pub fn every_look() -> Self {
         Self {
             every: true,
@@ -107,18 +126,18 @@ mod tests {
         clock.start();
         clock.stop();
         let seconds = clock.seconds();
-        std::thread::sleep(Duration::from_millis(2));
+        pass(Duration::from_secs(2));
         clock.stop();
         assert_eq!(clock.seconds(), seconds);
     }
 
     #[test]
     fn points_are_spaced_geometrically_and_begin_anew_with_each_component() {
-        let mut schedule = Schedule::new(2);
+        let mut spacing = Spacing::new(2);
         let points: Vec<(usize, u64)> = (1..=1000)
             .map(|i| (0, i))
             .chain((1001..=2000).map(|i| (1, i)))
-            .filter(|&(component, i)| schedule.due(i, component))
+            .filter(|&(component, i)| spacing.due(i, component))
             .collect();
         let of = |c| {
             points
@@ -138,7 +157,7 @@ mod tests {
 
     #[test]
     fn looks_that_are_far_apart_all_become_points() {
-        let mut schedule = Schedule::new(1);
-        assert!([1, 10, 100, 1000].into_iter().all(|i| schedule.due(i, 0)));
+        let mut spacing = Spacing::new(1);
+        assert!([1, 10, 100, 1000].into_iter().all(|i| spacing.due(i, 0)));
     }
 }

@@ -39,6 +39,23 @@ impl DeviceSpec {
         }
     }
 
+    /// The device as `--device` takes it: `cpu`, `cuda:1`.
+    pub fn without_threads(&self) -> String {
+        let kind = self.kind.name();
+        match self.kind {
+            Kind::Cpu => kind.into(),
+            _ => format!("{kind}:{}", self.index),
+        }
+    }
+
+    /// Number of threads, where it is given.
+    pub fn counted(&self) -> Option<usize> {
+        match (self.kind, self.threads) {
+            (Kind::Cpu, Threads::Count(threads)) => Some(threads),
+            _ => None,
+        }
+    }
+
     /// Reads `cpu`, `cuda`, `cuda:1`, `wgpu:0`.
     ///
     /// # Errors
@@ -73,14 +90,28 @@ impl DeviceSpec {
 
 impl std::fmt::Display for DeviceSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.kind.name())?;
-        match (self.kind, self.threads) {
-            (Kind::Cpu, Threads::All) => Ok(()),
-            (Kind::Cpu, Threads::Count(threads)) => write!(f, "@{threads}"),
-            _ => write!(f, ":{}", self.index),
+        f.write_str(&self.without_threads())?;
+        match self.counted() {
+            Some(threads) => write!(f, "@{threads}"),
+            None => Ok(()),
         }
     }
 }
+
+/// Does the same with whichever device is open: `with!(any, device => work(device))`, where `work` is generic over the
+/// device. This is the only place where values become types.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! with_device {
+    ($any:expr, $device:ident => $work:expr) => {
+        match $any {
+            $crate::race::device::AnyDevice::Cpu($device) => $work,
+            $crate::race::device::AnyDevice::Cuda($device) => $work,
+            $crate::race::device::AnyDevice::Wgpu($device) => $work,
+        }
+    };
+}
+pub use with_device as with;
 
 /// An open device of any kind.
 // Opened a few times in a run and moved at once: a box would serve nobody.
@@ -97,11 +128,7 @@ pub enum AnyDevice {
 impl AnyDevice {
     /// What the device says of itself.
     pub fn info(&self) -> &Info {
-        match self {
-            Self::Cpu(device) => device.info(),
-            Self::Cuda(device) => device.info(),
-            Self::Wgpu(device) => device.info(),
-        }
+        with!(self, device => device.info())
     }
 }
 

@@ -1,26 +1,24 @@
-//! A lane: one device with the samples on it, ready to run one plan after another.
+//! A lane: one device with the samples of a problem on it, ready to run one plan after another.
 //!
-//! This is the bridge from values to generics: [`open`] matches on the kind once, and everything behind [`Lane`] is
+//! This is the bridge from values to generics: [`open`] asks once which device it is, and everything behind [`Lane`] is
 //! generic over the device.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::data::{Samples, Statistics};
+use crate::data::Samples;
 use crate::device::{Device, Info, Unavailable};
 use crate::error::{Error, Result};
-use crate::mlp::{self, Trainer};
 use crate::optimizer::Watch;
-use crate::pca::{self, Solver};
 use crate::record::Peak;
 
 use super::clock::timed;
-use super::device::{self, AnyDevice, DeviceSpec};
-use super::job::{Answer, Job};
+use super::device::{self, DeviceSpec, with};
 use super::peaks;
+use super::problem::Problem;
 
 /// A device with samples on it.
-pub trait Opened {
+pub trait Opened<P: Problem> {
     /// What the device says of itself.
     fn info(&self) -> &Info;
 
@@ -28,32 +26,23 @@ pub trait Opened {
     fn opening_s(&self) -> (f64, f64);
 
     /// The lane on it, with no plan ready.
-    fn lane(&mut self) -> Box<dyn Lane + '_>;
+    fn lane(&mut self) -> Box<dyn Lane<P> + '_>;
 }
 
-/// What the jobs on one set of samples are about.
-#[derive(Debug)]
-pub enum Material {
-    /// Principal components of the samples with these statistics.
-    Pca(Statistics),
-    /// A network that is judged by these test samples.
-    Mlp(Arc<Samples>),
-}
-
-/// Runs jobs on one device, one at a time.
-pub trait Lane {
-    /// Makes a job ready to run, in place of the one before it.
+/// Runs plans on one device, one at a time.
+pub trait Lane<P: Problem> {
+    /// Makes a plan ready to run, in place of the one before it.
     ///
     /// # Errors
     /// `Unsupported` or `Failed`, as the device says.
-    fn prepare(&mut self, job: &Job) -> Result<()>;
+    fn prepare(&mut self, plan: &P::Plan) -> Result<()>;
 
-    /// Runs the job that is ready. With the answer, the seconds that the device computed by its own clock, where it has
+    /// Runs the plan that is ready. With the answer, the seconds that the device computed by its own clock, where it has
     /// one: those of the whole call, with the small product that follows the last look.
     ///
     /// # Errors
     /// As the device says.
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Answer, Option<f64>)>;
+    fn solve(&mut self, watch: &mut dyn Watch<P::Snapshot>) -> Result<(P::Answer, Option<f64>)>;
 }
 
 /// Opens a device: what it says of itself, and its peaks.
@@ -64,11 +53,7 @@ pub fn measure_peak(spec: DeviceSpec) -> std::result::Result<Result<(Info, Peak)
     let label = spec.to_string();
     let mut device = device::open(spec)?;
     let info = device.info().clone();
-    let peak = guarded(|| match &mut device {
-        AnyDevice::Cpu(device) => peaks::measure(device, label),
-        AnyDevice::Cuda(device) => peaks::measure(device, label),
-        AnyDevice::Wgpu(device) => peaks::measure(device, label),
-    });
+    let peak = guarded(|| with!(&mut device, device => peaks::measure(device, label)));
     Ok(peak.map(|peak| (info, peak)))
 }
 
@@ -76,18 +61,16 @@ pub fn measure_peak(spec: DeviceSpec) -> std::result::Result<Result<(Info, Peak)
 ///
 /// # Errors
 /// The device's absence, as a value; `Failed` when the samples do not fit.
-pub fn open(
+pub fn open<P: Problem>(
     spec: DeviceSpec,
     samples: &Arc<Samples>,
-    material: &Material,
-) -> std::result::Result<Result<Box<dyn Opened>>, Unavailable> {
+    material: &P::Material,
+) -> std::result::Result<Result<Box<dyn Opened<P>>>, Unavailable> {
     let (device, open_s) = timed(|| device::open(spec));
     let device = device?;
-    Ok(guarded(|| match device {
-        AnyDevice::Cpu(device) => OnDevice::boxed(device, open_s, samples, material),
-        AnyDevice::Cuda(device) => OnDevice::boxed(device, open_s, samples, material),
-        AnyDevice::Wgpu(device) => OnDevice::boxed(device, open_s, samples, material),
-    }))
+    Ok(guarded(
+        || with!(device, device => OnDevice::boxed(device, open_s, samples, material)),
+    ))
 }
 
 /// Work on a device or on its answer; a panic there is a failure with that word, not the end of the program.
@@ -108,47 +91,33 @@ pub fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     })
 }
 
-/// Samples on a device, as a problem.
-enum Problem<D: Device> {
-    Pca(pca::Problem<D>),
-    Mlp(mlp::Problem<D>),
-}
-
-struct OnDevice<D: Device> {
+struct OnDevice<D: Device + 'static, P: Problem> {
     device: D,
-    problem: Problem<D>,
+    samples: P::OnDevice<D>,
     opening_s: (f64, f64),
 }
 
-impl<D: Device + 'static> OnDevice<D> {
+impl<D: Device + 'static, P: Problem> OnDevice<D, P> {
     fn boxed(
         mut device: D,
         open_s: f64,
         samples: &Arc<Samples>,
-        material: &Material,
-    ) -> Result<Box<dyn Opened>> {
-        let (problem, upload_s) = timed(|| {
-            let problem = match material {
-                Material::Pca(statistics) => {
-                    Problem::Pca(pca::Problem::upload(&mut device, samples, statistics)?)
-                }
-                Material::Mlp(test) => {
-                    Problem::Mlp(mlp::Problem::upload(&mut device, samples, test)?)
-                }
-            };
+        material: &P::Material,
+    ) -> Result<Box<dyn Opened<P>>> {
+        let (uploaded, upload_s) = timed(|| {
+            let uploaded = P::upload(&mut device, samples, material)?;
             device.synchronise()?;
-            Ok(problem)
+            Ok(uploaded)
         });
-        let opening_s = (open_s, upload_s);
         Ok(Box::new(Self {
             device,
-            problem: problem?,
-            opening_s,
+            samples: uploaded?,
+            opening_s: (open_s, upload_s),
         }))
     }
 }
 
-impl<D: Device> Opened for OnDevice<D> {
+impl<D: Device + 'static, P: Problem> Opened<P> for OnDevice<D, P> {
     fn info(&self) -> &Info {
         self.device.info()
     }
@@ -157,59 +126,38 @@ impl<D: Device> Opened for OnDevice<D> {
         self.opening_s
     }
 
-    fn lane(&mut self) -> Box<dyn Lane + '_> {
-        Box::new(Ready {
+    fn lane(&mut self) -> Box<dyn Lane<P> + '_> {
+        Box::new(OnLane::<D, P> {
             device: &mut self.device,
-            problem: &self.problem,
-            job: None,
+            samples: &self.samples,
+            ready: None,
         })
     }
 }
 
-/// A job that is ready.
-enum Prepared<'a, D: Device> {
-    Pca(Solver<'a, D>),
-    Mlp(Trainer<'a, D>),
-}
-
-struct Ready<'a, D: Device> {
+struct OnLane<'a, D: Device + 'static, P: Problem> {
     device: &'a mut D,
-    problem: &'a Problem<D>,
-    job: Option<Prepared<'a, D>>,
+    samples: &'a P::OnDevice<D>,
+    ready: Option<P::Ready<'a, D>>,
 }
 
-impl<D: Device> Lane for Ready<'_, D> {
-    fn prepare(&mut self, job: &Job) -> Result<()> {
-        // The memory of the job before is given back first.
-        self.job = None;
-        self.job = Some(match (job, self.problem) {
-            (Job::Pca(plan), Problem::Pca(problem)) => {
-                Prepared::Pca(Solver::prepare(self.device, problem, plan)?)
-            }
-            (Job::Mlp(plan), Problem::Mlp(problem)) => {
-                Prepared::Mlp(Trainer::prepare(self.device, problem, plan)?)
-            }
-            _ => {
-                return Err(Error::failed(
-                    "the samples are on the device for the other problem",
-                ));
-            }
-        });
+impl<D: Device + 'static, P: Problem> Lane<P> for OnLane<'_, D, P> {
+    fn prepare(&mut self, plan: &P::Plan) -> Result<()> {
+        // The memory of the plan before is given back first.
+        self.ready = None;
+        self.ready = Some(P::prepare(self.device, self.samples, plan)?);
         self.device.synchronise()
     }
 
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Answer, Option<f64>)> {
+    fn solve(&mut self, watch: &mut dyn Watch<P::Snapshot>) -> Result<(P::Answer, Option<f64>)> {
         let before_s = self.device.device_time_s();
-        let answer = match &mut self.job {
-            Some(Prepared::Pca(solver)) => Answer::Pca(solver.solve(self.device, watch)?),
-            Some(Prepared::Mlp(trainer)) => Answer::Mlp(trainer.solve(self.device, watch)?),
-            None => return Err(Error::failed("no job is ready")),
+        let Some(ready) = &mut self.ready else {
+            return Err(Error::failed("no plan is ready"));
         };
+        let answer = P::solve(ready, self.device, watch)?;
         self.device.synchronise()?;
         let after_s = self.device.device_time_s();
-        // Evaluation runs on the device too, so that its clock says nothing of the training alone.
-        let pure = matches!(answer, Answer::Pca(_));
-        let device_s = after_s.zip(before_s).filter(|_| pure);
+        let device_s = after_s.zip(before_s).filter(|_| P::DEVICE_TIME);
         Ok((answer, device_s.map(|(after, before)| after - before)))
     }
 }

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::case::{Batch, LAYERS, NETWORK_BATCH};
+use super::case::Batch;
+use super::defaults::{LAYERS, NETWORK_BATCH};
 use crate::optimizer::Rule;
 
 /// The file, as it lies in the project.

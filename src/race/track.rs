@@ -7,25 +7,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::ArrayView2;
 
-use crate::data::Samples;
 use crate::device::Unavailable;
 use crate::error::{Error, Result};
-use crate::mlp;
-use crate::optimizer::Ended;
-use crate::pca::{Assessment, Method, Reference, Schedule, plane};
 use crate::record::file::{COMPONENTS, Folder, PROJECTIONS};
 use crate::record::statistics::median;
-use crate::record::{CurvePoint, Machine, Record, Score, Status, software_label};
+use crate::record::{Machine, Record, Status, software_label};
 
-use super::axes::Entry;
-use super::case::Case;
+use super::case::{AsSettings, Case, Entry, Source};
 use super::device::{DeviceSpec, is_software};
-use super::heat::{self, Entrant, Measured, Setting};
-use super::job::{Answer, Job};
-use super::lane::{self, Material, Opened, guarded};
-use super::observer::Errors;
-use super::runner::{Loaded, Progress};
-use super::{energy, peaks, row};
+use super::heat::{self, Measured, Setting, Starter};
+use super::lane::{self, Opened, guarded};
+use super::problem::{Answer, Problem, Solved};
+use super::progress::Progress;
+use super::row::{self, end_badly};
+use super::set::Loaded;
+use super::{energy, peaks};
 
 /// Components of more numbers than this are not kept beside the record (4 MB).
 const ARTIFACT_NUMBERS: usize = 1_000_000;
@@ -47,39 +43,45 @@ pub(super) struct Track<'a> {
 }
 
 /// Devices by name: open with the samples on them, or why not.
-type Devices = BTreeMap<String, Result<Box<dyn Opened>>>;
+type Devices<P> = BTreeMap<String, Result<Box<dyn Opened<P>>>>;
+
+/// A case that is not tried: the entry, its id, and why.
+pub(super) type Skipped<T> = (Entry<T>, String, String);
+
+/// One case on each of its devices, with what their answers are held against.
+struct Heat<'a, P: Problem> {
+    cases: &'a [&'a (Entry<P>, String)],
+    set: &'a Loaded<P>,
+    judge: &'a P::Judge,
+}
 
 impl Track<'_> {
     /// Races every case about one set of samples that is not among the finished.
-    pub fn race(&mut self, set: &Loaded, finished: &BTreeSet<String>) -> Result<()> {
-        let mut cases: Vec<&(Entry, String)> = set
+    pub fn race<P: Problem>(&mut self, set: &Loaded<P>, finished: &BTreeSet<String>) -> Result<()> {
+        let mut cases: Vec<&(Entry<P>, String)> = set
             .cases
             .iter()
             .filter(|(_, id)| !finished.contains(id))
             .collect();
         let mut devices = Devices::new();
-        let mut references: BTreeMap<usize, Result<Reference>> = BTreeMap::new();
+        let mut judges: BTreeMap<usize, Result<P::Judge>> = BTreeMap::new();
         while let Some((first, _)) = cases.first().copied() {
-            let (heat, rest) = cases.into_iter().partition(|(entry, _)| {
+            let (heat, rest): (Vec<_>, Vec<_>) = cases.into_iter().partition(|(entry, _)| {
                 entry.case.races(&first.case) && entry.repeats == first.repeats
             });
             cases = rest;
-            let k = first.case.components;
-            let judge = match &set.material {
-                Material::Mlp(test) => Ok(Judge::Test(test)),
-                Material::Pca(statistics) => {
-                    let reference = references.entry(k).or_insert_with(|| {
-                        let progress = self.progress.get_mut();
-                        progress.phase("computing the reference in f64");
-                        guarded(|| Reference::new(&set.samples, statistics, k))
-                    });
-                    reference.as_ref().map(Judge::Reference)
+            let task = &first.case.task;
+            let judge = judges.entry(task.judge_key()).or_insert_with(|| {
+                if let Some(phase) = P::JUDGING {
+                    self.progress.get_mut().phase(phase);
                 }
-            };
+                guarded(|| task.judge(&set.samples, &set.material))
+            });
             let rows = match judge {
                 Ok(judge) => {
                     self.open(&heat, set, &mut devices)?;
-                    self.heat(&heat, set, judge, &mut devices)?
+                    let cases = &heat;
+                    self.heat(&Heat { cases, set, judge }, &mut devices)?
                 }
                 Err(error) => {
                     let mut rows = self.blank(&heat, set);
@@ -88,9 +90,7 @@ impl Track<'_> {
                 }
             };
             for row in rows {
-                self.folder.append(&row)?;
-                self.records.push(row);
-                self.done += 1;
+                self.write(row)?;
             }
             if self.interrupted.load(Ordering::Relaxed) {
                 break;
@@ -99,24 +99,34 @@ impl Track<'_> {
         Ok(())
     }
 
-    /// Writes the rows of cases that are not tried, each with why.
-    pub fn skip(&mut self, cases: &[(Entry, String, String)]) -> Result<()> {
+    /// Writes the rows of cases that are not tried, each with why. Only what is known by its spec is skipped without being
+    /// loaded.
+    pub fn skip<T: AsSettings>(&mut self, cases: &[Skipped<T>]) -> Result<()> {
         for (entry, id, why) in cases {
-            let mut row = row::blank(&entry.case, id, None, &self.origin);
+            let spec = match &entry.case.source {
+                Source::Spec(spec) => spec,
+                Source::Default => "mnist",
+            };
+            let mut row = row::blank(&entry.case, (id, spec, spec), &self.origin);
             end_badly(&mut row, &Error::unsupported(why.clone()));
-            self.folder.append(&row)?;
-            self.records.push(row);
-            self.done += 1;
+            self.write(row)?;
         }
         Ok(())
     }
 
+    fn write(&mut self, row: Record) -> Result<()> {
+        self.folder.append(&row)?;
+        self.records.push(row);
+        self.done += 1;
+        Ok(())
+    }
+
     /// Opens the devices of a heat that are not open yet, each measured first, once a race.
-    fn open(
+    fn open<P: Problem>(
         &mut self,
-        heat: &[&(Entry, String)],
-        set: &Loaded,
-        devices: &mut Devices,
+        heat: &[&(Entry<P>, String)],
+        set: &Loaded<P>,
+        devices: &mut Devices<P>,
     ) -> Result<()> {
         for spec in heat.iter().map(|(entry, _)| entry.case.device) {
             let label = spec.to_string();
@@ -154,28 +164,26 @@ impl Track<'_> {
     }
 
     /// The rows of a heat before it is run.
-    fn blank(&self, heat: &[&(Entry, String)], set: &Loaded) -> Vec<Record> {
+    fn blank<P: Problem>(&self, heat: &[&(Entry<P>, String)], set: &Loaded<P>) -> Vec<Record> {
         heat.iter()
-            .map(|(entry, id)| row::blank(&entry.case, id, Some(set), &self.origin))
+            .map(|(entry, id)| row::blank_in(&entry.case, id, set, &self.origin))
             .collect()
     }
 
     /// Runs a heat; its rows, or none when Ctrl-C came before its end.
-    fn heat(
+    fn heat<P: Problem>(
         &mut self,
-        heat: &[&(Entry, String)],
-        set: &Loaded,
-        judge: Judge<'_>,
-        devices: &mut Devices,
+        heat: &Heat<'_, P>,
+        devices: &mut Devices<P>,
     ) -> Result<Vec<Record>> {
-        let mut rows = self.blank(heat, set);
+        let mut rows = self.blank(heat.cases, heat.set);
         // Places in the heat of those whose device is there.
         let mut places = Vec::new();
         let mut opening = Vec::new();
-        for (place, (entry, _)) in heat.iter().enumerate() {
+        for (place, (entry, _)) in heat.cases.iter().enumerate() {
             match devices.get(&entry.case.device.to_string()) {
                 Some(Ok(opened)) => {
-                    rows[place].device = row::device_facts(opened.info());
+                    rows[place].device = row::device_facts(entry.case.device, opened.info());
                     places.push(place);
                     opening.push(opened.opening_s());
                 }
@@ -183,23 +191,13 @@ impl Track<'_> {
                 None => {}
             }
         }
-        let Some(measured) = self.run(heat, &places, judge, devices) else {
+        let Some(measured) = self.run(heat, &places, devices) else {
             return Ok(Vec::new());
         };
         for ((place, opening), result) in places.into_iter().zip(opening).zip(measured) {
-            let case = &heat[place].0.case;
+            let case = &heat.cases[place].0.case;
             match result {
-                Ok(measured) => {
-                    let setup_s = opening.0 + set.statistics_s;
-                    self.fill(
-                        &mut rows[place],
-                        case,
-                        set,
-                        measured,
-                        judge,
-                        (setup_s, opening.1),
-                    )?;
-                }
+                Ok(measured) => self.fill(&mut rows[place], case, heat, measured, opening)?,
                 Err(error) => {
                     end_badly(&mut rows[place], &error);
                     if matches!(error, Error::Failed(_)) {
@@ -213,81 +211,74 @@ impl Track<'_> {
     }
 
     /// The heat itself, on the devices that are there; `None` when Ctrl-C came before its end.
-    fn run(
+    fn run<P: Problem>(
         &self,
-        heat: &[&(Entry, String)],
+        heat: &Heat<'_, P>,
         places: &[usize],
-        judge: Judge<'_>,
-        devices: &mut Devices,
-    ) -> Option<Vec<Result<Measured>>> {
-        let mut by_name: BTreeMap<&str, &mut Box<dyn Opened>> = devices
+        devices: &mut Devices<P>,
+    ) -> Option<Vec<Result<Measured<P::Answer>>>> {
+        let mut by_name: BTreeMap<&str, &mut Box<dyn Opened<P>>> = devices
             .iter_mut()
             .filter_map(|(name, opened)| Some((name.as_str(), opened.as_mut().ok()?)))
             .collect();
-        let entrants = places.iter().filter_map(|&place| {
-            let case = &heat[place].0.case;
+        let starters = places.iter().filter_map(|&place| {
+            let case = &heat.cases[place].0.case;
             let opened = by_name.remove(case.device.to_string().as_str())?;
-            Some(Entrant {
+            Some(Starter {
                 case,
                 meter: energy::meter(opened.info()),
                 lane: opened.lane(),
             })
         });
-        let announce = |entrant: usize| {
-            let (entry, id) = heat[places[entrant]];
+        let announce = |starter: usize| {
+            let (entry, id) = heat.cases[places[starter]];
             let software = software_label(is_software(entry.case.device));
             let name = format!("{id}{software}");
             self.progress
                 .borrow_mut()
-                .case(self.done + entrant, self.total, &name);
+                .case(self.done + starter, self.total, &name);
         };
         let tell = |iteration: u64, error: f64| {
             self.progress.borrow_mut().step(iteration, error);
         };
         let setting = Setting {
-            evaluate: &|case: &Case, snapshot: &[f32], order: usize| {
-                judge.errors(case, snapshot, order)
+            evaluate: &|case: &Case<P>, snapshot: &P::Snapshot| {
+                P::errors(case, heat.judge, snapshot)
             },
             interrupted: self.interrupted,
-            repeats: heat[0].0.repeats,
+            repeats: heat.cases[0].0.repeats,
             announce: &announce,
             tell: &tell,
         };
-        heat::run(entrants.collect(), &setting)
+        heat::run(starters.collect(), &setting)
     }
 
-    /// Puts what was measured into the row, the answer checked.
-    fn fill(
+    /// Puts what was measured into the row, the answer checked. `open_s` and `upload_s`: seconds to open the device, and to
+    /// put the samples on it.
+    fn fill<P: Problem>(
         &mut self,
         row: &mut Record,
-        case: &Case,
-        set: &Loaded,
-        measured: Measured,
-        judge: Judge<'_>,
-        (setup_s, upload_s): (f64, f64),
+        case: &Case<P>,
+        heat: &Heat<'_, P>,
+        measured: Measured<P::Answer>,
+        (open_s, upload_s): (f64, f64),
     ) -> Result<()> {
         let software = software_label(row.device.software);
         self.progress
             .get_mut()
             .phase(&format!("checking {}{software}", row.case));
-        let checked = guarded(|| judge.check(row, case, set, &measured));
+        let solved = Solved {
+            answer: &measured.answer,
+            curve: &measured.curve,
+            changed: measured.changed.clone(),
+        };
+        let set = heat.set;
+        let checked = guarded(|| P::check(row, case, &set.samples, heat.judge, solved));
         if let Err(error) = checked {
             end_badly(row, &error);
             return Ok(());
         }
-        if measured.cold && row.reason.is_none() && row.status != Status::Diverged {
-            row.reason = Some("timed once, cold: it lasts too long for a warm-up".into());
-        }
-        if let Some(energy) = measured.energy.as_ref().filter(|e| e.throttled_repeats > 0)
-            && row.reason.is_none()
-        {
-            row.reason = Some(format!(
-                "throttled ({}) in {} of {} repeats",
-                energy.throttle.join(", "),
-                energy.throttled_repeats,
-                measured.solve_s.len()
-            ));
-        }
+        remark(row, &measured);
         let mut to_target_s = measured.to_target_s;
         if row.status == Status::Reached && to_target_s.is_empty() {
             // No curve (the residual is all there is to check): the answer came with the end.
@@ -300,7 +291,7 @@ impl Track<'_> {
             row.rate = Some(peaks::rate(&work, solve_s, peak));
         }
         row.time = Some(row::times(
-            (setup_s + measured.prepare_s, upload_s),
+            (open_s + set.statistics_s + measured.prepare_s, upload_s),
             measured.solve_s,
             measured.device_s,
             to_target_s,
@@ -309,16 +300,21 @@ impl Track<'_> {
         row.work = Some(work);
         row.energy = measured.energy;
         row.curve = measured.curve;
-        match &measured.answer {
-            Answer::Pca(outcome) => self.keep(row, &outcome.components, set),
-            Answer::Mlp(_) => Ok(()),
-        }
+        self.keep(row, set, &measured.answer)
     }
 
-    /// Writes the components (k x d) beside the record when they are small, and where the user wants them; and of the first
-    /// right answer about these samples, where they have labels, what they look like in its plane.
-    fn keep(&self, row: &mut Record, components: &[f64], set: &Loaded) -> Result<()> {
+    /// Writes the components (k x d), where an answer has any, beside the record when they are small, and where the user wants
+    /// them; and of the first right answer about these samples, where they have labels, what they look like in its plane.
+    fn keep<P: Problem>(
+        &self,
+        row: &mut Record,
+        set: &Loaded<P>,
+        answer: &P::Answer,
+    ) -> Result<()> {
         let d = set.samples.d;
+        let Some(components) = P::components(answer) else {
+            return Ok(());
+        };
         let Ok(view) = ArrayView2::from_shape((components.len() / d, d), components) else {
             return Ok(());
         };
@@ -326,12 +322,10 @@ impl Track<'_> {
             let narrow = view.mapv(|x| x as f32);
             self.folder.keep(row, COMPONENTS, narrow.view())?;
         }
-        let samples = &set.samples;
-        if let Material::Pca(statistics) = &set.material
-            && row.status == Status::Reached
+        if row.status == Status::Reached
             && let Some(name) = row.data.as_ref().map(row::plane_of)
             && !self.placed.borrow().contains(&name)
-            && let Some(plane) = plane(samples, statistics, components)
+            && let Some(plane) = P::plane(&set.samples, &set.material, answer)
         {
             self.folder.keep(row, PROJECTIONS, plane.view())?;
             self.placed.borrow_mut().insert(name);
@@ -348,109 +342,19 @@ impl Track<'_> {
     }
 }
 
-/// What an answer is held against.
-#[derive(Clone, Copy)]
-enum Judge<'a> {
-    /// Principal components: LAPACK's, or the known ones.
-    Reference(&'a Reference),
-    /// A network: test samples.
-    Test(&'a Samples),
-}
-
-impl Judge<'_> {
-    /// Errors of a snapshot, for the curve.
-    fn errors(self, case: &Case, snapshot: &[f32], order: usize) -> Option<Errors> {
-        match self {
-            Self::Reference(reference) => {
-                let (component, whole) =
-                    reference.snapshot_errors(order, snapshot, case.components)?;
-                // Only deflation seeks one component at a time; elsewhere the span is all there is to judge.
-                let component = match case.method {
-                    Method::Deflation => component,
-                    Method::Subspace | Method::Direct => whole,
-                };
-                Some(Errors {
-                    component,
-                    whole,
-                    losses: None,
-                })
-            }
-            Self::Test(_) => {
-                let [error, test_loss, train_loss] = [snapshot[0], snapshot[1], snapshot[2]];
-                let error = f64::from(error);
-                Some(Errors {
-                    component: error,
-                    whole: error,
-                    losses: Some([test_loss, train_loss].map(f64::from)),
-                })
-            }
-        }
+/// Says of a row whose answer stands how it was measured, where that was not as usual.
+fn remark<A>(row: &mut Record, measured: &Measured<A>) {
+    if measured.cold && row.reason.is_none() && row.status != Status::Diverged {
+        row.reason = Some("timed once, cold: it lasts too long for a warm-up".into());
     }
-
-    /// Checks the answer and puts what was found into the row.
-    fn check(self, row: &mut Record, case: &Case, set: &Loaded, measured: &Measured) -> Result<()> {
-        let changed = measured.changed.clone();
-        let auto = case.learning_rate.is_none();
-        match (self, &measured.answer, case.job()?) {
-            (Self::Reference(reference), Answer::Pca(outcome), Job::Pca(plan)) => {
-                let assessment = Assessment::of(outcome, reference);
-                (row.status, row.reason) = row::verdict(case, outcome, &assessment, changed);
-                if let Some(rule) = case.optimizer {
-                    let batches = case.rows().map_or(1, |rows| set.samples.n / rows);
-                    let schedule = Schedule::of(&plan, set.samples.d, batches).describe();
-                    let rate = outcome.learning_rate;
-                    row.optimizer = Some(row::optimizer_facts(rule, rate, auto, schedule));
-                }
-                row.accuracy = Some(assessment.accuracy);
-                row.eigenvalues = outcome.eigenvalues.clone();
-                row.reference_eigenvalues = reference.eigenvalues().to_vec();
-            }
-            (Self::Test(test), Answer::Mlp(outcome), Job::Mlp(plan)) => {
-                let classes = mlp::classes(&set.samples, test);
-                let assessment = mlp::Assessment::of(outcome, &plan, test, classes);
-                (row.status, row.reason) = row::network_verdict(
-                    case,
-                    (outcome.ended, outcome.iterations),
-                    &assessment,
-                    changed,
-                );
-                let (rule, rate) = (plan.rule, plan.learning_rate);
-                row.optimizer = Some(row::optimizer_facts(rule, rate, auto, "constant".into()));
-                if let Some(network) = &mut row.network {
-                    network.parameters = Some(assessment.parameters);
-                    let end = Score {
-                        epoch: outcome.passes,
-                        test_error: assessment.test_error,
-                        test_loss: assessment.test_loss,
-                        train_loss: outcome.train_loss,
-                    };
-                    network.end = (outcome.ended != Ended::Diverged).then_some(end);
-                    network.best = best(&measured.curve);
-                }
-            }
-            _ => return Err(Error::failed("the answer is one of another problem")),
-        }
-        Ok(())
+    if let Some(energy) = measured.energy.as_ref().filter(|e| e.throttled_repeats > 0)
+        && row.reason.is_none()
+    {
+        row.reason = Some(format!(
+            "throttled ({}) in {} of {} repeats",
+            energy.throttle.join(", "),
+            energy.throttled_repeats,
+            measured.solve_s.len()
+        ));
     }
-}
-
-/// The point of a network's curve with the least test error, the first of several.
-fn best(curve: &[CurvePoint]) -> Option<Score> {
-    let better = |a: &&CurvePoint, b: &&CurvePoint| a.error.total_cmp(&b.error);
-    let point = curve.iter().min_by(better)?;
-    Some(Score {
-        epoch: point.passes,
-        test_error: point.error,
-        test_loss: point.test_loss?,
-        train_loss: point.train_loss?,
-    })
-}
-
-/// The row of a case that could not be carried out.
-fn end_badly(row: &mut Record, error: &Error) {
-    row.status = match error {
-        Error::Unsupported(_) => Status::Skipped,
-        Error::Failed(_) | Error::Input(_) => Status::Failed,
-    };
-    row.reason = Some(error.to_string());
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::data::{Request, Samples, split};
 use crate::error::{Error, Result};
 use crate::mlp;
-use crate::optimizer::{Look, Rule, Verdict, Watch};
+use crate::optimizer::{Ended, Look, Next, Rule, Watch};
 use crate::record::statistics::median;
 
 use super::case::Batch;
 use super::device::DeviceSpec;
-use super::job::{Answer, Job};
-use super::lane::{self, Material, guarded};
+use super::lane::{self, guarded};
+use super::problem::mlp::Mlp;
 use super::rates::{Tuned, Winner, grid};
 
 /// Training samples that are held back and judged by: MNIST's last 10,000, of fewer a sixth.
@@ -59,8 +59,8 @@ pub fn tune(
     let (spec, train) = training(samples, &budget.request)?;
     let held = VALIDATION.min(train.n / 6);
     let split = split::validation(&train, held)?;
-    let (samples, material) = (Arc::new(split.train), Material::Mlp(Arc::new(split.test)));
-    let mut opened = lane::open(budget.device, &samples, &material)
+    let (train, test) = (Arc::new(split.train), Arc::new(split.test));
+    let mut opened = lane::open::<Mlp>(budget.device, &train, &test)
         .map_err(|missing| Error::input(format!("{}: {}", missing.why, missing.remedy)))??;
     let mut lane = opened.lane();
     let mut winners = Vec::new();
@@ -69,7 +69,7 @@ pub fn tune(
         for rate in grid(rule) {
             let mut errors = Vec::new();
             for &seed in &budget.seeds {
-                let job = Job::Mlp(mlp::Plan {
+                let plan = mlp::Plan {
                     layers: budget.layers.clone(),
                     rule,
                     learning_rate: rate,
@@ -77,10 +77,10 @@ pub fn tune(
                     batch: budget.batch.rows(),
                     epochs: budget.epochs,
                     seed,
-                });
+                };
                 let mut watch = UntilInterrupted(interrupted);
                 let (answer, _) = guarded(|| {
-                    lane.prepare(&job)?;
+                    lane.prepare(&plan)?;
                     lane.solve(&mut watch)
                 })?;
                 if interrupted.load(Ordering::Relaxed) {
@@ -121,15 +121,10 @@ fn training(samples: Samples, request: &Request) -> Result<(String, Samples)> {
     Ok((spec, train))
 }
 
-fn error(answer: &Answer) -> f64 {
-    match answer {
-        Answer::Mlp(outcome) if outcome.test_error.is_finite() => {
-            if outcome.ended == crate::optimizer::Ended::Diverged {
-                1.0
-            } else {
-                outcome.test_error
-            }
-        }
+fn error(outcome: &mlp::Outcome) -> f64 {
+    match outcome.ended {
+        Ended::Diverged => 1.0,
+        _ if outcome.test_error.is_finite() => outcome.test_error,
         _ => 1.0,
     }
 }
@@ -137,11 +132,11 @@ fn error(answer: &Answer) -> f64 {
 /// Goes on until Ctrl-C; evaluates nothing.
 struct UntilInterrupted<'a>(&'a AtomicBool);
 
-impl Watch for UntilInterrupted<'_> {
-    fn look(&mut self, _: Look<'_>) -> Result<Verdict> {
+impl<S> Watch<S> for UntilInterrupted<'_> {
+    fn look(&mut self, _: Look<'_, S>) -> Result<Next> {
         Ok(match self.0.load(Ordering::Relaxed) {
-            true => Verdict::Stop,
-            false => Verdict::Continue,
+            true => Next::Stop,
+            false => Next::Continue,
         })
     }
 }

@@ -1,15 +1,9 @@
 //! Lists of words, and the values that words stand for.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::case::Batch;
-use crate::data::split_list;
 use crate::error::{Error, Result};
-
-/// A list of words, empty where none was given. A suite may write one value for a list of one, and numbers as numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Value")]
-pub struct Words(Vec<String>);
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -26,58 +20,27 @@ enum Scalar {
     Real(f64),
 }
 
-impl From<Value> for Words {
-    fn from(value: Value) -> Self {
-        let word = |scalar| match scalar {
-            Scalar::Text(text) => text,
-            Scalar::Whole(number) => number.to_string(),
-            Scalar::Real(number) => number.to_string(),
-        };
-        Self(match value {
-            Value::One(scalar) => vec![word(scalar)],
-            Value::Many(scalars) => scalars.into_iter().map(word).collect(),
-        })
-    }
+/// Reads a list of words. A suite may write one value for a list of one, and numbers as numbers.
+///
+/// # Errors
+/// The parser's, for anything else.
+pub fn list<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
+    let word = |scalar| match scalar {
+        Scalar::Text(text) => text,
+        Scalar::Whole(number) => number.to_string(),
+        Scalar::Real(number) => number.to_string(),
+    };
+    Ok(match Value::deserialize(from)? {
+        Value::One(scalar) => vec![word(scalar)],
+        Value::Many(scalars) => scalars.into_iter().map(word).collect(),
+    })
 }
 
-impl Words {
-    /// The pieces of a comma-separated list.
-    pub fn split(text: &str) -> Self {
-        Self(
-            text.split(',')
-                .map(|piece| piece.trim().to_string())
-                .collect(),
-        )
-    }
-
-    /// The specs of a `--data` list, in which `key=value` continues the spec before it.
-    ///
-    /// # Errors
-    /// `Input` when a piece is empty or continues nothing.
-    pub fn split_data(text: &str) -> Result<Self> {
-        split_list(text).map(Self)
-    }
-
-    /// A list whose words hold commas: one a flag that may be repeated.
-    pub fn whole(words: &[String]) -> Self {
-        Self(words.to_vec())
-    }
-
-    /// Whether none was given.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The words.
-    pub fn as_slice(&self) -> &[String] {
-        &self.0
-    }
-
-    /// Those of these words that `other` has too.
-    pub fn kept_by(&self, other: &Self) -> Self {
-        let both = self.0.iter().filter(|word| other.0.contains(word));
-        Self(both.cloned().collect())
-    }
+/// The pieces of a comma-separated list.
+pub fn split(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(|piece| piece.trim().to_string())
+        .collect()
 }
 
 /// A whole number from 1 to 2^24, up to which f32 counts exactly.

@@ -78,8 +78,20 @@ pub(crate) fn components() -> Array2<f32> {
     })
 }
 
+/// The record under another id, with the fields that say the same.
+pub(crate) fn rename(record: &mut Record, id: impl Into<String>) {
+    record.case = id.into();
+    upgrade::from_id(record);
+}
+
 /// A race of 30 cases.
 pub(crate) fn race() -> Vec<Record> {
+    let mut records = cases();
+    records.iter_mut().for_each(upgrade::from_id);
+    records
+}
+
+fn cases() -> Vec<Record> {
     let mut records = Vec::new();
     for (method, speed) in [("deflation", 1.0), ("subspace", 0.3)] {
         for threads in [1, 8] {
@@ -158,6 +170,8 @@ fn solved(
     Record {
         schema: SCHEMA,
         case: format!("pca/mnist/{method}/{operator}/{rule}/k10/{device}/f32"),
+        samples: String::new(),
+        asked: Asked::default(),
         status: Status::Reached,
         reason: None,
         problem: "pca".into(),
@@ -263,6 +277,7 @@ fn absent(device: &str, status: Status, reason: &str) -> Record {
         status,
         reason: Some(reason.into()),
         device: DeviceFacts {
+            label: String::new(),
             kind: kind.into(),
             index: 0,
             name: format!("{kind} device"),
@@ -298,7 +313,7 @@ fn optimizer(rule: &str) -> OptimizerFacts {
         learning_rate: 0.5,
         auto: true,
         momentum: (rule == "momentum" || rule == "nesterov").then_some(0.9),
-        decay: (rule == "rmsprop").then_some(0.99),
+        second_moment_decay: (rule == "rmsprop").then_some(0.99),
         epsilon: None,
         variant: "as in PyTorch".into(),
         schedule: "constant".into(),
@@ -307,6 +322,7 @@ fn optimizer(rule: &str) -> OptimizerFacts {
 
 fn cpu(threads: usize) -> DeviceFacts {
     DeviceFacts {
+        label: String::new(),
         kind: "cpu".into(),
         index: 0,
         name: "Example CPU 9000".into(),

@@ -4,6 +4,7 @@
 //! are 1e9 per second, eigenvalues are those of the covariance with divisor n - 1, in the units of the data (pixels / 255
 //! for images). No path, host name or user name ever enters a record. This module knows no device and draws nothing.
 
+pub mod asked;
 pub mod criterion;
 pub mod file;
 #[cfg(test)]
@@ -11,12 +12,14 @@ pub(crate) mod fixture;
 pub mod read;
 pub mod schema;
 pub mod statistics;
+mod upgrade;
 
+pub use asked::Asked;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record format.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// How a case ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -48,8 +51,16 @@ pub fn software_label(software: bool) -> &'static str {
 pub struct Record {
     /// Version of this format, [`SCHEMA`].
     pub schema: u32,
-    /// Stable, readable id: every parameter that is not the default.
+    /// Stable, readable id: every parameter that is not the default. What it says stands in the fields below: nothing needs
+    /// to take it apart.
     pub case: String,
+    /// Name of the samples in the id: their spec, or the base name of a file and eight digits of its SHA-256. Not in records
+    /// of schema 1 and 2, whose ids have it.
+    #[serde(default)]
+    pub samples: String,
+    /// What was asked for. Not in records of schema 1 and 2, whose ids have it.
+    #[serde(default)]
+    pub asked: Asked,
     /// How the case ended.
     pub status: Status,
     /// The status in words; null where the status says it all.
@@ -138,8 +149,9 @@ pub struct OptimizerFacts {
     pub auto: bool,
     /// Momentum or first-moment decay, where the rule has one.
     pub momentum: Option<f64>,
-    /// Second-moment decay, where the rule has one.
-    pub decay: Option<f64>,
+    /// Second-moment decay, where the rule has one; `decay` in records of schema 1 and 2.
+    #[serde(alias = "decay")]
+    pub second_moment_decay: Option<f64>,
     /// Denominator's epsilon, where the rule has one.
     pub epsilon: Option<f64>,
     /// Which framework's form of the rule, in words.
@@ -151,6 +163,10 @@ pub struct OptimizerFacts {
 /// Where a case ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceFacts {
+    /// As ids and peaks name it, with its threads as asked for: `cpu@1`, `cpu` (with all threads), `cuda:0`. Not in records of
+    /// schema 1 and 2, whose ids have it.
+    #[serde(default)]
+    pub label: String,
     /// `cpu`, `cuda` or `wgpu`.
     pub kind: String,
     /// Index among the devices of its kind.

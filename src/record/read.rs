@@ -5,6 +5,7 @@
 
 use super::criterion::{Benchmark, benchmarks};
 use super::file::{COMPONENTS, MACHINE, PROJECTIONS, RECORDS};
+use super::upgrade::upgrade;
 use super::{KernelRate, Machine, Record, SCHEMA, Status};
 use crate::error::{Error, Result};
 use ndarray::Array2;
@@ -165,7 +166,10 @@ pub(super) fn parse(file: &Path) -> Result<Lines> {
         }
         let place = || format!("{}, line {number}", file.display());
         match serde_json::from_slice::<Record>(&line) {
-            Ok(record) if record.schema <= SCHEMA => lines.records.push(record),
+            Ok(mut record) if record.schema <= SCHEMA => {
+                upgrade(&mut record);
+                lines.records.push(record);
+            }
             Ok(record) => return Err(newer(&place(), record.schema)),
             Err(error) => {
                 let last = reader.fill_buf().map_err(cannot)?.is_empty();
@@ -293,20 +297,18 @@ mod tests {
         let newer = format!("version {}", SCHEMA + 1);
         assert!(message.contains(&newer), "{message}");
         // Also where it has nothing else in common with ours, and in the machine's facts.
-        fs::write(folder.path().join(RECORDS), "{\"schema\": 3}\n").unwrap();
+        let text = format!("{{\"schema\": {}}}\n", SCHEMA + 1);
+        fs::write(folder.path().join(RECORDS), &text).unwrap();
         let message = |folder: &Path| read(&[folder.to_path_buf()]).unwrap_err().to_string();
         let words = message(folder.path());
         assert!(
-            words.contains("version 3") && words.contains("line 1"),
+            words.contains(&newer) && words.contains("line 1"),
             "{words}"
         );
         fs::write(folder.path().join(RECORDS), "").unwrap();
-        fs::write(folder.path().join(MACHINE), "{\"schema\": 4}\n").unwrap();
+        fs::write(folder.path().join(MACHINE), &text).unwrap();
         let words = message(folder.path());
-        assert!(
-            words.contains("version 4") && words.contains(MACHINE),
-            "{words}"
-        );
+        assert!(words.contains(&newer) && words.contains(MACHINE), "{words}");
     }
 
     #[test]
@@ -324,6 +326,28 @@ mod tests {
         let results = read(&[folder.path().to_path_buf()]).unwrap();
         assert_eq!(results.records, fixture::race()[..1]);
         assert_eq!(results.machines, [fixture::machine()]);
+    }
+
+    #[test]
+    fn records_from_before_the_flags_were_in_them_are_read_off_their_ids() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = fixture::race();
+        let old = |record: &Record| {
+            let mut value = serde_json::to_value(record).unwrap();
+            value["schema"] = 2.into();
+            for field in ["samples", "asked"] {
+                value.as_object_mut().unwrap().remove(field).expect(field);
+            }
+            value["device"].as_object_mut().unwrap().remove("label");
+            if let Some(rule) = value["optimizer"].as_object_mut() {
+                let decay = rule.remove("second_moment_decay").expect("it is written");
+                rule.insert("decay".into(), decay);
+            }
+            value.to_string() + "\n"
+        };
+        let text: String = new.iter().map(old).collect();
+        fs::write(folder.path().join(RECORDS), text).unwrap();
+        assert_eq!(read(&[folder.path().to_path_buf()]).unwrap().records, new);
     }
 
     #[test]

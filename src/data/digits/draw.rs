@@ -1,15 +1,15 @@
-//! One digit, from a stream of random numbers to 28 x 28 bytes.
+//! Draws one digit: 28 x 28 bytes from a stream of random numbers.
 //!
 //! ```text
-//! points of the glyph  + a tremble of each              the hand
-//! -> curves sampled to short segments
-//! -> stretched, sheared, turned, put near the centre    how it stands on the paper
-//! -> moved by a smooth random field (4 x 4 nodes)       elastic distortion
-//! -> ink: distance to the nearest segment, soft edge    pen width and blur
+//! points of the glyph, each with a random offset         tremor of the hand
+//! -> curves sampled as short segments
+//! -> stretched, sheared, rotated, shifted                pose on the paper
+//! -> displaced by a smooth random field (4 x 4 nodes)    elastic distortion
+//! -> ink: distance to the nearest segment, soft edge     pen width and blur
 //! ```
 //!
-//! Only sums, products, quotients and square roots are used, which IEEE 754 fixes: no sine, no exponential, no fused
-//! product. So the bytes are the same on every machine.
+//! Only additions, products, quotients and square roots are used, which IEEE 754 rounds exactly: no sine, no
+//! exponential, no fused multiply-add. The bytes are therefore the same on every machine.
 
 use super::glyphs::{GLYPHS, Point, Stroke};
 use rand::RngExt;
@@ -20,12 +20,12 @@ pub(super) const SIDE: usize = 28;
 
 /// Nodes along each side of the elastic field.
 const NODES: usize = 4;
-/// Segments into which a curve is cut between two of its points.
+/// Number of segments between two points of a curve.
 const CUTS: usize = 5;
-/// Height and width of the box a glyph is drawn in, in pixels, before it is stretched.
+/// Height and width, in pixels, of the box a glyph is drawn in before stretching.
 const BOX: f32 = 19.0;
 
-// How much hands differ; see the test of the module above for what these must give. Standard deviations.
+// Standard deviations of what varies between handwritings. A test of the parent module holds the resulting difficulty.
 const TREMBLE: f32 = 0.030;
 const STRETCH: f32 = 0.14;
 const SHEAR: f32 = 0.18;
@@ -62,18 +62,18 @@ pub(super) fn draw(class: usize, rng: &mut ChaCha8Rng, image: &mut [u8]) {
     }
 }
 
-/// Close to a standard normal, never beyond 3.5: a sum of four uniform numbers.
+/// Approximately standard normal, bounded by 3.5: a scaled sum of four uniform numbers.
 fn normal(rng: &mut ChaCha8Rng) -> f32 {
     let sum: f32 = (0..4).map(|_| rng.random::<f32>()).sum();
     (sum - 2.0) * 1.732_050_8
 }
 
-/// Uniform between two numbers.
+/// A uniform number between `low` and `high`.
 fn between(rng: &mut ChaCha8Rng, low: f32, high: f32) -> f32 {
     low + (high - low) * rng.random::<f32>()
 }
 
-/// The points of a path, close enough together to be joined by segments and to be distorted one by one.
+/// Samples a path at points close enough to join by straight segments and to distort one by one.
 fn sampled(points: &[Point], curved: bool) -> Vec<Point> {
     let mut path = Vec::with_capacity(points.len() * CUTS);
     let at = |i: isize| points[i.clamp(0, points.len() as isize - 1) as usize];
@@ -83,7 +83,7 @@ fn sampled(points: &[Point], curved: bool) -> Vec<Point> {
             let t = cut as f32 / CUTS as f32;
             let along = |p: f32, a: f32, b: f32, n: f32| match curved {
                 false => a + (b - a) * t,
-                // Catmull-Rom: through a and b, with the slopes (b - p) / 2 and (n - a) / 2 there.
+                // Catmull-Rom: passes through a and b with slopes (b - p) / 2 and (n - a) / 2.
                 true => {
                     let (slope, bend) = (b - p, 2.0 * p - 5.0 * a + 4.0 * b - n);
                     a + 0.5 * t * (slope + t * (bend + t * (3.0 * (a - b) + n - p)))
@@ -99,11 +99,11 @@ fn sampled(points: &[Point], curved: bool) -> Vec<Point> {
     path
 }
 
-/// How the glyph lies on the paper: an affine map and an elastic field.
+/// Pose of the glyph on the paper: an affine map and an elastic field.
 struct Paper {
-    /// x' = a x + b y + c, y' = d x + e y + f, from coordinates centred on the glyph.
+    /// x' = a x + b y + c, y' = d x + e y + f, with x and y measured from the centre of the glyph.
     affine: [f32; 6],
-    /// Displacement at the nodes.
+    /// Displacement at each node, in pixels.
     field: [Point; NODES * NODES],
 }
 
@@ -112,7 +112,7 @@ impl Paper {
         let width = BOX * (1.0 + STRETCH * normal(rng));
         let height = BOX * (1.0 + 0.5 * STRETCH * normal(rng));
         let shear = SHEAR * normal(rng);
-        // A turn by half-angle tangent h: (1 - h^2, 2 h) / (1 + h^2) is its cosine and sine.
+        // With h the tangent of half the angle, cosine and sine are (1 - h^2) / (1 + h^2) and 2 h / (1 + h^2).
         let half = 0.5 * TURN * normal(rng);
         let (cos, sin) = (
             (1.0 - half * half) / (1.0 + half * half),
@@ -124,7 +124,7 @@ impl Paper {
         for node in &mut field {
             *node = (ELASTIC * normal(rng), ELASTIC * normal(rng));
         }
-        // Stretch, then shear (x against y, upwards to the right), then turn.
+        // Stretch, then shear (x against y, upwards to the right), then rotate.
         Paper {
             affine: [
                 cos * width,
@@ -138,7 +138,7 @@ impl Paper {
         }
     }
 
-    /// From the unit box to pixels.
+    /// Maps a point of the unit box to pixels.
     fn place(&self, (x, y): Point) -> Point {
         let [a, b, c, d, e, f] = self.affine;
         let (x, y) = (x - 0.5, y - 0.5);
@@ -146,7 +146,7 @@ impl Paper {
         let node = |v: f32| {
             let v = (v / (SIDE as f32 / (NODES - 1) as f32)).clamp(0.0, (NODES - 1) as f32 - 0.001);
             let part = v - v.floor();
-            // Smoothstep, so that the field bends nowhere sharply.
+            // Smoothstep, so that the field has no kinks at its nodes.
             (v as usize, part * part * (3.0 - 2.0 * part))
         };
         let ((i, u), (j, v)) = (node(x), node(y));
@@ -162,11 +162,11 @@ impl Paper {
     }
 }
 
-/// Width, blur and darkness of the line.
+/// Width, blur and darkness of the pen.
 struct Pen {
-    /// Half the width of the line, to the middle of its edge.
+    /// Half the width of the line in pixels, measured to the middle of its edge.
     radius: f32,
-    /// Width of the edge, over which the ink fades.
+    /// Width in pixels of the edge, over which the ink fades.
     edge: f32,
     /// Grey value of full ink, up to 255.
     dark: f32,
@@ -181,13 +181,13 @@ impl Pen {
         }
     }
 
-    /// Lowers the squared distance of every pixel that a segment could ink.
+    /// Lowers `nearest`, the squared distance to the nearest segment, for every pixel that this segment could ink.
     fn approach(&self, (ax, ay): Point, (bx, by): Point, nearest: &mut [f32; SIDE * SIDE]) {
         let reach = self.radius + self.edge / 2.0;
         let pixels = |a: f32, b: f32| {
             let low = (a.min(b) - reach - 0.5).ceil().max(0.0) as usize;
             let high = (a.max(b) + reach - 0.5).floor();
-            // Outside on the left or top, nothing: a negative number would be cast to pixel 0.
+            // A segment left of or above the image inks nothing; the cast would turn a negative bound into pixel 0.
             low..if high < 0.0 {
                 0
             } else {
@@ -207,7 +207,7 @@ impl Pen {
         }
     }
 
-    /// Ink at a squared distance from the middle of the line.
+    /// Grey value at a squared distance from the centre line.
     fn ink(&self, squared: f32) -> u8 {
         let depth = ((self.radius - squared.sqrt()) / self.edge + 0.5).clamp(0.0, 1.0);
         (self.dark * depth * depth * (3.0 - 2.0 * depth) + 0.5) as u8

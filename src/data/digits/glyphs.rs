@@ -1,7 +1,7 @@
-//! How people write the ten digits: strokes in a box one wide and one high, y downwards.
+//! Glyphs of the ten digits: strokes in a unit box, with y pointing down.
 //!
-//! A glyph is a few strokes; a stroke is the points it passes through, joined by straight lines or by a smooth curve
-//! (Catmull-Rom). Coordinates may leave the box a little. The variants of a digit are equally likely.
+//! A glyph is a list of strokes. A stroke is a list of points joined by straight lines or by a smooth curve
+//! (Catmull-Rom). Coordinates may lie slightly outside the box. The variants of a digit are equally likely.
 
 /// A point, x to the right and y down.
 pub(super) type Point = (f32, f32);
@@ -108,7 +108,7 @@ const FIVE: &[Glyph] = &[
         Line(&[(0.78, 0.03), (0.30, 0.04), (0.25, 0.44)]),
         Curve(&[(0.25, 0.44), (0.54, 0.36), (0.78, 0.54), (0.74, 0.84), (0.48, 0.99), (0.18, 0.88)]),
     ],
-    // The top bar apart.
+    // A separate top bar.
     &[
         Curve(&[(0.34, 0.08), (0.28, 0.42), (0.56, 0.42), (0.74, 0.64), (0.62, 0.92), (0.36, 0.99), (0.18, 0.88)]),
         Line(&[(0.34, 0.08), (0.86, 0.02)]),

@@ -1,34 +1,43 @@
-//! Ten classes of digits drawn by the program: what there is where MNIST is not.
+//! Generated handwritten digits in ten classes, the substitute when MNIST is not available.
 //!
-//! They have MNIST's shape and much of its character, not its content: no figure measured on them is a figure on
-//! MNIST. As hard as it by choice: see `draw` for what varies.
+//! They match MNIST in shape and, by design, roughly in difficulty (`draw` lists what varies), but they are not MNIST:
+//! no number measured on them says anything about MNIST.
 //!
-//! Image i depends on the seed and on i alone: the first m of n images are the same for every n, on every machine and
-//! for any number of threads. Every ten images in a row, from a multiple of ten on, have each class once, in random order.
+//! Image i depends only on the seed and on i: the first m of n images are the same for every n, on every machine and
+//! with any number of threads. Images 10 j to 10 j + 9 contain each class once, in random order.
 
 mod draw;
 #[rustfmt::skip]
 mod glyphs;
 
-use super::spec::{Keys, Spec};
+use std::sync::Arc;
+
+use super::generator::{self, Generator, Kind};
+use super::keys::Keys;
 use super::{Samples, folder, matrix, parallel};
 use crate::error::Result;
 use draw::SIDE;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// The spec with its keys and their defaults.
-pub(super) const USAGE: &str = "digits[:n=60000,seed=1]";
+/// How the spec is read.
+pub(super) const KIND: Kind = Kind {
+    name: "digits",
+    usage: "digits[:n=60000,seed=1]",
+    what: "digits generated from a seed, 28 x 28, ten classes; any n",
+    keys: &["n", "seed"],
+    parse: |keys| Ok(Arc::new(Parameters::from_keys(keys)?)),
+};
 
 /// Number of classes.
 const CLASSES: usize = 10;
 
-/// What `digits` is asked for.
+/// Parameters of `digits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
     /// Number of images.
     pub n: usize,
-    /// Seed of everything that varies.
+    /// Seed of all randomness.
     pub seed: u64,
 }
 
@@ -39,7 +48,7 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    pub(super) fn from_keys(keys: &Keys) -> Result<Parameters> {
+    fn from_keys(keys: &Keys) -> Result<Parameters> {
         let default = Parameters::default();
         Ok(Parameters {
             n: keys
@@ -48,33 +57,42 @@ impl Parameters {
             seed: keys.whole("seed", 0, u64::MAX)?.unwrap_or(default.seed),
         })
     }
+}
 
-    /// The keys that are not the default.
-    pub(super) fn keys(&self) -> Vec<String> {
+impl Generator for Parameters {
+    fn keys(&self) -> Vec<String> {
         let default = Parameters::default();
         let n = (self.n != default.n).then(|| format!("n={}", self.n));
         let seed = (self.seed != default.seed).then(|| format!("seed={}", self.seed));
         n.into_iter().chain(seed).collect()
     }
+
+    fn size(&self) -> (usize, usize, usize) {
+        (self.n, SIDE * SIDE, 1)
+    }
+
+    fn knows_eigenpairs(&self) -> bool {
+        false
+    }
+
+    fn make(&self, threads: usize) -> Result<Samples> {
+        draw(*self, threads)
+    }
+
+    /// Digits drawn after the last training digit, a sixth as many.
+    fn make_test(&self, threads: usize) -> Option<Result<Samples>> {
+        let first_ten = self.n.div_ceil(CLASSES);
+        let n = self.n.div_ceil(6).max(2);
+        Some(draw_from(*self, first_ten, n, threads))
+    }
 }
 
-/// Draws the images, on at most `threads` threads.
+/// Draws the images on at most `threads` threads.
 ///
 /// # Errors
-/// `Error::Input` when they do not fit in memory.
+/// `Error::Input` if they do not fit in memory.
 pub(super) fn draw(parameters: Parameters, threads: usize) -> Result<Samples> {
     draw_from(parameters, 0, parameters.n, threads)
-}
-
-/// Draws on where the training digits end, a sixth as many: those that a classifier is judged by.
-pub(super) fn draw_test(parameters: Parameters, threads: usize) -> Result<Samples> {
-    let first_ten = parameters.n.div_ceil(CLASSES);
-    draw_from(
-        parameters,
-        first_ten,
-        parameters.n.div_ceil(6).max(2),
-        threads,
-    )
 }
 
 fn draw_from(
@@ -84,7 +102,7 @@ fn draw_from(
     threads: usize,
 ) -> Result<Samples> {
     let seed = parameters.seed;
-    let name = Spec::Digits(parameters).to_string();
+    let name = generator::spec(KIND.name, &parameters.keys());
     let mut pixels: Vec<u8> = matrix::zeroed(n, SIDE * SIDE, &name)?;
     let tens: Vec<_> = pixels.chunks_mut(CLASSES * SIDE * SIDE).collect();
     let labels = parallel::map(tens, threads, |ten, images| {
@@ -101,14 +119,14 @@ fn draw_from(
     Ok(folder::images(name, SIDE, pixels, labels))
 }
 
-/// The classes of ten images in a row.
+/// The classes of ten consecutive images.
 fn order(seed: u64, ten: usize) -> [u8; CLASSES] {
     let mut classes = std::array::from_fn(|class| class as u8);
     classes.shuffle(&mut stream(seed, ((ten as u64) << 1) | 1));
     classes
 }
 
-/// One of 2^64 independent streams of a seed.
+/// One of the 2^64 independent streams of a seed.
 fn stream(seed: u64, number: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number);
@@ -129,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_many_are_the_few() {
+    fn a_shorter_set_is_a_prefix_of_a_longer_one() {
         let (few, few_labels) = images(33, 5);
         let (many, many_labels) = images(120, 5);
         assert_eq!(few, many[..few.len()]);
@@ -145,12 +163,12 @@ mod tests {
                 .sha256
         };
         assert_eq!(sha(1), sha(7));
-        // The bytes are part of the benchmark: the same on every machine, and after every change of this folder.
+        // The bytes are part of the benchmark: they must stay the same on every machine and after every change here.
         assert_eq!(&sha(2)[..16], "98262ab8a8b80c86");
     }
 
     #[test]
-    fn every_ten_have_every_class_in_random_order() {
+    fn ten_consecutive_images_hold_every_class_once_in_random_order() {
         let (_, labels) = images(2000, 1);
         for ten in labels.chunks(10) {
             let mut sorted = ten.to_vec();
@@ -174,7 +192,8 @@ mod tests {
         assert!(cut < 100, "{cut} of 2000 touch the border");
     }
 
-    /// Accuracy on the last 500 of 3,000 images of the nearest neighbour and of the nearest class mean in the others.
+    /// Accuracy on the last 500 of 3,000 images, of the nearest neighbour and of the nearest class mean among the
+    /// others.
     #[test]
     fn they_are_neither_trivial_nor_unlearnable() {
         let (n, train) = (3000, 2500);

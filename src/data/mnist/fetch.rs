@@ -1,4 +1,4 @@
-//! MNIST from a mirror: each file decompressed and checked in memory before it is written.
+//! Downloads MNIST; each file is decompressed and verified in memory before it is written.
 
 use super::{LONGEST, SHA256, decompressed, put, right};
 use crate::data::{folder, hash};
@@ -8,13 +8,13 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-/// Where the `.gz` files are, in the order in which they are tried.
+/// Base URLs of the `.gz` files, in the order in which they are tried.
 pub(super) const MIRRORS: [&str; 2] = [
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 ];
 
-/// Fetches into `folder` what it lacks; `Some` is why that was not possible.
+/// Fetches the files that `folder` lacks. Returns the reason if that was not possible.
 pub(super) fn download(folder: &Path, mirrors: &[String], quiet: bool) -> Result<Option<String>> {
     let wanted: Vec<usize> = (0..SHA256.len()).filter(|&i| !right(folder, i)).collect();
     if wanted.is_empty() {
@@ -25,7 +25,7 @@ pub(super) fn download(folder: &Path, mirrors: &[String], quiet: bool) -> Result
             "it is not on this machine and GRADRACE_OFFLINE forbids fetching it".to_string(),
         ));
     }
-    // A mirror that cannot be reached costs its time limit once: it is not asked again.
+    // A mirror that fails is not asked again, so its timeout is paid only once.
     let mut mirrors: Vec<&String> = mirrors.iter().collect();
     let mut reasons = Vec::new();
     for i in wanted {
@@ -48,7 +48,7 @@ pub(super) fn download(folder: &Path, mirrors: &[String], quiet: bool) -> Result
     Ok(None)
 }
 
-/// Fetches file `i` from one mirror, decompresses and checks it.
+/// Fetches file `i` from one mirror, decompresses and verifies it.
 fn request(mirror: &str, i: usize, quiet: bool) -> std::result::Result<Vec<u8>, String> {
     let name = folder::FILES[i];
     let agent: ureq::Agent = ureq::Agent::config_builder()

@@ -1,21 +1,21 @@
-//! MNIST: found, or fetched; always checked before the `mnist` crate, which panics on bad files, sees a byte of it.
+//! MNIST: found on disk or fetched, and always verified before the `mnist` crate, which panics on bad files, reads it.
 //!
-//! It is looked for in `--data-dir`, in `$GRADRACE_DATA` and in the cache folder, in each also in its folder `mnist`;
-//! then it is fetched. A damaged file in one of the first two places is an error: someone put it there. One in the
-//! cache is fetched again. The crate reads decompressed files from a folder; those are kept in the cache, or in a
-//! temporary folder where the cache cannot be written. A file moves to its place only when it is whole and right.
+//! The search order is `--data-dir`, `$GRADRACE_DATA`, the cache folder, each together with its subfolder `mnist`, and
+//! then a download. A damaged file in one of the first two is an error, because a user put it there; a damaged file in
+//! the cache is fetched again. The crate reads decompressed files from a folder. They are kept in the cache, or in a
+//! temporary folder if the cache is not writable. A file is moved into place only after it has been verified.
 
 mod fetch;
 #[cfg(test)]
 mod tests;
 
-use super::{Samples, folder, hash, idx, matrix};
+use super::{Samples, folder, hash, idx, path};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// SHA-256 of the four files, decompressed (mirrors differ in their gzip bytes), in the order of `folder::FILES`.
+/// SHA-256 of the four decompressed files (gzip bytes differ between mirrors), in the order of `folder::FILES`.
 const SHA256: [&str; 4] = [
     "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -23,22 +23,22 @@ const SHA256: [&str; 4] = [
     "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 ];
 
-/// Largest of the four, decompressed: what is longer cannot be right and is not read to its end.
+/// Bytes of the largest decompressed file. A longer file cannot be right, so reading stops there.
 const LONGEST: u64 = 47_040_016;
 
-/// Samples, or why there are none.
+/// The samples, or the reason why there are none.
 pub(super) enum Opened {
     Samples(Box<Samples>),
     Absent(String),
 }
 
-/// The places to look in and what may be done.
+/// The folders to search and the mirrors to fetch from.
 struct Places {
-    /// `--data-dir` and `$GRADRACE_DATA`: read only.
+    /// `--data-dir` and `$GRADRACE_DATA`; read only.
     given: Vec<PathBuf>,
-    /// The program's own folder: written.
+    /// The program's own cache folder; writable.
     cache: Option<PathBuf>,
-    /// Empty when fetching is forbidden.
+    /// Base URLs; empty if fetching is forbidden.
     mirrors: Vec<String>,
     quiet: bool,
 }
@@ -66,7 +66,7 @@ impl Places {
         }
     }
 
-    /// The first given folder that holds one of the four files.
+    /// The first given folder that holds at least one of the four files.
     fn found(&self) -> Option<PathBuf> {
         let folders = self
             .given
@@ -78,14 +78,14 @@ impl Places {
     }
 }
 
-/// Which of the four files a folder holds, in whatever state.
+/// Which of the four files a folder holds; their contents are not checked.
 fn holds(folder: &Path) -> impl Iterator<Item = bool> + '_ {
     folder::FILES
         .iter()
         .map(|name| folder::locate(folder, name).is_some())
 }
 
-/// The folder in which MNIST would be found without fetching; its files are not checked.
+/// The folder in which MNIST would be found without a download. Does not check the files.
 pub fn find(data_dir: Option<&Path>) -> Option<PathBuf> {
     let places = Places::of_this_user(data_dir, true);
     places.found().or_else(|| {
@@ -95,17 +95,18 @@ pub fn find(data_dir: Option<&Path>) -> Option<PathBuf> {
     })
 }
 
-/// Fetches what is missing of MNIST into `--data-dir`, or into the cache folder when none is given, and gives the
-/// folder back. Files that are there already are checked, not fetched.
+/// Fetches the missing MNIST files into `data_dir`, or into the cache folder if that is `None`, and returns the folder.
+///
+/// Files that are already there are verified, not fetched.
 ///
 /// # Errors
-/// `Error::Input` when no mirror can be reached or the folder cannot be written.
+/// `Error::Input` if no mirror can be reached or the folder cannot be written.
 pub fn fetch(data_dir: Option<&Path>, quiet: bool) -> Result<PathBuf> {
     let places = Places::of_this_user(None, quiet);
     let Some(folder) = data_dir.map(Path::to_path_buf).or(places.cache) else {
         let next = "give a folder with --data-dir";
         return Err(Error::input(format!(
-            "mnist: this user has no cache folder; {next}"
+            "mnist: no cache folder found for this user; {next}"
         )));
     };
     std::fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
@@ -122,7 +123,7 @@ enum Part {
     Test,
 }
 
-/// Loads the test images, from where the training images came.
+/// Loads the test images from the same place as the training images.
 pub(super) fn load_test(data_dir: Option<&Path>, quiet: bool) -> Result<Samples> {
     match open_in(&Places::of_this_user(data_dir, quiet), Part::Test)? {
         Opened::Samples(samples) => Ok(*samples),
@@ -133,7 +134,7 @@ pub(super) fn load_test(data_dir: Option<&Path>, quiet: bool) -> Result<Samples>
 /// Loads the 60,000 training images.
 ///
 /// # Errors
-/// `Error::Input` when they can be neither found nor fetched, or when what is found is damaged.
+/// `Error::Input` if they can be neither found nor fetched, or if the files found are damaged.
 pub(super) fn load(data_dir: Option<&Path>, quiet: bool) -> Result<Samples> {
     match open(data_dir, quiet)? {
         Opened::Samples(samples) => Ok(*samples),
@@ -141,19 +142,19 @@ pub(super) fn load(data_dir: Option<&Path>, quiet: bool) -> Result<Samples> {
     }
 }
 
-/// Loads the 60,000 training images, or says why they are not to be had.
+/// Loads the 60,000 training images, or returns the reason why they are not available.
 ///
 /// # Errors
-/// `Error::Input` when what is found is damaged.
+/// `Error::Input` if the files found are damaged.
 pub(super) fn open(data_dir: Option<&Path>, quiet: bool) -> Result<Opened> {
     if let Some(folder) = data_dir {
-        std::fs::read_dir(folder).map_err(|error| matrix::io_error(folder, &error))?;
+        std::fs::read_dir(folder).map_err(|error| path::io_error(folder, &error))?;
     }
     open_in(&Places::of_this_user(data_dir, quiet), Part::Training)
 }
 
 fn open_in(places: &Places, part: Part) -> Result<Opened> {
-    // Dropped, and with it removed, only after the files have been read.
+    // Keeps the temporary folder alive until the files have been read.
     let mut temporary = None;
     let mut room = || -> Result<PathBuf> {
         if let Some(cache) = &places.cache
@@ -184,7 +185,7 @@ fn open_in(places: &Places, part: Part) -> Result<Opened> {
     };
     let Some(base) = folder.to_str() else {
         let message = format!(
-            "{}: not a UTF-8 path; give another with --data-dir",
+            "{}: the path is not UTF-8; give another folder with --data-dir",
             folder.display()
         );
         return Err(Error::input(message));
@@ -194,14 +195,14 @@ fn open_in(places: &Places, part: Part) -> Result<Opened> {
         let samples = folder::images("mnist".to_string(), 28, mnist.tst_img, mnist.tst_lbl);
         return Ok(Opened::Samples(Box::new(samples)));
     }
-    // The crate joins training and test images and splits them again: give the room for the latter back.
+    // The crate joins training and test images and splits them again, which leaves spare capacity.
     mnist.trn_img.shrink_to_fit();
     let samples = folder::images("mnist".to_string(), 28, mnist.trn_img, mnist.trn_lbl);
     Ok(Opened::Samples(Box::new(samples)))
 }
 
-/// A folder with the four checked files, decompressed and under their usual names: `folder` itself when it is that,
-/// else `room()`, filled from it.
+/// Returns a folder with the four verified files, decompressed and under their standard names: `folder` itself if it
+/// already qualifies, otherwise `room()` after copying the files there.
 fn unpack(folder: &Path, room: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf> {
     let files = folder::locate_all(folder)?;
     let mut ready = true;
@@ -211,7 +212,7 @@ fn unpack(folder: &Path, room: impl FnOnce() -> Result<PathBuf>) -> Result<PathB
         let bytes = decompressed(&name, idx::open(path)?)?;
         if hash::of_bytes(&bytes) != SHA256[i] {
             return Err(Error::input(format!(
-                "{name}: not MNIST's (SHA-256 of the content differs); remove it to have it fetched, \
+                "{name}: not MNIST's (the SHA-256 of its content differs); remove it so that it is fetched, \
                  or give the folder itself as --data to use other files"
             )));
         }
@@ -233,7 +234,7 @@ fn unpack(folder: &Path, room: impl FnOnce() -> Result<PathBuf>) -> Result<PathB
     Ok(room)
 }
 
-/// Content of one of the four files, at most a byte longer than the longest may be.
+/// Reads one of the four files, at most one byte beyond the largest valid length.
 fn decompressed(name: &str, reader: impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = reader.take(LONGEST + 1).read_to_end(&mut bytes);
@@ -241,7 +242,7 @@ fn decompressed(name: &str, reader: impl Read) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether file `i` stands in a folder decompressed, under its usual name, with the right content.
+/// Whether the folder holds file `i` decompressed, under its standard name and with the right content.
 fn right(folder: &Path, i: usize) -> bool {
     let Ok(file) = File::open(folder.join(folder::FILES[i])) else {
         return false;
@@ -254,12 +255,12 @@ fn complete(folder: &Path) -> bool {
     (0..SHA256.len()).all(|i| right(folder, i))
 }
 
-/// Writes file `i` beside its place and moves it there: a kill leaves no half of it under its name.
+/// Writes file `i` to a temporary file and renames it, so that an interrupted run leaves no partial file.
 fn put(folder: &Path, i: usize, bytes: &[u8]) -> Result<()> {
     let path = folder.join(folder::FILES[i]);
     let write = || -> std::io::Result<()> {
         let mut builder = tempfile::Builder::new();
-        // Temporary files are private by default; a data file is as open as the user's umask has it.
+        // Temporary files are private by default; a data file follows the user's umask.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(folder)?;
@@ -272,13 +273,13 @@ fn put(folder: &Path, i: usize, bytes: &[u8]) -> Result<()> {
 
 fn absent(why: &str) -> Error {
     Error::input(format!(
-        "mnist: {why}; put the four files into a folder and give it with --data-dir, or use --data digits"
+        "mnist: {why}; put the four files into a folder and name it with --data-dir, or use --data digits"
     ))
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
     Error::input(format!(
-        "{}: cannot be written ({error}); give a folder with --data-dir",
+        "{}: cannot be written ({error}); give a writable folder with --data-dir",
         path.display()
     ))
 }

@@ -7,26 +7,41 @@
 //! C_m[j, f] = sqrt(2 / m) cos(pi (2 j + 1) f / (2 m))   the orthonormal cosine transform (DCT-II); column 0 is constant
 //! ```
 //!
-//! P shuffles the rows, D flips signs, the frequencies f (never 0, so every column of U is orthogonal to the ones) and
-//! g are drawn without repetition. So the column means are zero, the covariance is `V diag(lambda) V'` exactly, and
-//! every eigenvector is dense. Products of a few Householder reflectors would do for U and V too, but they move only as
-//! many directions as there are reflectors: the other eigenvectors would be unit vectors and the data empty but in r
-//! columns. Any entry of U and V costs one cosine, so nothing is kept but X: 2 GB at 500 x 1,000,000.
+//! P permutes the rows, D flips signs, and the frequencies f and g are drawn without repetition. No f is 0, so every
+//! column of U is orthogonal to the ones vector. The column means are therefore zero, the covariance is exactly
+//! `V diag(lambda) V'`, and every eigenvector is dense. Products of a few Householder reflectors would be a simpler
+//! choice for U and V, but they change only as many directions as there are reflectors: the other eigenvectors would be
+//! unit vectors, and X would be zero outside r columns. Each entry of U and V costs one cosine, so only X is stored: 2
+//! GB at 500 x 1,000,000.
 //!
-//! Everything is computed in f64 and narrowed to f32 once; cosines are our own and no product is fused, so the bytes
-//! are the same on every machine.
+//! Everything is computed in f64 and narrowed to f32 once. The cosine is our own and no multiply-add is fused, so the
+//! bytes are the same on every machine.
 
 mod cosine;
+mod known;
 
-use super::{Elements, Samples, hash, matrix, parallel, spec, spec::Keys};
+pub use known::KnownSpectrum;
+
+use std::sync::Arc;
+
+use super::generator::{self, Generator, Kind};
+use super::keys::Keys;
+use super::{Elements, Samples, hash, matrix, parallel};
 use crate::error::Result;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// The spec with its keys and their defaults.
-pub(super) const USAGE: &str = "spectrum[:n=5000,d=1000,decay=0.8,rank=64,seed=1]";
+/// How the spec is read.
+pub(super) const KIND: Kind = Kind {
+    name: "spectrum",
+    usage: "spectrum[:n=5000,d=1000,decay=0.8,rank=64,seed=1]",
+    what: "synthetic, with known eigenpairs: decay is a ratio (0.8: eigenvalues 0.8^i), geometric (0.8) or power (1 / (i + 1)); \
+           every eigenvalue after the rank (at most 64 by default) is 0",
+    keys: &["n", "d", "decay", "rank", "seed"],
+    parse: |keys| Ok(Arc::new(Parameters::from_keys(keys)?)),
+};
 
-/// Rank when none is given, where n and d allow it: 0.8^64 is 6e-7, beyond what f32 data can tell from zero.
+/// Default rank, as far as n and d allow it: 0.8^64 is 6e-7, which f32 data cannot distinguish from zero.
 const RANK: usize = 64;
 
 /// How the eigenvalues fall off; the largest is 1.
@@ -38,7 +53,7 @@ pub enum Decay {
     Power,
 }
 
-/// What `spectrum` is asked for.
+/// Parameters of `spectrum`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
     /// Number of samples.
@@ -49,12 +64,12 @@ pub struct Parameters {
     pub decay: Decay,
     /// Number of non-zero eigenvalues; at most min(n - 1, d).
     pub rank: usize,
-    /// Seed of the frequencies, the order of the rows and the signs.
+    /// Seed of the frequencies, the row permutation and the signs.
     pub seed: u64,
 }
 
 impl Parameters {
-    pub(super) fn from_keys(keys: &Keys) -> Result<Parameters> {
+    fn from_keys(keys: &Keys) -> Result<Parameters> {
         let most = 1_000_000_000;
         let n = keys.whole("n", 2, most)?.unwrap_or(5000) as usize;
         let d = keys.whole("d", 1, most)?.unwrap_or(1000) as usize;
@@ -81,25 +96,7 @@ impl Parameters {
         })
     }
 
-    /// The keys that are not the default.
-    pub(super) fn keys(&self) -> Vec<String> {
-        let mut keys = Vec::new();
-        let mut push = |differs: bool, key: String| differs.then(|| keys.push(key));
-        push(self.n != 5000, format!("n={}", self.n));
-        push(self.d != 1000, format!("d={}", self.d));
-        match self.decay {
-            Decay::Geometric(ratio) => push(ratio != 0.8, format!("decay={ratio}")),
-            Decay::Power => push(true, "decay=power".to_string()),
-        };
-        push(
-            self.rank != self.d.min(self.n - 1).min(RANK),
-            format!("rank={}", self.rank),
-        );
-        push(self.seed != 1, format!("seed={}", self.seed));
-        keys
-    }
-
-    /// The eigenvalues that are not 0: fewer than the rank where a ratio to the power i leaves the range of f64.
+    /// The non-zero eigenvalues; fewer than `rank` if ratio^i underflows f64.
     fn eigenvalues(&self) -> Vec<f64> {
         let mut value = 1.0;
         let mut eigenvalues = Vec::with_capacity(self.rank);
@@ -120,44 +117,52 @@ impl Parameters {
     }
 }
 
-/// Eigenpairs known by construction, in the user's units, covariance with divisor n - 1.
-#[derive(Debug, Clone)]
-pub struct KnownSpectrum {
-    /// All non-zero eigenvalues, largest first.
-    pub eigenvalues: Vec<f64>,
-    /// Frequency g_i of eigenvector i in the cosine transform, one per eigenvalue.
-    frequencies: Vec<usize>,
-    /// Sign of every coordinate, +1 or -1, length d.
-    signs: Vec<f64>,
-}
+impl Generator for Parameters {
+    fn keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut push = |differs: bool, key: String| differs.then(|| keys.push(key));
+        push(self.n != 5000, format!("n={}", self.n));
+        push(self.d != 1000, format!("d={}", self.d));
+        match self.decay {
+            Decay::Geometric(ratio) => push(ratio != 0.8, format!("decay={ratio}")),
+            Decay::Power => push(true, "decay=power".to_string()),
+        };
+        push(
+            self.rank != self.d.min(self.n - 1).min(RANK),
+            format!("rank={}", self.rank),
+        );
+        push(self.seed != 1, format!("seed={}", self.seed));
+        keys
+    }
 
-impl KnownSpectrum {
-    /// Unit eigenvector of eigenvalue `i`, length d, to rounding.
-    ///
-    /// # Panics
-    /// When `i` is not less than the number of non-zero eigenvalues.
-    pub fn eigenvector(&self, i: usize) -> Vec<f64> {
-        let d = self.signs.len();
-        let mut v = vec![0.0; d];
-        cosine::column(d, self.frequencies[i], 0, &mut v);
-        v.iter_mut()
-            .zip(&self.signs)
-            .for_each(|(v, sign)| *v *= sign);
-        v
+    fn size(&self) -> (usize, usize, usize) {
+        (self.n, self.d, size_of::<f32>())
+    }
+
+    fn knows_eigenpairs(&self) -> bool {
+        true
+    }
+
+    fn make(&self, threads: usize) -> Result<Samples> {
+        make(self, threads)
+    }
+
+    fn make_test(&self, _: usize) -> Option<Result<Samples>> {
+        None
     }
 }
 
-/// Rows in a tile of X, and columns in it: 512 rows share one evaluation of a panel of V (r x 512 in f64 fits in L2).
+/// Rows and columns of a tile of X. The 512 rows share one evaluation of a panel of V (r x 512 in f64 fits in L2).
 const TILE: (usize, usize) = (512, 512);
 
-/// Makes the samples, on at most `threads` threads.
+/// Generates the samples on at most `threads` threads.
 ///
 /// # Errors
-/// `Error::Input` when n x d does not fit in memory.
+/// `Error::Input` if n x d does not fit in memory.
 pub(super) fn make(parameters: &Parameters, threads: usize) -> Result<Samples> {
     let &Parameters { n, d, seed, .. } = parameters;
     let eigenvalues = parameters.eigenvalues();
-    let name = spec::Spec::Spectrum(parameters.clone()).to_string();
+    let name = generator::spec(KIND.name, &parameters.keys());
     let mut x: Vec<f32> = matrix::zeroed(n, d, &name)?;
 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -206,7 +211,7 @@ pub(super) fn make(parameters: &Parameters, threads: usize) -> Result<Samples> {
     })
 }
 
-/// Part of X: rows from `row` on, each from `column` on.
+/// A tile of X: some rows starting at `row`, each starting at `column`.
 struct Tile<'a> {
     row: usize,
     column: usize,
@@ -232,10 +237,10 @@ fn tiles(x: &mut [f32], d: usize) -> Vec<Tile<'_>> {
     tiles
 }
 
-/// Rows and columns of X computed at once: their 16 sums stay in registers on every instruction set.
+/// X is computed in blocks of this many rows and columns, whose 16 sums stay in registers on every instruction set.
 const BLOCK: usize = 4;
 
-/// X tile = (U diag weights) V', with both factors packed so that the innermost loop reads them in order.
+/// Fills a tile with (U diag weights) V', both factors packed so that the innermost loop reads them contiguously.
 fn fill(mut tile: Tile, order: &[usize], f: &[usize], weights: &[f64], known: &KnownSpectrum) {
     let (rank, width) = (f.len(), tile.rows[0].len());
     let mut v = vec![[0.0; BLOCK]; rank * width.div_ceil(BLOCK)];
@@ -284,14 +289,13 @@ mod tests {
     use ndarray_linalg::{Eigh, UPLO};
 
     fn samples(keys: &str) -> Samples {
-        let spec = spec::Spec::parse(&format!("spectrum:{keys}")).expect(keys);
-        let spec::Spec::Spectrum(parameters) = spec else {
-            panic!("a spectrum was asked for")
-        };
+        let pairs = Keys::parse("spectrum", Some(keys), KIND.usage, KIND.keys).expect(keys);
+        let parameters =
+            Parameters::from_keys(&pairs).expect("the keys have values that they can have");
         make(&parameters, 2).expect(keys)
     }
 
-    /// Covariance in f64 of what stands in memory.
+    /// Covariance in f64 of the generated elements.
     fn covariance(samples: &Samples) -> Array2<f64> {
         let Elements::F32(x) = &samples.elements else {
             panic!("spectra are f32")
@@ -304,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn eigenpairs_are_lapacks_on_awkward_shapes() {
+    fn eigenpairs_agree_with_lapack_on_awkward_shapes() {
         for keys in [
             "n=200,d=30",
             "n=20,d=50,decay=0.5",
@@ -344,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_have_no_mean_beyond_rounding() {
+    fn column_means_are_zero_up_to_rounding() {
         let samples = samples("n=500,d=40");
         let statistics = super::super::Statistics::of(&samples, 1);
         assert!(statistics.mean.iter().all(|mean| mean.abs() < 1e-8));
@@ -364,12 +368,12 @@ mod tests {
         let other = make(&parameters(5), 5).expect("small");
         assert_eq!(one.elements, many.elements);
         assert_ne!(one.sha256, other.sha256);
-        // The bytes are part of the benchmark: the same on every machine, and after every change of this file.
+        // The bytes are part of the benchmark: they must stay the same on every machine and after every change here.
         assert_eq!(&one.sha256[..16], "81f705fb12c68c54");
     }
 
     #[test]
-    fn more_than_memory_is_an_error_not_an_abort() {
+    fn samples_larger_than_memory_are_an_error_not_an_abort() {
         let parameters = Parameters {
             n: 1_000_000_000,
             d: 1_000_000_000,

@@ -14,11 +14,11 @@ mod direct;
 mod dispatch;
 mod faults;
 mod geometry;
+#[cfg(test)]
+mod needs_wgpu;
 mod open;
 mod pass;
 mod shader;
-#[cfg(test)]
-mod tests;
 mod transfer;
 
 use std::collections::HashMap;

@@ -9,14 +9,14 @@ use crate::device::cpu::Cpu;
 use crate::device::wgpu::{Wgpu, adapters};
 use crate::optimizer::Rule;
 
-/// Goes on, and keeps what it sees.
+/// Never stops, and keeps what it sees.
 #[derive(Default)]
-struct Seen(Vec<(u64, Vec<f32>)>);
+struct Seen(Vec<(u64, Scores)>);
 
-impl Watch for Seen {
-    fn look(&mut self, look: Look<'_>) -> Result<Verdict> {
+impl Watch<Scores> for Seen {
+    fn look(&mut self, look: Look<'_, Scores>) -> Result<Next> {
         self.0.push((look.iteration, (look.snapshot)()?));
-        Ok(Verdict::Continue)
+        Ok(Next::Continue)
     }
 }
 
@@ -50,7 +50,7 @@ fn train<D: Device>(
     split: &Split,
     plan: &Plan,
     chunk: usize,
-) -> (Outcome, Vec<(u64, Vec<f32>)>) {
+) -> (Outcome, Vec<(u64, Scores)>) {
     let (train, test) = (Arc::new(split.train.clone()), Arc::new(split.test.clone()));
     let problem = Problem::upload(device, &train, &test).unwrap();
     let mut trainer = Trainer::prepare_in_chunks(device, &problem, plan, chunk).unwrap();
@@ -59,7 +59,8 @@ fn train<D: Device>(
     (outcome, seen.0)
 }
 
-/// Losses of the first twenty steps to 1e-4, parameters of a finished run to what f32 leaves of them.
+/// Compares a device with the reference: the losses of the first twenty steps to 1e-4, then the parameters to f32
+/// accuracy.
 fn agrees<D: Device>(device: &mut D, split: &Split, plan: &Plan, chunk: usize) {
     let what = format!("{} {:?} {:?}", device.info().name, plan, chunk);
     let (outcome, _) = train(device, split, plan, chunk);
@@ -91,7 +92,7 @@ fn agrees<D: Device>(device: &mut D, split: &Split, plan: &Plan, chunk: usize) {
 }
 
 #[test]
-fn every_rule_trains_as_the_reference_does_on_the_cpu() {
+fn every_rule_trains_like_the_reference_on_the_cpu() {
     let split = digits(130);
     for threads in [1, crate::machine::cores()] {
         let mut cpu = Cpu::open(threads).unwrap();
@@ -105,45 +106,13 @@ fn every_rule_trains_as_the_reference_does_on_the_cpu() {
             &plan(&[17, 9], Rule::Momentum, Some(1)),
             CHUNK,
         );
-        // All samples at once, in chunks of their own sizes.
+        // Full batch, in chunks that do not divide it.
         agrees(&mut cpu, &split, &plan(&[33], Rule::Nesterov, None), 48);
     }
 }
 
-#[test]
-fn every_rule_trains_as_the_reference_does_on_every_adapter() {
-    let split = digits(130);
-    for index in 0..adapters().len() {
-        let mut device = Wgpu::open(index).expect("it was found");
-        for rule in Rule::ALL {
-            agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
-        }
-        agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
-        agrees(
-            &mut device,
-            &split,
-            &plan(&[33, 12], Rule::Nesterov, None),
-            48,
-        );
-    }
-}
-
-#[test]
-fn every_rule_trains_as_the_reference_does_on_the_emulated_kernels() {
-    let split = digits(130);
-    let Some(mut device) = crate::device::cuda::emulated::open(false) else {
-        return;
-    };
-    for rule in Rule::ALL {
-        agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
-    }
-    agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
-    let full = plan(&[33, 12], Rule::Nesterov, None);
-    agrees(&mut device, &split, &full, 48);
-}
-
-#[test]
-fn samples_of_floats_train_as_the_reference_does_and_in_blocks_of_rows() {
+/// Digits as floats, split.
+fn floats() -> Split {
     let mut split = digits(90);
     for samples in [&mut split.train, &mut split.test] {
         let crate::data::Elements::U8(pixels) = &samples.elements else {
@@ -153,14 +122,14 @@ fn samples_of_floats_train_as_the_reference_does_and_in_blocks_of_rows() {
         samples.elements = crate::data::Elements::F32(floats);
         samples.unit = 1.0;
     }
+    split
+}
+
+#[test]
+fn samples_of_floats_train_as_the_reference_does() {
+    let split = floats();
     let mut cpu = Cpu::open(1).unwrap();
-    let plan = plan(&[13], Rule::Sgd, Some(16));
-    agrees(&mut cpu, &split, &plan, CHUNK);
-    if let Some(mut device) = (!adapters().is_empty()).then(|| Wgpu::open(0).unwrap()) {
-        // Forty rows of floats a block.
-        device.limit_buffers(40 * 784 * 4);
-        agrees(&mut device, &split, &plan, CHUNK);
-    }
+    agrees(&mut cpu, &split, &plan(&[13], Rule::Sgd, Some(16)), CHUNK);
 }
 
 #[test]
@@ -170,9 +139,9 @@ fn the_test_set_is_scored_whole_and_the_error_falls() {
     let (outcome, seen) = train(&mut cpu, &split, &plan(&[40], Rule::Adam, Some(32)), CHUNK);
     assert_eq!((seen.len(), outcome.iterations), (8, 92));
     assert_eq!(seen.last().unwrap().0, 92);
-    let errors: Vec<f32> = seen.iter().map(|(_, values)| values[0]).collect();
+    let errors: Vec<f32> = seen.iter().map(|(_, scores)| scores.test_error).collect();
     assert!(errors[7] < 0.6 * errors[0], "{errors:?}");
-    // 250 test samples, the last chunk not full: an error is a whole number of them.
+    // The 250 test samples do not fill the last chunk; the error must be a whole number of them.
     let count = f64::from(errors[7]) * 250.0;
     assert!((count - count.round()).abs() < 1e-3, "{count}");
     assert_eq!(outcome.test_error, f64::from(errors[7]));
@@ -180,7 +149,7 @@ fn the_test_set_is_scored_whole_and_the_error_falls() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bits_and_another_one_others() {
+fn the_same_seed_gives_the_same_bits_and_another_seed_different_ones() {
     let split = digits(130);
     let mut cpu = Cpu::open(crate::machine::cores()).unwrap();
     let one = plan(&[13], Rule::Adam, Some(16));
@@ -195,7 +164,7 @@ fn the_same_seed_gives_the_same_bits_and_another_one_others() {
 }
 
 #[test]
-fn a_rate_that_is_too_large_diverges_and_is_told() {
+fn a_learning_rate_that_is_too_large_is_reported_as_diverged() {
     let split = digits(130);
     let mut cpu = Cpu::open(1).unwrap();
     let wild = Plan {
@@ -207,7 +176,7 @@ fn a_rate_that_is_too_large_diverges_and_is_told() {
 }
 
 #[test]
-fn a_batch_of_more_than_all_samples_and_a_network_beyond_the_device_are_refused() {
+fn a_batch_larger_than_the_samples_and_a_network_too_large_for_the_device_are_refused() {
     let split = digits(130);
     let mut cpu = Cpu::open(1).unwrap();
     let (train, test) = (Arc::new(split.train.clone()), Arc::new(split.test.clone()));
@@ -219,4 +188,56 @@ fn a_batch_of_more_than_all_samples_and_a_network_beyond_the_device_are_refused(
     assert!(refused(&plan(&[], Rule::Sgd, Some(131))).contains("130 samples"));
     let wide = plan(&[1 << 40], Rule::Sgd, Some(10));
     assert!(refused(&wide).contains("GB at most"));
+}
+
+mod needs_wgpu {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
+    fn every_rule_trains_as_the_reference_does_on_every_adapter() {
+        let split = digits(130);
+        assert!(!adapters().is_empty(), "an adapter");
+        for index in 0..adapters().len() {
+            let mut device = Wgpu::open(index).expect("it was found");
+            for rule in Rule::ALL {
+                agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
+            }
+            agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
+            agrees(
+                &mut device,
+                &split,
+                &plan(&[33, 12], Rule::Nesterov, None),
+                48,
+            );
+        }
+    }
+
+    #[test]
+    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
+    fn samples_of_floats_train_as_the_reference_does_in_blocks_of_rows() {
+        let split = floats();
+        let mut device = Wgpu::open(0).expect("an adapter");
+        // Forty rows of floats a block.
+        device.limit_buffers(40 * 784 * 4);
+        let plan = plan(&[13], Rule::Sgd, Some(16));
+        agrees(&mut device, &split, &plan, CHUNK);
+    }
+}
+
+mod needs_emulation {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs emulation: Linux with a C++ compiler"]
+    fn every_rule_trains_as_the_reference_does_on_the_emulated_kernels() {
+        let split = digits(130);
+        let mut device = crate::device::cuda::emulated::open(false);
+        for rule in Rule::ALL {
+            agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
+        }
+        agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
+        let full = plan(&[33, 12], Rule::Nesterov, None);
+        agrees(&mut device, &split, &full, 48);
+    }
 }

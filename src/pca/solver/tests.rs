@@ -11,7 +11,7 @@ use crate::pca::OperatorKind;
 
 type Buffer = <Cpu as Device>::Buffer;
 
-/// A launch that was noted down while recording.
+/// A launch made while recording.
 struct Noted {
     kernel: Kernel,
     sizes: Vec<usize>,
@@ -19,7 +19,7 @@ struct Noted {
     buffers: Vec<Buffer>,
 }
 
-/// The CPU, with notes of what is compiled and what is launched.
+/// The CPU device, which also notes what is compiled and launched.
 struct Noting {
     cpu: Cpu,
     recording: Option<Vec<Noted>>,
@@ -111,7 +111,7 @@ impl Device for Noting {
     }
 }
 
-/// Kernels that preparing and solving launched on fresh notes, and those that were compiled before the first launch.
+/// The kernels that preparing and solving launch, and those compiled before the first launch.
 fn kernels(samples: &Arc<Samples>, plan: &Plan) -> (HashSet<Kernel>, HashSet<Kernel>) {
     let mut device = Noting {
         cpu: Cpu::open(1).expect("one thread is always there"),
@@ -129,7 +129,7 @@ fn kernels(samples: &Arc<Samples>, plan: &Plan) -> (HashSet<Kernel>, HashSet<Ker
 }
 
 #[test]
-fn every_kernel_that_a_solve_launches_is_compiled_before_and_no_other() {
+fn a_solve_compiles_exactly_the_kernels_it_launches_and_before_it_starts() {
     let sets = [
         "digits:n=800,seed=2",
         "digits:n=40,seed=2",
@@ -179,7 +179,7 @@ fn every_kernel_that_a_solve_launches_is_compiled_before_and_no_other() {
         .filter(|row| !all.contains(&row.kernel))
         .map(|row| row.name)
         .collect();
-    // The stream is a peak's, the others are a network's.
+    // Stream is for measuring peaks, the others belong to networks.
     let others = [
         "stream_read",
         "gather_f32",

@@ -1,11 +1,13 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use super::super::clock::pass;
 use super::super::device::{DeviceSpec, Threads};
-use super::super::job::Job;
+use super::super::problem::pca::Pca;
+use super::super::task::Draft;
 use super::*;
 use crate::error::Error;
-use crate::pca::{Look, Outcome, Verdict, Watch};
+use crate::pca::{Basis, Look, Next, Outcome, Plan, Watch};
 
 /// What a lane does at its solve number `call`, counted from 0.
 type Behaviour = fn(call: usize, steps: &mut u64, component: &mut f32, step: &mut Duration);
@@ -18,35 +20,39 @@ struct Fake<'a> {
     log: &'a RefCell<Vec<&'static str>>,
 }
 
-impl Lane for Fake<'_> {
-    fn prepare(&mut self, job: &Job) -> Result<()> {
-        match job {
-            Job::Pca(plan) if plan.components == 9 => Err(Error::unsupported("nine is too many")),
+impl Lane<Pca> for Fake<'_> {
+    fn prepare(&mut self, plan: &Plan) -> Result<()> {
+        match plan.components {
+            9 => Err(Error::unsupported("nine is too many")),
             _ => Ok(()),
         }
     }
 
-    fn solve(&mut self, watch: &mut dyn Watch) -> Result<(Answer, Option<f64>)> {
+    fn solve(&mut self, watch: &mut dyn Watch<Basis>) -> Result<(Outcome, Option<f64>)> {
         self.log.borrow_mut().push(self.name);
-        let (mut steps, mut component, mut step) = (40, 1.0, Duration::ZERO);
+        let (mut steps, mut component, mut step) = (40, 1.0, Duration::from_millis(1));
         (self.behaviour)(self.calls, &mut steps, &mut component, &mut step);
         self.calls += 1;
         let mut ended = Ended::Converged;
         let mut iterations = 0;
         for iteration in 1..=steps {
-            std::thread::sleep(step);
+            pass(step);
             iterations = iteration;
-            let mut snapshot = || Ok(vec![iteration as f32]);
+            let mut snapshot = || {
+                Ok(Basis {
+                    order: 1,
+                    rows: vec![iteration as f32],
+                })
+            };
             let last = iteration == steps;
             let look = Look {
                 iteration,
                 passes: iteration as f64,
                 component: 0,
-                order: 1,
                 last,
                 snapshot: &mut snapshot,
             };
-            if watch.look(look)? == Verdict::Stop {
+            if watch.look(look)? == Next::Stop {
                 ended = Ended::Stopped;
                 break;
             }
@@ -69,42 +75,44 @@ impl Lane for Fake<'_> {
             fault: None,
         };
         // The device named c has a clock.
-        Ok((
-            Answer::Pca(outcome),
-            (self.name == "c").then_some(self.calls as f64),
-        ))
+        Ok((outcome, (self.name == "c").then_some(self.calls as f64)))
     }
 }
 
 fn steady(_: usize, _: &mut u64, _: &mut f32, _: &mut Duration) {}
 
+/// A case of principal components.
+fn pca(draft: Draft) -> Case<Pca> {
+    let task = draft.pca.clone().settled();
+    draft.settled().with(task)
+}
+
 /// Runs a heat of such lanes; the error falls as one over the step. With it the order of the solves.
 fn heat(
     behaviours: &[(&'static str, Behaviour)],
     repeats: Option<usize>,
-    change: fn(&mut Case),
+    change: fn(&mut Draft),
     interrupted: &AtomicBool,
-) -> (Option<Vec<Result<Measured>>>, Vec<&'static str>) {
-    let mut case = Case {
+) -> (Option<Vec<Result<Measured<Outcome>>>>, Vec<&'static str>) {
+    let mut draft = Draft {
         target: Some(0.1),
-        components: 1,
-        ..Case::default()
+        ..Draft::default()
     };
-    change(&mut case);
-    let cases: Vec<Case> = (1..=behaviours.len())
+    draft.pca.components = 1;
+    change(&mut draft);
+    let cases: Vec<Case<Pca>> = (1..=behaviours.len())
         .map(|n| {
-            Case {
+            pca(Draft {
                 device: DeviceSpec::cpu(Threads::Count(n)),
-                ..case.clone()
-            }
-            .settled()
+                ..draft.clone()
+            })
         })
         .collect();
     let log = RefCell::new(Vec::new());
-    let entrants = behaviours
+    let starters = behaviours
         .iter()
         .zip(&cases)
-        .map(|(&(name, behaviour), case)| Entrant {
+        .map(|(&(name, behaviour), case)| Starter {
             case,
             meter: None,
             lane: Box::new(Fake {
@@ -112,14 +120,14 @@ fn heat(
                 behaviour,
                 calls: 0,
                 log: &log,
-            }) as Box<dyn Lane>,
+            }) as Box<dyn Lane<Pca>>,
         })
         .collect();
     let setting = Setting {
-        evaluate: &|_, snapshot, _| {
+        evaluate: &|_, snapshot: &Basis| {
             Some(Errors {
                 component: 0.5,
-                whole: 1.0 / f64::from(snapshot[0]),
+                whole: 1.0 / f64::from(snapshot.rows[0]),
                 losses: None,
             })
         },
@@ -128,11 +136,15 @@ fn heat(
         announce: &|_| {},
         tell: &|_, _| {},
     };
-    let result = run(entrants, &setting);
+    let result = run(starters, &setting);
     (result, log.into_inner())
 }
 
-fn one(behaviour: Behaviour, repeats: Option<usize>, change: fn(&mut Case)) -> Result<Measured> {
+fn one(
+    behaviour: Behaviour,
+    repeats: Option<usize>,
+    change: fn(&mut Draft),
+) -> Result<Measured<Outcome>> {
     let (result, _) = heat(
         &[("a", behaviour)],
         repeats,
@@ -195,7 +207,7 @@ fn the_time_to_the_target_is_read_off_the_curve_of_each_repeat() {
 fn a_device_with_a_clock_has_a_second_time_for_each_repeat_that_counts() {
     let never = AtomicBool::new(false);
     let lanes: &[(&'static str, Behaviour)] = &[("a", steady), ("c", steady)];
-    let measured: Vec<Measured> = heat(lanes, Some(3), |_| {}, &never)
+    let measured: Vec<Measured<Outcome>> = heat(lanes, Some(3), |_| {}, &never)
         .0
         .unwrap()
         .into_iter()
@@ -272,7 +284,7 @@ fn a_panic_or_a_refusal_is_that_devices_result_alone() {
     assert!(error.contains("panicked: a bug somewhere"), "{error}");
     assert_eq!(results[1].as_ref().unwrap().solve_s.len(), 4);
     assert!(results[2].is_err());
-    let refused = one(steady, None, |case| case.components = 9);
+    let refused = one(steady, None, |case| case.pca.components = 9);
     assert!(matches!(refused, Err(Error::Unsupported(_))));
 }
 
@@ -305,8 +317,8 @@ impl Meter for Counter {
 #[test]
 fn energy_is_that_of_a_pass_after_the_repeats_and_its_solves_are_no_repeats() {
     let log = RefCell::new(Vec::new());
-    let case = Case::default().settled();
-    let entrant = Entrant {
+    let case = pca(Draft::default());
+    let starter = Starter {
         case: &case,
         meter: Some(Box::new(Counter(0.0))),
         lane: Box::new(Fake {
@@ -318,13 +330,13 @@ fn energy_is_that_of_a_pass_after_the_repeats_and_its_solves_are_no_repeats() {
     };
     let interrupted = AtomicBool::new(false);
     let setting = Setting {
-        evaluate: &|_, _, _| None,
+        evaluate: &|_, _| None,
         interrupted: &interrupted,
         repeats: Some(3),
         announce: &|_| {},
         tell: &|_, _| {},
     };
-    let mut measured = run(vec![entrant], &setting).unwrap();
+    let mut measured = run(vec![starter], &setting).unwrap();
     let measured = measured.remove(0).unwrap();
     let energy = measured.energy.unwrap();
     assert_eq!(measured.solve_s.len(), 3);

@@ -9,7 +9,7 @@
 mod library;
 mod memory;
 #[cfg(test)]
-mod tests;
+mod needs_emulation;
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ use super::pass::{CHAINED, Pass, Tuning, Unit};
 use crate::device::Gemm;
 use crate::error::{Error, Result};
 
-use library::{Library, compiler};
+use library::Library;
 use memory::{Allocation, Owned};
 
 /// What a graph holds.
@@ -194,20 +194,10 @@ impl Driver for Emulated {
 /// Multiprocessors of the emulated device: few, so that small samples have parts too.
 const FEW: usize = 4;
 
-/// Opens the emulated device; `twice` runs every launch both ways. Where there is no C++ compiler, `None` with a word, or a
-/// failure when it is required.
-pub(crate) fn open(twice: bool) -> Option<Cuda<Emulated>> {
-    if !cfg!(target_os = "linux") || compiler().is_none() {
-        let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
-        let missing = "the kernels are emulated on Linux with a C++ compiler only";
-        assert!(
-            !required.split(',').any(|word| word == "emulation"),
-            "{missing}"
-        );
-        println!("skipped: {missing}");
-        return None;
-    }
-    Some(card(twice, FEW))
+/// Opens the emulated device; `twice` runs every launch both ways. A C++ compiler compiles the kernels when they are first
+/// launched.
+pub(crate) fn open(twice: bool) -> Cuda<Emulated> {
+    card(twice, FEW)
 }
 
 /// The emulated device with so many multiprocessors, without asking for a compiler: it records, and runs nothing before it
