@@ -1,5 +1,5 @@
-//! Holds the layers of `src/lib.rs`: imports go one way, the device generic and the clock stay where they belong, and
-//! no file names a path of somebody's machine.
+//! Holds the layers of `src/lib.rs`: imports go one way, the device generic and the clock stay where they belong. Also holds that
+//! no source is too long, and that no file names a path of somebody's machine.
 //!
 //! Sources are read as tokens, so that comments and strings import nothing, and what stands in a macro's arguments
 //! does. Tests inside a module are held like the rest of it. Not seen: a root under another name (`use crate as x`).
@@ -276,6 +276,37 @@ fn the_page_of_the_crate_says_the_same_chain() {
         }
     }
     assert_eq!(chain.concat().len() + 1, LAYERS.len(), "{chain:?}");
+}
+
+/// The most lines of a source file, its tests left out.
+const LONGEST: usize = 450;
+
+/// Lines of a source before the tests at its end.
+fn code_lines(text: &str) -> usize {
+    let code = text.lines().scan("", |before, line| {
+        let tests = *before == "#[cfg(test)]" && line.starts_with("mod ") && line.ends_with('{');
+        *before = line;
+        (!tests).then_some(())
+    });
+    code.count()
+}
+
+#[test]
+fn no_source_has_more_lines_than_the_limit() {
+    let sources = texts_under(&project().join("src"));
+    let is_code = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        name.ends_with(".rs") && name != "tests.rs" && !name.starts_with("needs_")
+    };
+    let long: Vec<String> = sources
+        .iter()
+        .filter(|(path, text)| is_code(path) && code_lines(text) > LONGEST)
+        .map(|(path, text)| format!("{path}: {} lines", code_lines(text)))
+        .collect();
+    assert!(long.is_empty(), "over {LONGEST}: {}", long.join(", "));
+    let tested =
+        "fn f() {}\n#[cfg(test)]\nfn g() {}\n#[cfg(test)]\nmod tests {\n    fn h() {}\n}\n";
+    assert_eq!(code_lines(tested), 4);
 }
 
 #[test]
