@@ -24,7 +24,7 @@
 //! | [`optimizer`] | the update rules, once over `Device`; how a run is watched | own a clock |
 //! | [`pca`] | operators, methods, reference, accuracy | own a clock |
 //! | [`mlp`] | networks: forward, backward, the training loop, accuracy | own a clock |
-//! | [`race`] | cases, suites, the runner and its clock, measured peaks | draw |
+//! | [`race`] | cases, suites, heats and their clock, what is a problem's own, measured peaks | draw |
 //! | [`conformance`] | kernels and methods against the reference on every device | measure speed |
 //! | [`report`] | charts, tables, the page: pure functions of records | know a device |
 //! | [`cli`] | the command line as types; one file per command | compute |
