@@ -21,7 +21,8 @@ pub enum Error {
 impl Error {
     /// Bad usage or bad input, with the whole message.
     pub fn input(message: impl Into<String>) -> Self {
-        Self::Input(message.into())
+        // What the user gave may have line breaks.
+        Self::Input(message.into().replace(['\n', '\r'], " "))
     }
 
     /// A case that could not be carried out, with the whole message.

@@ -39,6 +39,12 @@ struct Counts {
     fail: usize,
 }
 
+/// Whether `GRADRACE_REQUIRE`, a list separated by commas or spaces, names this kind of device.
+fn required(kind: Kind) -> bool {
+    let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
+    required.split([',', ' ']).any(|name| name == kind.name())
+}
+
 impl Verify {
     /// Runs the checks and prints them. `GRADRACE_REQUIRE=cuda,wgpu` makes the absence of those devices a failure; a device
     /// that is asked for by name must be there.
@@ -78,12 +84,9 @@ impl Verify {
             let title = format!("{}{name}{}", found.spec, software_label(found.software));
             self.device(&title, opened, &mut total)?;
         }
-        let required = std::env::var("GRADRACE_REQUIRE").unwrap_or_default();
         let absent = device::absent().into_iter();
         for (spec, missing) in absent.filter(|_| asked.is_empty()) {
-            let must = required
-                .split(',')
-                .any(|kind| kind.trim() == spec.kind.name());
+            let must = required(spec.kind);
             let word = if must { "fail" } else { "skip" };
             *(if must {
                 &mut total.fail

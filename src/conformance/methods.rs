@@ -190,151 +190,6 @@ mod tests {
         }
     }
 
-    /// The first adapter of wgpu, where there is one; tests/cli_wgpu.rs fails where one is required and missing.
-    fn adapter() -> Option<crate::device::wgpu::Wgpu> {
-        crate::device::wgpu::Wgpu::open(0).ok()
-    }
-
-    #[test]
-    fn a_second_solve_on_an_adapter_gives_the_same_bits_and_allocates_nothing() {
-        let Some(mut device) = adapter() else { return };
-        let samples = generated("digits:n=300,seed=2").expect("digits need no file");
-        let statistics = Statistics::of(&samples, 1);
-        for (method, operator) in [
-            (Method::Deflation, OperatorKind::Samples),
-            (Method::Subspace, OperatorKind::Covariance),
-        ] {
-            let problem = Problem::upload(&mut device, &samples, &statistics).expect("it fits");
-            let plan = plan(method, operator, Rule::Adam, 2);
-            let mut solver = Solver::prepare(&mut device, &problem, &plan).expect("it prepares");
-            let first = solver.solve(&mut device, &mut Blind).expect("it solves");
-            let before = device.allocations();
-            let second = solver.solve(&mut device, &mut Blind).expect("it solves");
-            // Asking takes a number of its own.
-            assert_eq!(device.allocations(), before + 1);
-            assert_eq!(first, second);
-        }
-    }
-
-    #[test]
-    fn samples_over_the_limit_of_a_buffer_are_split_and_give_the_same_answer() {
-        let Some(mut device) = adapter() else { return };
-        // Rows of 784 bytes, 64 floats: blocks of 167 and of 512 rows.
-        device.limit_buffers(1 << 17);
-        for (spec, k) in [
-            ("digits:n=500,seed=2", 3),
-            ("spectrum:n=700,d=64,decay=0.7,seed=3", 3),
-        ] {
-            let samples = generated(spec).expect("it needs no file");
-            for batch in [None, Some(100)] {
-                let plan = Plan {
-                    batch,
-                    ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, k)
-                };
-                let (outcome, assessment) = solve(&mut device, &samples, &plan).expect("it solves");
-                let whole = solve(&mut Cpu::open(1).expect("a thread"), &samples, &plan);
-                let steps = whole.expect("it solves").0.iterations as f64;
-                let sine = assessment.accuracy.subspace_sine.expect("a reference");
-                assert!(assessment.failures.is_empty(), "{:?}", assessment.failures);
-                assert!(
-                    sine < if batch.is_some() { 0.2 } else { SINE },
-                    "{spec}: {sine}"
-                );
-                let ratio = outcome.iterations as f64 / steps;
-                assert!((0.95..=1.05).contains(&ratio), "{spec}: {ratio}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_operator_finds_the_eigenvectors_on_the_emulated_kernels() {
-        let Some(mut device) = emulated::open(false) else {
-            return;
-        };
-        use Method::{Deflation, Subspace};
-        let [all, dense] = [OperatorKind::Samples, OperatorKind::Covariance];
-        for (spec, k, method, operator, rule) in [
-            ("digits:n=500,seed=2", 2, Deflation, all, Rule::Sgd),
-            ("digits:n=150,seed=2", 2, Subspace, all, Rule::Momentum),
-            (
-                "spectrum:n=300,d=64,decay=0.7,seed=3",
-                3,
-                Deflation,
-                dense,
-                Rule::Adam,
-            ),
-            (
-                "spectrum:n=300,d=64,decay=0.7,seed=3",
-                3,
-                Deflation,
-                all,
-                Rule::Adagrad,
-            ),
-            (
-                "spectrum:n=31,d=257,decay=0.6,seed=4",
-                4,
-                Subspace,
-                dense,
-                Rule::Nesterov,
-            ),
-            (
-                "spectrum:n=33,d=3,decay=0.5,seed=5",
-                2,
-                Deflation,
-                all,
-                Rule::Rmsprop,
-            ),
-        ] {
-            let samples = generated(spec).expect("it needs no file");
-            let plan = plan(method, operator, rule, k);
-            let sine = solve_well(&mut device, &samples, &plan);
-            let sine = sine.unwrap_or_else(|e| panic!("{spec}, {method:?}, {operator:?}: {e}"));
-            println!("{spec}, {method:?}, {operator:?}: {sine:.1e}");
-        }
-    }
-
-    #[test]
-    fn a_second_solve_on_the_emulated_kernels_gives_the_same_bits_and_allocates_nothing() {
-        let Some(mut device) = emulated::open(false) else {
-            return;
-        };
-        let samples = generated("digits:n=300,seed=2").expect("digits need no file");
-        let statistics = Statistics::of(&samples, 1);
-        for (method, operator) in [
-            (Method::Deflation, OperatorKind::Samples),
-            (Method::Subspace, OperatorKind::Covariance),
-        ] {
-            let problem = Problem::upload(&mut device, &samples, &statistics).expect("it fits");
-            let plan = plan(method, operator, Rule::Momentum, 2);
-            let mut solver = Solver::prepare(&mut device, &problem, &plan).expect("it prepares");
-            let first = solver.solve(&mut device, &mut Blind).expect("it solves");
-            let before = device.allocations();
-            let second = solver.solve(&mut device, &mut Blind).expect("it solves");
-            assert_eq!(device.allocations(), before);
-            assert!(first == second, "{method:?}");
-        }
-    }
-
-    #[test]
-    fn samples_split_over_buffers_give_the_same_answer_on_the_emulated_kernels() {
-        let Some(mut device) = emulated::open(false) else {
-            return;
-        };
-        // Rows of 64 floats: blocks of 128 rows.
-        device.limit_buffers(1 << 15);
-        let samples = generated("spectrum:n=300,d=64,decay=0.7,seed=3").expect("it needs no file");
-        for batch in [None, Some(100)] {
-            let plan = Plan {
-                batch,
-                ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, 3)
-            };
-            let (_, assessment) = solve(&mut device, &samples, &plan).expect("it solves");
-            let sine = assessment.accuracy.subspace_sine.expect("a reference");
-            assert!(assessment.failures.is_empty(), "{:?}", assessment.failures);
-            assert!(sine < if batch.is_some() { 0.2 } else { SINE }, "{sine}");
-        }
-    }
-
     /// Every method and operator that steps.
     const STEPPING: [(Method, OperatorKind); 4] = [
         (Method::Deflation, OperatorKind::Samples),
@@ -371,76 +226,225 @@ mod tests {
         }
     }
 
-    /// Solves on the emulated kernels, each pass in both orders of threads, with the passes of a step in chains or not.
-    fn chained_or_not(samples: &Arc<Samples>, plan: &Plan, chained: bool) -> (Outcome, usize) {
-        let mut device = emulated::open(true).expect("it is there");
-        if !chained {
-            device.leave_unchained();
-        }
-        let statistics = Statistics::of(samples, 1);
-        let problem = Problem::upload(&mut device, samples, &statistics).expect("it fits");
-        let mut solver = Solver::prepare(&mut device, &problem, plan).expect("it prepares");
-        let nodes = device.captured();
-        let outcome = solver.solve(&mut device, &mut Blind).expect("it solves");
-        (outcome, nodes)
-    }
+    mod needs_wgpu {
+        use super::*;
+        use crate::device::wgpu::Wgpu;
 
-    /// Asserts that chains change no bit, and returns how many launches a step has with them and without.
-    fn assert_same_bits(samples: &Arc<Samples>, plan: &Plan) -> [usize; 2] {
-        let [(chained, fewer), (unchained, more)] =
-            [true, false].map(|chained| chained_or_not(samples, plan, chained));
-        // Not a number is not itself: as text it is.
-        assert_eq!(format!("{chained:?}"), format!("{unchained:?}"), "{plan:?}");
-        assert!(fewer < more, "{plan:?}");
-        [fewer, more]
-    }
-
-    #[test]
-    fn chains_leave_the_bits_of_their_passes_for_every_rule_and_method() {
-        if emulated::open(false).is_none() {
-            return;
+        #[test]
+        #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
+        fn a_second_solve_on_an_adapter_gives_the_same_bits_and_allocates_nothing() {
+            let mut device = Wgpu::open(0).expect("an adapter");
+            let samples = generated("digits:n=300,seed=2").expect("digits need no file");
+            let statistics = Statistics::of(&samples, 1);
+            for (method, operator) in [
+                (Method::Deflation, OperatorKind::Samples),
+                (Method::Subspace, OperatorKind::Covariance),
+            ] {
+                let problem = Problem::upload(&mut device, &samples, &statistics).expect("it fits");
+                let plan = plan(method, operator, Rule::Adam, 2);
+                let mut solver =
+                    Solver::prepare(&mut device, &problem, &plan).expect("it prepares");
+                let first = solver.solve(&mut device, &mut Blind).expect("it solves");
+                let before = device.allocations();
+                let second = solver.solve(&mut device, &mut Blind).expect("it solves");
+                // Asking takes a number of its own.
+                assert_eq!(device.allocations(), before + 1);
+                assert_eq!(first, second);
+            }
         }
-        let samples = generated("spectrum:n=60,d=64,decay=0.7,seed=3").expect("it needs no file");
-        for rule in Rule::ALL {
-            for (method, operator) in STEPPING {
-                let plan = Plan {
-                    // A component ends by its criterion, or between two looks by the limit.
-                    tolerance: 0.2,
-                    max_iterations: 20,
-                    ..plan(method, operator, rule, 2)
-                };
-                let [chained, apart] = assert_same_bits(&samples, &plan);
-                println!(
-                    "{rule:?}, {method:?}, {operator:?}: {apart} launches, {chained} in chains"
-                );
+
+        #[test]
+        #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
+        fn samples_over_the_limit_of_a_buffer_are_split_and_give_the_same_answer() {
+            let mut device = Wgpu::open(0).expect("an adapter");
+            // Rows of 784 bytes, 64 floats: blocks of 167 and of 512 rows.
+            device.limit_buffers(1 << 17);
+            for (spec, k) in [
+                ("digits:n=500,seed=2", 3),
+                ("spectrum:n=700,d=64,decay=0.7,seed=3", 3),
+            ] {
+                let samples = generated(spec).expect("it needs no file");
+                for batch in [None, Some(100)] {
+                    let plan = Plan {
+                        batch,
+                        ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, k)
+                    };
+                    let (outcome, assessment) =
+                        solve(&mut device, &samples, &plan).expect("it solves");
+                    let whole = solve(&mut Cpu::open(1).expect("a thread"), &samples, &plan);
+                    let steps = whole.expect("it solves").0.iterations as f64;
+                    let sine = assessment.accuracy.subspace_sine.expect("a reference");
+                    assert!(assessment.failures.is_empty(), "{:?}", assessment.failures);
+                    assert!(
+                        sine < if batch.is_some() { 0.2 } else { SINE },
+                        "{spec}: {sine}"
+                    );
+                    let ratio = outcome.iterations as f64 / steps;
+                    assert!((0.95..=1.05).contains(&ratio), "{spec}: {ratio}");
+                }
             }
         }
     }
 
-    #[test]
-    fn chains_leave_the_bits_of_bytes_batches_longer_vectors_and_divergence() {
-        if emulated::open(false).is_none() {
-            return;
+    mod needs_emulation {
+        use super::*;
+
+        #[test]
+        #[ignore = "needs emulation: Linux with a C++ compiler"]
+        fn every_operator_finds_the_eigenvectors_on_the_emulated_kernels() {
+            let mut device = emulated::open(false);
+            use Method::{Deflation, Subspace};
+            let [all, dense] = [OperatorKind::Samples, OperatorKind::Covariance];
+            for (spec, k, method, operator, rule) in [
+                ("digits:n=500,seed=2", 2, Deflation, all, Rule::Sgd),
+                ("digits:n=150,seed=2", 2, Subspace, all, Rule::Momentum),
+                (
+                    "spectrum:n=300,d=64,decay=0.7,seed=3",
+                    3,
+                    Deflation,
+                    dense,
+                    Rule::Adam,
+                ),
+                (
+                    "spectrum:n=300,d=64,decay=0.7,seed=3",
+                    3,
+                    Deflation,
+                    all,
+                    Rule::Adagrad,
+                ),
+                (
+                    "spectrum:n=31,d=257,decay=0.6,seed=4",
+                    4,
+                    Subspace,
+                    dense,
+                    Rule::Nesterov,
+                ),
+                (
+                    "spectrum:n=33,d=3,decay=0.5,seed=5",
+                    2,
+                    Deflation,
+                    all,
+                    Rule::Rmsprop,
+                ),
+            ] {
+                let samples = generated(spec).expect("it needs no file");
+                let plan = plan(method, operator, rule, k);
+                let sine = solve_well(&mut device, &samples, &plan);
+                let sine = sine.unwrap_or_else(|e| panic!("{spec}, {method:?}, {operator:?}: {e}"));
+                println!("{spec}, {method:?}, {operator:?}: {sine:.1e}");
+            }
         }
-        let [digits, long] = ["digits:n=40,seed=2", "spectrum:n=31,d=257,decay=0.6,seed=4"]
-            .map(|spec| generated(spec).expect("it needs no file"));
-        let sgd = Plan {
-            max_iterations: 6,
-            ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, 2)
-        };
-        assert_same_bits(&digits, &sgd);
-        assert_same_bits(&long, &sgd);
-        let batch = Plan {
-            batch: Some(10),
-            ..sgd.clone()
-        };
-        assert_same_bits(&digits, &batch);
-        let diverging = Plan {
-            learning_rate: Some(1e38),
-            ..sgd
-        };
-        assert_same_bits(&long, &diverging);
-        let (outcome, _) = chained_or_not(&long, &diverging, true);
-        assert_eq!(outcome.ended, Ended::Diverged);
+
+        #[test]
+        #[ignore = "needs emulation: Linux with a C++ compiler"]
+        fn a_second_solve_on_the_emulated_kernels_gives_the_same_bits_and_allocates_nothing() {
+            let mut device = emulated::open(false);
+            let samples = generated("digits:n=300,seed=2").expect("digits need no file");
+            let statistics = Statistics::of(&samples, 1);
+            for (method, operator) in [
+                (Method::Deflation, OperatorKind::Samples),
+                (Method::Subspace, OperatorKind::Covariance),
+            ] {
+                let problem = Problem::upload(&mut device, &samples, &statistics).expect("it fits");
+                let plan = plan(method, operator, Rule::Momentum, 2);
+                let mut solver =
+                    Solver::prepare(&mut device, &problem, &plan).expect("it prepares");
+                let first = solver.solve(&mut device, &mut Blind).expect("it solves");
+                let before = device.allocations();
+                let second = solver.solve(&mut device, &mut Blind).expect("it solves");
+                assert_eq!(device.allocations(), before);
+                assert!(first == second, "{method:?}");
+            }
+        }
+
+        #[test]
+        #[ignore = "needs emulation: Linux with a C++ compiler"]
+        fn samples_split_over_buffers_give_the_same_answer_on_the_emulated_kernels() {
+            let mut device = emulated::open(false);
+            // Rows of 64 floats: blocks of 128 rows.
+            device.limit_buffers(1 << 15);
+            let samples =
+                generated("spectrum:n=300,d=64,decay=0.7,seed=3").expect("it needs no file");
+            for batch in [None, Some(100)] {
+                let plan = Plan {
+                    batch,
+                    ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, 3)
+                };
+                let (_, assessment) = solve(&mut device, &samples, &plan).expect("it solves");
+                let sine = assessment.accuracy.subspace_sine.expect("a reference");
+                assert!(assessment.failures.is_empty(), "{:?}", assessment.failures);
+                assert!(sine < if batch.is_some() { 0.2 } else { SINE }, "{sine}");
+            }
+        }
+
+        /// Solves on the emulated kernels, each pass in both orders of threads, with the passes of a step in chains or not.
+        fn chained_or_not(samples: &Arc<Samples>, plan: &Plan, chained: bool) -> (Outcome, usize) {
+            let mut device = emulated::open(true);
+            if !chained {
+                device.leave_unchained();
+            }
+            let statistics = Statistics::of(samples, 1);
+            let problem = Problem::upload(&mut device, samples, &statistics).expect("it fits");
+            let mut solver = Solver::prepare(&mut device, &problem, plan).expect("it prepares");
+            let nodes = device.captured();
+            let outcome = solver.solve(&mut device, &mut Blind).expect("it solves");
+            (outcome, nodes)
+        }
+
+        /// Asserts that chains change no bit, and returns how many launches a step has with them and without.
+        fn assert_same_bits(samples: &Arc<Samples>, plan: &Plan) -> [usize; 2] {
+            let [(chained, fewer), (unchained, more)] =
+                [true, false].map(|chained| chained_or_not(samples, plan, chained));
+            // Not a number is not itself: as text it is.
+            assert_eq!(format!("{chained:?}"), format!("{unchained:?}"), "{plan:?}");
+            assert!(fewer < more, "{plan:?}");
+            [fewer, more]
+        }
+
+        #[test]
+        #[ignore = "needs emulation: Linux with a C++ compiler"]
+        fn chains_leave_the_bits_of_their_passes_for_every_rule_and_method() {
+            let samples =
+                generated("spectrum:n=60,d=64,decay=0.7,seed=3").expect("it needs no file");
+            for rule in Rule::ALL {
+                for (method, operator) in STEPPING {
+                    let plan = Plan {
+                        // A component ends by its criterion, or between two looks by the limit.
+                        tolerance: 0.2,
+                        max_iterations: 20,
+                        ..plan(method, operator, rule, 2)
+                    };
+                    let [chained, apart] = assert_same_bits(&samples, &plan);
+                    println!(
+                        "{rule:?}, {method:?}, {operator:?}: {apart} launches, {chained} in chains"
+                    );
+                }
+            }
+        }
+
+        #[test]
+        #[ignore = "needs emulation: Linux with a C++ compiler"]
+        fn chains_leave_the_bits_of_bytes_batches_longer_vectors_and_divergence() {
+            let [digits, long] = ["digits:n=40,seed=2", "spectrum:n=31,d=257,decay=0.6,seed=4"]
+                .map(|spec| generated(spec).expect("it needs no file"));
+            let sgd = Plan {
+                max_iterations: 6,
+                ..plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, 2)
+            };
+            assert_same_bits(&digits, &sgd);
+            assert_same_bits(&long, &sgd);
+            let batch = Plan {
+                batch: Some(10),
+                ..sgd.clone()
+            };
+            assert_same_bits(&digits, &batch);
+            let diverging = Plan {
+                learning_rate: Some(1e38),
+                ..sgd
+            };
+            assert_same_bits(&long, &diverging);
+            let (outcome, _) = chained_or_not(&long, &diverging, true);
+            assert_eq!(outcome.ended, Ended::Diverged);
+        }
     }
 }

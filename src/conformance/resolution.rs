@@ -109,51 +109,6 @@ fn every_component_is_right_by_every_method_operator_and_rule() {
 }
 
 #[test]
-fn every_component_is_right_on_the_software_adapter() {
-    // tests/cli_wgpu.rs fails where an adapter is required and missing.
-    let Ok(mut device) = Wgpu::open(0) else {
-        return;
-    };
-    let some = named(&[
-        "salary, age, children; three asked",
-        "salary, age, children as f32",
-        "one outlier of 1e5",
-        "a ratio of 1e-7",
-        "a ratio of 1e-10, wide",
-        "n = 3",
-    ]);
-    every_component_is_right(&mut device, &some, |k| {
-        vec![
-            plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, k),
-            plan(
-                Method::Subspace,
-                OperatorKind::Covariance,
-                Rule::Nesterov,
-                k,
-            ),
-        ]
-    });
-}
-
-#[test]
-fn every_component_is_right_on_the_emulated_kernels() {
-    let Some(mut device) = emulated::open(false) else {
-        return;
-    };
-    let some = named(&[
-        "salary, age, children; three asked",
-        "a ratio of 1e-7",
-        "n = 3",
-    ]);
-    every_component_is_right(&mut device, &some, |k| {
-        vec![
-            plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, k),
-            plan(Method::Subspace, OperatorKind::Covariance, Rule::Sgd, k),
-        ]
-    });
-}
-
-#[test]
 fn every_rule_comes_as_far_as_the_others_on_thirty_components() {
     // A residual under a floor of 64 ulps of the largest eigenvalue once counted as none: momentum ended at 7e-3.
     let values: Vec<f64> = (0..40).map(|i| 0.8f64.powi(i)).collect();
@@ -336,5 +291,55 @@ proptest! {
             prop_assert!(standing != Standing::Failed, "{}", how);
             prop_assert!(!matches!(standing, Standing::Unresolved(_)), "{}", how);
         }
+    }
+}
+
+mod needs_wgpu {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
+    fn every_component_is_right_on_the_software_adapter() {
+        let mut device = Wgpu::open(0).expect("an adapter");
+        let some = named(&[
+            "salary, age, children; three asked",
+            "salary, age, children as f32",
+            "one outlier of 1e5",
+            "a ratio of 1e-7",
+            "a ratio of 1e-10, wide",
+            "n = 3",
+        ]);
+        every_component_is_right(&mut device, &some, |k| {
+            vec![
+                plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, k),
+                plan(
+                    Method::Subspace,
+                    OperatorKind::Covariance,
+                    Rule::Nesterov,
+                    k,
+                ),
+            ]
+        });
+    }
+}
+
+mod needs_emulation {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs emulation: Linux with a C++ compiler"]
+    fn every_component_is_right_on_the_emulated_kernels() {
+        let mut device = emulated::open(false);
+        let some = named(&[
+            "salary, age, children; three asked",
+            "a ratio of 1e-7",
+            "n = 3",
+        ]);
+        every_component_is_right(&mut device, &some, |k| {
+            vec![
+                plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, k),
+                plan(Method::Subspace, OperatorKind::Covariance, Rule::Sgd, k),
+            ]
+        });
     }
 }

@@ -239,6 +239,9 @@ mod tests {
         far[200_003] = f64::NEG_INFINITY;
         assert!(refused(&[3000, 100], Values::F64(far)).contains("row 2000, column 3 "));
         assert!(refused(&[2, 1], Values::F64(vec![1e200, 0.0])).contains("rescale"));
+        // The sum of the first column overflows; the second alone would do.
+        let overflows = vec![1e308, 1.0, -1e308, 2.0];
+        assert!(refused(&[2, 2], Values::F64(overflows)).contains("rescale"));
     }
 
     #[test]

@@ -274,6 +274,10 @@ pub(super) fn of_reals<R: Reals + ?Sized>(x: &R, n: usize, d: usize, threads: us
         // The mean of numbers lies among them; the clamp keeps a constant column exactly constant after rounding.
         mean[j] = (mean[j] + rest[j] / rows).clamp(low, high);
         max_deviation = max_deviation.max(high - mean[j]).max(mean[j] - low);
+        // Sums that overflow leave no mean, and `max` passes over what is not a number.
+        if mean[j].is_nan() {
+            max_deviation = f64::INFINITY;
+        }
     }
     let variance = rest
         .iter()

@@ -12,15 +12,6 @@ fn places(given: &[&Path], cache: &Path, mirrors: &[String]) -> Places {
     }
 }
 
-/// The folder with the real files, or a word that the test is skipped.
-fn real() -> Option<PathBuf> {
-    let folder = std::env::var_os("GRADRACE_DATA").map(PathBuf::from);
-    if folder.is_none() {
-        println!("skipped: GRADRACE_DATA names no folder with the MNIST files");
-    }
-    folder
-}
-
 fn absent_because(opened: Opened) -> String {
     match opened {
         Opened::Absent(why) => why,
@@ -112,45 +103,54 @@ fn given_files_that_are_wrong_or_not_all_there_are_an_error() {
     check("train-images");
 }
 
-#[test]
-fn found_files_give_the_known_samples_and_the_cache_is_repaired() {
-    let Some(real) = real() else { return };
-    let cache = tempfile::tempdir().expect("a temporary folder");
-    let load = |places: &Places| match open_in(places, Part::Training).expect("whole files") {
-        Opened::Samples(samples) => *samples,
-        Opened::Absent(why) => panic!("{why}"),
-    };
-    let samples = load(&places(&[&real], cache.path(), &[]));
-    assert_eq!(
-        (samples.n, samples.d, samples.image),
-        (60_000, 784, Some((28, 28)))
-    );
-    let labels = samples.labels.as_deref().expect("labels");
-    assert_eq!(labels[..5], [5, 0, 4, 1, 9]);
-    assert_eq!(labels.len(), 60_000);
-    // The sum of the eigenvalues of the training covariance, pixels / 255.
-    let statistics = super::super::Statistics::of(&samples, 2);
-    let variance: f64 = statistics.variance.iter().sum();
-    assert!((variance * samples.unit.powi(2) - 52.7252).abs() < 1e-3);
+mod needs_mnist {
+    use super::*;
 
-    // A damaged file in the cache is fetched again, from a mirror that has it.
-    let damaged = cache.path().join(folder::FILES[1]);
-    std::fs::write(&damaged, b"damaged").expect("a file");
-    assert!(
-        !absent_because(open_in(&places(&[], cache.path(), &[]), Part::Training).expect("absent"))
+    #[test]
+    #[ignore = "needs mnist: GRADRACE_DATA names a folder with its files"]
+    fn found_files_give_the_known_samples_and_the_cache_is_repaired() {
+        let real = std::env::var_os("GRADRACE_DATA").expect("a folder with the MNIST files");
+        let real = PathBuf::from(real);
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        let load = |places: &Places| match open_in(places, Part::Training).expect("whole files") {
+            Opened::Samples(samples) => *samples,
+            Opened::Absent(why) => panic!("{why}"),
+        };
+        let samples = load(&places(&[&real], cache.path(), &[]));
+        assert_eq!(
+            (samples.n, samples.d, samples.image),
+            (60_000, 784, Some((28, 28)))
+        );
+        let labels = samples.labels.as_deref().expect("labels");
+        assert_eq!(labels[..5], [5, 0, 4, 1, 9]);
+        assert_eq!(labels.len(), 60_000);
+        // The sum of the eigenvalues of the training covariance, pixels / 255.
+        let statistics = super::super::super::Statistics::of(&samples, 2);
+        let variance: f64 = statistics.variance.iter().sum();
+        assert!((variance * samples.unit.powi(2) - 52.7252).abs() < 1e-3);
+
+        // A damaged file in the cache is fetched again, from a mirror that has it.
+        let damaged = cache.path().join(folder::FILES[1]);
+        std::fs::write(&damaged, b"damaged").expect("a file");
+        assert!(
+            !absent_because(
+                open_in(&places(&[], cache.path(), &[]), Part::Training).expect("absent")
+            )
             .is_empty()
-    );
-    let local = mirror(move |name| {
-        let path = folder::locate(&real, name).expect("a file");
-        let bytes = std::fs::read(path).expect("a file");
-        if bytes.starts_with(idx::GZIP) {
-            return bytes;
-        }
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(&bytes).expect("memory");
-        encoder.finish().expect("memory")
-    });
-    let again = load(&places(&[], cache.path(), &[local]));
-    assert_eq!(again.sha256, samples.sha256);
-    assert!(complete(cache.path()));
+        );
+        let local = mirror(move |name| {
+            let path = folder::locate(&real, name).expect("a file");
+            let bytes = std::fs::read(path).expect("a file");
+            if bytes.starts_with(idx::GZIP) {
+                return bytes;
+            }
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&bytes).expect("memory");
+            encoder.finish().expect("memory")
+        });
+        let again = load(&places(&[], cache.path(), &[local]));
+        assert_eq!(again.sha256, samples.sha256);
+        assert!(complete(cache.path()));
+    }
 }

@@ -110,40 +110,8 @@ fn every_rule_trains_as_the_reference_does_on_the_cpu() {
     }
 }
 
-#[test]
-fn every_rule_trains_as_the_reference_does_on_every_adapter() {
-    let split = digits(130);
-    for index in 0..adapters().len() {
-        let mut device = Wgpu::open(index).expect("it was found");
-        for rule in Rule::ALL {
-            agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
-        }
-        agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
-        agrees(
-            &mut device,
-            &split,
-            &plan(&[33, 12], Rule::Nesterov, None),
-            48,
-        );
-    }
-}
-
-#[test]
-fn every_rule_trains_as_the_reference_does_on_the_emulated_kernels() {
-    let split = digits(130);
-    let Some(mut device) = crate::device::cuda::emulated::open(false) else {
-        return;
-    };
-    for rule in Rule::ALL {
-        agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
-    }
-    agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
-    let full = plan(&[33, 12], Rule::Nesterov, None);
-    agrees(&mut device, &split, &full, 48);
-}
-
-#[test]
-fn samples_of_floats_train_as_the_reference_does_and_in_blocks_of_rows() {
+/// Digits as floats, split.
+fn floats() -> Split {
     let mut split = digits(90);
     for samples in [&mut split.train, &mut split.test] {
         let crate::data::Elements::U8(pixels) = &samples.elements else {
@@ -153,14 +121,14 @@ fn samples_of_floats_train_as_the_reference_does_and_in_blocks_of_rows() {
         samples.elements = crate::data::Elements::F32(floats);
         samples.unit = 1.0;
     }
+    split
+}
+
+#[test]
+fn samples_of_floats_train_as_the_reference_does() {
+    let split = floats();
     let mut cpu = Cpu::open(1).unwrap();
-    let plan = plan(&[13], Rule::Sgd, Some(16));
-    agrees(&mut cpu, &split, &plan, CHUNK);
-    if let Some(mut device) = (!adapters().is_empty()).then(|| Wgpu::open(0).unwrap()) {
-        // Forty rows of floats a block.
-        device.limit_buffers(40 * 784 * 4);
-        agrees(&mut device, &split, &plan, CHUNK);
-    }
+    agrees(&mut cpu, &split, &plan(&[13], Rule::Sgd, Some(16)), CHUNK);
 }
 
 #[test]
@@ -219,4 +187,56 @@ fn a_batch_of_more_than_all_samples_and_a_network_beyond_the_device_are_refused(
     assert!(refused(&plan(&[], Rule::Sgd, Some(131))).contains("130 samples"));
     let wide = plan(&[1 << 40], Rule::Sgd, Some(10));
     assert!(refused(&wide).contains("GB at most"));
+}
+
+mod needs_wgpu {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
+    fn every_rule_trains_as_the_reference_does_on_every_adapter() {
+        let split = digits(130);
+        assert!(!adapters().is_empty(), "an adapter");
+        for index in 0..adapters().len() {
+            let mut device = Wgpu::open(index).expect("it was found");
+            for rule in Rule::ALL {
+                agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
+            }
+            agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
+            agrees(
+                &mut device,
+                &split,
+                &plan(&[33, 12], Rule::Nesterov, None),
+                48,
+            );
+        }
+    }
+
+    #[test]
+    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
+    fn samples_of_floats_train_as_the_reference_does_in_blocks_of_rows() {
+        let split = floats();
+        let mut device = Wgpu::open(0).expect("an adapter");
+        // Forty rows of floats a block.
+        device.limit_buffers(40 * 784 * 4);
+        let plan = plan(&[13], Rule::Sgd, Some(16));
+        agrees(&mut device, &split, &plan, CHUNK);
+    }
+}
+
+mod needs_emulation {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs emulation: Linux with a C++ compiler"]
+    fn every_rule_trains_as_the_reference_does_on_the_emulated_kernels() {
+        let split = digits(130);
+        let mut device = crate::device::cuda::emulated::open(false);
+        for rule in Rule::ALL {
+            agrees(&mut device, &split, &plan(&[13], rule, Some(16)), CHUNK);
+        }
+        agrees(&mut device, &split, &plan(&[], Rule::Adam, Some(31)), CHUNK);
+        let full = plan(&[33, 12], Rule::Nesterov, None);
+        agrees(&mut device, &split, &full, 48);
+    }
 }

@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use super::super::clock::pass;
 use super::super::device::{DeviceSpec, Threads};
 use super::super::problem::pca::Pca;
 use super::super::task::Draft;
@@ -29,13 +30,13 @@ impl Lane<Pca> for Fake<'_> {
 
     fn solve(&mut self, watch: &mut dyn Watch<Basis>) -> Result<(Outcome, Option<f64>)> {
         self.log.borrow_mut().push(self.name);
-        let (mut steps, mut component, mut step) = (40, 1.0, Duration::ZERO);
+        let (mut steps, mut component, mut step) = (40, 1.0, Duration::from_millis(1));
         (self.behaviour)(self.calls, &mut steps, &mut component, &mut step);
         self.calls += 1;
         let mut ended = Ended::Converged;
         let mut iterations = 0;
         for iteration in 1..=steps {
-            std::thread::sleep(step);
+            pass(step);
             iterations = iteration;
             let mut snapshot = || {
                 Ok(Basis {

@@ -75,18 +75,16 @@ impl Painter {
 }
 
 #[cfg(test)]
-mod tests {
+mod needs_fonts {
     use super::super::times;
     use super::*;
     use crate::record::fixture;
     use crate::report::group::groups;
 
     #[test]
+    #[ignore = "needs fonts: scripts/setup installs some"]
     fn a_chart_becomes_a_picture_of_twice_its_size_with_its_words() {
-        let Ok(painter) = Painter::new() else {
-            eprintln!("skipped: no fonts here");
-            return;
-        };
+        let painter = Painter::new().expect("fonts");
         let records = fixture::race();
         let (groups, _) = groups(&records);
         let chart = times::chart("x".into(), &groups[0]).unwrap();
@@ -112,11 +110,9 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs fonts: scripts/setup installs some"]
     fn what_is_no_drawing_is_an_error_that_names_it() {
-        let Ok(painter) = Painter::new() else {
-            eprintln!("skipped: no fonts here");
-            return;
-        };
+        let painter = Painter::new().expect("fonts");
         let chart = Chart {
             name: "times".into(),
             caption: String::new(),
