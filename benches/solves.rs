@@ -68,12 +68,15 @@ fn networks() -> Vec<Case<Mlp>> {
     vec![case(&[], Rule::Sgd), case(&[300, 100], Rule::Adam)]
 }
 
+/// Says what is wrong with an answer.
+type Failures<P> = dyn Fn(&<P as Problem>::Plan, &<P as Problem>::Answer) -> Vec<String>;
+
 /// Samples and what belongs to them, of one problem.
 struct Set<P: Problem> {
     samples: Arc<Samples>,
     material: P::Material,
     /// What is wrong with an answer, in words.
-    failures: Box<dyn Fn(&P::Plan, &P::Answer) -> Vec<String>>,
+    failures: Box<Failures<P>>,
     /// How a solve ends that found its answer.
     ends: &'static [Ended],
 }

@@ -87,9 +87,6 @@ pub trait Settings {
     /// Whether it is solved in steps, which begin at a seed and end at a limit of time.
     fn has_steps(&self) -> bool;
 
-    /// Learning rate; `None` is `auto`, or that there is none.
-    fn learning_rate(&self) -> Option<f64>;
-
     /// Sets the flags that give these parameters again (see [`Asked`]).
     fn ask(&self, asked: &mut Asked);
 

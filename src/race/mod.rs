@@ -1,9 +1,12 @@
-//! The race: cases, suites, the runner and its clock, measured peaks.
+//! The race: cases, suites, heats and their clock, measured peaks.
 //!
-//! Words become [`words::Words`] and [`axes::Axes`], lists that are crossed into [`case::Case`]s, by flags alone or under the blocks of a
-//! [`suite::Suite`]. [`runner::Race`] loads and checks everything before anything is written, then runs heat after heat
-//! ([`heat`]): one case on each of its devices, first solve with the curve drawn off the clock, then repeats in turn.
+//! Flags and the blocks of a [`suite::Suite`] are the same lists, [`axes::Axes`]. Crossed, they give [`task::Draft`]s, which
+//! settle into [`case::Case`]s. [`run::Race`] loads and checks everything before anything is written, then runs heat after
+//! heat ([`heat`]): one case on each of its devices, first solve with the curve drawn off the clock, then repeats in turn.
 //! [`row`] makes a record of what was measured.
+//!
+//! All that is a problem's own stands in [`problem`], behind one trait: parameters, samples, solve, judge, fields of a
+//! record. A heat is generic over it; [`task::Task`] is the one enum of problems.
 //!
 //! Only this module holds a clock. Enums stand at its edge, where things are named, listed and stored; [`lane`] is the
 //! one bridge to the code that is generic over the device. What fails or is not there is a row with a reason, never a

@@ -1,4 +1,4 @@
-//! What the runner sees of a solve: the clock, the curve, the limits.
+//! What the race sees of a solve: the clock, the curve, the limits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

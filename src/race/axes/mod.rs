@@ -1,5 +1,9 @@
 //! Lists that are crossed into cases: the flags of `gradrace run`, and the keys of a suite's blocks. The fields of [`Axes`]
 //! are both; how a word of a list is read, and what it sets, stands in `parameter`.
+//!
+//! A new parameter of a problem is a field here (flag, key and help), a row there, a field with its default among the
+//! problem's own parameters ([`super::problem`]), a line in their `ask` (the record's `asked`, the id and the command), and
+//! its word of an id in [`crate::record::asked`].
 
 use clap::{ArgAction, Args};
 use serde::Deserialize;

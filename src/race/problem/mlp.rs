@@ -79,10 +79,6 @@ impl Settings for Mlp {
         true
     }
 
-    fn learning_rate(&self) -> Option<f64> {
-        self.learning_rate
-    }
-
     fn ask(&self, asked: &mut Asked) {
         let widths: Vec<String> = self.layers.iter().map(usize::to_string).collect();
         match widths.as_slice() {

@@ -7,7 +7,7 @@ use super::defaults::{SEED, TIME_LIMIT_S};
 use super::device::{DeviceSpec, Threads};
 use super::name::{Precision, ProblemKind};
 use super::problem::mlp::Mlp;
-use super::problem::pca::{self, Pca};
+use super::problem::pca::{Pca, PcaDraft};
 use crate::optimizer::Rule;
 
 /// What a case solves, and how.
@@ -54,7 +54,7 @@ pub struct Draft {
     /// Seconds of solving.
     pub time_limit_s: f64,
     /// How principal components are found, where they are asked for.
-    pub pca: pca::Draft,
+    pub pca: PcaDraft,
     /// The network, where one is asked for.
     pub mlp: Mlp,
 }
@@ -70,7 +70,7 @@ impl Default for Draft {
             seed: SEED,
             target: None,
             time_limit_s: TIME_LIMIT_S,
-            pca: pca::Draft::default(),
+            pca: PcaDraft::default(),
             mlp: Mlp::default(),
         }
     }

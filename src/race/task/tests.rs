@@ -103,7 +103,7 @@ fn cases_on_two_devices_race_and_others_do_not() {
 
 #[test]
 fn another_precision_is_refused_not_replaced() {
-    let task = pca::Draft::default().settled();
+    let task = PcaDraft::default().settled();
     let case = case(|draft| draft.precision = Some(Precision::F64)).with(task);
     assert!(matches!(Pca::plan(&case), Err(Error::Unsupported(why)) if why.contains("f64")));
 }

@@ -72,7 +72,7 @@ impl Default for Steps {
 
 /// How principal components are to be found, as asked for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
+pub struct PcaDraft {
     /// The method.
     pub method: Method,
     /// Number of components k.
@@ -83,7 +83,7 @@ pub struct Draft {
     pub steps: Steps,
 }
 
-impl Default for Draft {
+impl Default for PcaDraft {
     fn default() -> Self {
         Self {
             method: Method::Deflation,
@@ -94,7 +94,7 @@ impl Default for Draft {
     }
 }
 
-impl Draft {
+impl PcaDraft {
     /// The parameters, what is not used taken out.
     pub fn settled(self) -> Pca {
         let mut steps = self.steps;
@@ -174,10 +174,6 @@ impl Settings for Pca {
 
     fn has_steps(&self) -> bool {
         self.steps().is_some()
-    }
-
-    fn learning_rate(&self) -> Option<f64> {
-        self.steps()?.learning_rate
     }
 
     fn ask(&self, asked: &mut Asked) {

@@ -1,7 +1,7 @@
 use crate::record::Accuracy;
 
 use super::*;
-use crate::race::problem::pca::Draft as PcaDraft;
+use crate::race::problem::pca::PcaDraft;
 use crate::race::task::Draft;
 
 fn case() -> Case<Pca> {
