@@ -26,7 +26,7 @@
 //! | [`optimizer`] | the update rules, once over `Device`; how a run is watched | the clock |
 //! | [`pca`] | operators, methods, reference, accuracy | the clock |
 //! | [`mlp`] | networks: forward, backward, the training loop, accuracy | the clock |
-//! | [`race`] | cases, suites, the runner and its clock, measured peaks | drawing |
+//! | [`race`] | cases, suites, heats and their clock, the parts of a race that differ by problem, measured peaks | drawing |
 //! | [`conformance`] | kernels and methods against the reference on every device | measuring speed |
 //! | [`report`] | charts, tables, the page: pure functions of records | devices, and every layer but `record` |
 //! | [`cli`] | the command line as types; one file per command | computing |
