@@ -36,6 +36,8 @@ thread_local! {
 fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = FOLDER.with(|folder| folder.path().join(name));
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for the input");
+    // ext4 waits for the disk when a file is truncated and written again.
+    let _ = std::fs::remove_file(&path);
     std::fs::write(&path, bytes).expect("a file for the input");
     path
 }
