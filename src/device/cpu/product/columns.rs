@@ -21,8 +21,9 @@ unsafe fn sum_body<V: Vector, T: Sample>(
     offsets: &[f32],
     scratch: &mut Scratch,
 ) {
-    let Task { d, m, .. } = *task;
-    let weight = task.weight_in;
+    // Copies: read through the reference, the loop is not split by the kind of rows.
+    let Task { rows, d, m, .. } = *task;
+    let (mean, v, weight) = (task.mean, task.v, task.weight_in);
     let Scratch {
         tile,
         u,
@@ -41,15 +42,15 @@ unsafe fn sum_body<V: Vector, T: Sample>(
     let mut since_flush = 0;
     let last = range.end;
     for position in range {
-        if let Some(row) = task.rows.row(x.as_ptr(), d, position) {
+        if let Some(row) = rows.row(x.as_ptr(), d, position) {
             // SAFETY: the row has d elements, the tile's row at least as many.
-            unsafe { centre::<V, T>(row, task.mean, d, tile.as_mut_ptr().add(filled * stride)) };
+            unsafe { centre::<V, T>(row, mean, d, tile.as_mut_ptr().add(filled * stride)) };
             filled += 1;
         }
         if filled == TILE_ROWS || (position + 1 == last && filled > 0) {
             // SAFETY: `filled` rows of the tile are written; v and local are m x d, u TILE_ROWS x m.
             unsafe {
-                project::<V>(tile, stride, filled, task.v, d, m, u);
+                project::<V>(tile, stride, filled, v, d, m, u);
                 for r in 0..filled {
                     for a in 0..m {
                         let projection = (u[r * m + a] - offsets[a]) * weight;
