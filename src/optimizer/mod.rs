@@ -33,6 +33,30 @@ pub enum Rule {
     Adam,
 }
 
+/// What is known of a rule besides its row of the kernel table.
+struct Facts {
+    name: &'static str,
+    row: Rules,
+    momentum: Option<f64>,
+    decay: Option<f64>,
+    epsilon: Option<f64>,
+    variant: &'static str,
+    is_elementwise: bool,
+    usual_rate: f64,
+}
+
+/// A rule without states.
+const PLAIN: Facts = Facts {
+    name: "sgd",
+    row: Rules::Sgd,
+    momentum: None,
+    decay: None,
+    epsilon: None,
+    variant: "p -= rate g",
+    is_elementwise: false,
+    usual_rate: 0.1,
+};
+
 impl Rule {
     /// Every rule.
     pub const ALL: [Rule; 6] = [
@@ -44,71 +68,95 @@ impl Rule {
         Rule::Adam,
     ];
 
+    const fn facts(self) -> Facts {
+        match self {
+            Rule::Sgd => PLAIN,
+            Rule::Momentum => Facts {
+                name: "momentum",
+                row: Rules::Momentum,
+                momentum: Some(0.9),
+                variant: "PyTorch: v = mu v + g; p -= rate v",
+                usual_rate: 0.05,
+                ..PLAIN
+            },
+            Rule::Nesterov => Facts {
+                name: "nesterov",
+                row: Rules::Nesterov,
+                momentum: Some(0.9),
+                variant: "PyTorch: v = mu v + g; p -= rate (g + mu v)",
+                usual_rate: 0.05,
+                ..PLAIN
+            },
+            Rule::Adagrad => Facts {
+                name: "adagrad",
+                row: Rules::Adagrad,
+                epsilon: Some(1e-10),
+                variant: "PyTorch: accumulator from 0, epsilon outside the root",
+                is_elementwise: true,
+                usual_rate: 0.01,
+                ..PLAIN
+            },
+            Rule::Rmsprop => Facts {
+                name: "rmsprop",
+                row: Rules::Rmsprop,
+                decay: Some(0.99),
+                epsilon: Some(1e-8),
+                variant: "PyTorch: epsilon outside the root",
+                is_elementwise: true,
+                usual_rate: 0.001,
+                ..PLAIN
+            },
+            Rule::Adam => Facts {
+                name: "adam",
+                row: Rules::Adam,
+                momentum: Some(0.9),
+                decay: Some(0.999),
+                epsilon: Some(1e-8),
+                variant: "PyTorch: bias-corrected, epsilon outside the root",
+                is_elementwise: true,
+                usual_rate: 0.001,
+            },
+        }
+    }
+
     /// Name on the command line and in records.
     pub const fn name(self) -> &'static str {
-        match self {
-            Rule::Sgd => "sgd",
-            Rule::Momentum => "momentum",
-            Rule::Nesterov => "nesterov",
-            Rule::Adagrad => "adagrad",
-            Rule::Rmsprop => "rmsprop",
-            Rule::Adam => "adam",
-        }
+        self.facts().name
     }
 
     /// The rule's row of the kernel table.
     pub const fn kernel(self) -> Kernel {
-        match self {
-            Rule::Sgd => Kernel::Rules(Rules::Sgd),
-            Rule::Momentum => Kernel::Rules(Rules::Momentum),
-            Rule::Nesterov => Kernel::Rules(Rules::Nesterov),
-            Rule::Adagrad => Kernel::Rules(Rules::Adagrad),
-            Rule::Rmsprop => Kernel::Rules(Rules::Rmsprop),
-            Rule::Adam => Kernel::Rules(Rules::Adam),
-        }
+        Kernel::Rules(self.facts().row)
     }
 
     /// Decay of the velocity or of the first moment, if the rule has one.
     pub const fn momentum(self) -> Option<f64> {
-        match self {
-            Rule::Momentum | Rule::Nesterov | Rule::Adam => Some(0.9),
-            _ => None,
-        }
+        self.facts().momentum
     }
 
     /// Decay of the second moment, if the rule has one.
     pub const fn decay(self) -> Option<f64> {
-        match self {
-            Rule::Rmsprop => Some(0.99),
-            Rule::Adam => Some(0.999),
-            _ => None,
-        }
+        self.facts().decay
     }
 
     /// Constant added to the denominator, if the rule has one.
     pub const fn epsilon(self) -> Option<f64> {
-        match self {
-            Rule::Adagrad => Some(1e-10),
-            Rule::Rmsprop | Rule::Adam => Some(1e-8),
-            _ => None,
-        }
+        self.facts().epsilon
     }
 
     /// Formula or framework convention of this variant.
     pub const fn variant(self) -> &'static str {
-        match self {
-            Rule::Sgd => "p -= rate g",
-            Rule::Momentum => "PyTorch: v = mu v + g; p -= rate v",
-            Rule::Nesterov => "PyTorch: v = mu v + g; p -= rate (g + mu v)",
-            Rule::Adagrad => "PyTorch: accumulator from 0, epsilon outside the root",
-            Rule::Rmsprop => "PyTorch: epsilon outside the root",
-            Rule::Adam => "PyTorch: bias-corrected, epsilon outside the root",
-        }
+        self.facts().variant
     }
 
     /// Whether the rule scales every element by the history of that element.
     pub const fn is_elementwise(self) -> bool {
-        matches!(self, Rule::Adagrad | Rule::Rmsprop | Rule::Adam)
+        self.facts().is_elementwise
+    }
+
+    /// Learning rate that the rule's paper or framework starts from, for networks.
+    pub const fn usual_rate(self) -> f64 {
+        self.facts().usual_rate
     }
 
     /// Whether the first state is a velocity: a vector that moves with the parameters, not a sum of squares.

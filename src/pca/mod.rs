@@ -36,6 +36,16 @@ pub enum Gradient {
     Projected,
 }
 
+impl Gradient {
+    /// The gradient that a rule takes unless another one is requested: plain for sgd, projected for the others.
+    pub fn of(rule: Rule) -> Self {
+        match rule {
+            Rule::Sgd => Self::Plain,
+            _ => Self::Projected,
+        }
+    }
+}
+
 /// One configuration of PCA. Every parameter is decided except the automatic learning rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -67,10 +77,7 @@ pub struct Plan {
 impl Plan {
     /// The gradient that the rule receives.
     pub fn gradient(&self) -> Gradient {
-        self.gradient.unwrap_or(match self.rule {
-            Rule::Sgd => Gradient::Plain,
-            _ => Gradient::Projected,
-        })
+        self.gradient.unwrap_or(Gradient::of(self.rule))
     }
 }
 

@@ -72,14 +72,15 @@ impl Named for Gradient {
 
 impl Named for Rule {
     const WHAT: &'static str = "optimizer";
-    const ALL: &'static [(&'static str, Self)] = &[
-        (Rule::Sgd.name(), Self::Sgd),
-        (Rule::Momentum.name(), Self::Momentum),
-        (Rule::Nesterov.name(), Self::Nesterov),
-        (Rule::Adagrad.name(), Self::Adagrad),
-        (Rule::Rmsprop.name(), Self::Rmsprop),
-        (Rule::Adam.name(), Self::Adam),
-    ];
+    const ALL: &'static [(&'static str, Self)] = &{
+        let mut all = [("", Rule::Sgd); Rule::ALL.len()];
+        let mut i = 0;
+        while i < all.len() {
+            all[i] = (Rule::ALL[i].name(), Rule::ALL[i]);
+            i += 1;
+        }
+        all
+    };
 }
 
 impl Named for Standardize {

@@ -82,22 +82,12 @@ pub fn tuned(layers: &[usize], batch: Batch, rule: Rule) -> f64 {
     ]
     .into_iter()
     .find_map(|(layers, batch)| RATES.find(layers, batch, rule))
-    .unwrap_or_else(|| fallback(rule))
-}
-
-/// What each rule's own paper or framework starts from, for a program whose table lacks it.
-fn fallback(rule: Rule) -> f64 {
-    match rule {
-        Rule::Sgd => 0.1,
-        Rule::Momentum | Rule::Nesterov => 0.05,
-        Rule::Adagrad => 0.01,
-        Rule::Rmsprop | Rule::Adam => 0.001,
-    }
+    .unwrap_or_else(|| rule.usual_rate())
 }
 
 /// The rates that are tried: eight a rule, a factor of two apart and around the rule's usual one.
 pub fn grid(rule: Rule) -> Vec<f64> {
-    (-4..=3).map(|e| fallback(rule) * 2f64.powi(e)).collect()
+    (-4..=3).map(|e| rule.usual_rate() * 2f64.powi(e)).collect()
 }
 
 #[cfg(test)]

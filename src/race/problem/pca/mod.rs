@@ -60,7 +60,7 @@ impl Default for Steps {
         Self {
             operator: OperatorKind::Samples,
             rule: Rule::Sgd,
-            gradient: own_gradient(Rule::Sgd),
+            gradient: Gradient::of(Rule::Sgd),
             learning_rate: None,
             batch: Batch::Full,
             epochs: EPOCHS,
@@ -98,7 +98,7 @@ impl PcaDraft {
     /// The parameters, what is not used taken out.
     pub fn settled(self) -> Pca {
         let mut steps = self.steps;
-        steps.gradient = self.gradient.unwrap_or_else(|| own_gradient(steps.rule));
+        steps.gradient = self.gradient.unwrap_or_else(|| Gradient::of(steps.rule));
         if steps.operator == OperatorKind::Covariance {
             // Mini-batches are drawn from the samples: a covariance that is formed once has none.
             steps.batch = Batch::Full;
@@ -114,14 +114,6 @@ impl PcaDraft {
                 Method::Subspace => How::Subspace(steps),
             },
         }
-    }
-}
-
-/// The gradient of a rule when none is asked for.
-fn own_gradient(rule: Rule) -> Gradient {
-    match rule {
-        Rule::Sgd => Gradient::Plain,
-        _ => Gradient::Projected,
     }
 }
 
@@ -182,7 +174,7 @@ impl Settings for Pca {
         let Some(steps) = self.steps() else { return };
         asked.set("operator", steps.operator.name());
         asked.set("optimizer", steps.rule.name());
-        if steps.gradient != own_gradient(steps.rule) {
+        if steps.gradient != Gradient::of(steps.rule) {
             asked.set("gradient", steps.gradient.name());
         }
         set_unless(asked, "batch", steps.batch, Batch::Full);
