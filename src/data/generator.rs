@@ -1,6 +1,6 @@
 //! Samples that the program generates from a seed: the trait of a generator, and the list of all.
 //!
-//! A generator is a module with a [`Kind`]; an entry in [`KINDS`] makes it available to `--data`.
+//! A generator is a module with a [`Kind`]; an entry in `KINDS` makes it available to `--data`.
 
 use std::fmt;
 use std::sync::Arc;
