@@ -67,7 +67,7 @@ fn declaration(line: &str) -> Option<&str> {
     keywords.iter().find_map(|word| line.strip_prefix(word))
 }
 
-/// Asserts that every number of the list stands in one of these texts (stem and text) at least, and in none with another
+/// Asserts that every number of the list occurs in at least one of these texts (stem and text), and in none with another
 /// value.
 pub(super) fn assert_repeated<T: AsRef<str>>(texts: &[(&str, T)]) {
     for (name, value) in repeated() {
@@ -91,7 +91,7 @@ pub(super) fn assert_values(stem: &str, text: &str, known: &[(&str, usize)]) {
     }
 }
 
-/// Asserts that numbers with an exponent, such as a threshold of 1e-30, stand in constants alone: elsewhere no test would
+/// Asserts that numbers with an exponent, such as a threshold of 1e-30, occur only in constants: elsewhere no test would
 /// compare them.
 pub(super) fn assert_named(stem: &str, text: &str) {
     let exponent = |word: &str| {

@@ -1,5 +1,5 @@
-//! What the references share. Each row's reference stands in its family's module: f64, written plainly, like the formula,
-//! and slow.
+//! Helpers that the references share. Each row's reference is in its family's module: in f64, written like the formula, and
+//! slow.
 
 use super::control as c;
 

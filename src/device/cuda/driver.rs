@@ -19,7 +19,7 @@ pub(super) enum Value<'a, M> {
     F32(f32),
 }
 
-/// CUDA, or what stands in for it. Everything runs in the order it was asked for: one stream.
+/// The CUDA driver, or its emulation. Everything runs on one stream, in the order of the calls.
 pub(super) trait Driver {
     /// Memory on the device, aligned to 256 bytes; freed with its last handle.
     type Memory: Clone;

@@ -115,7 +115,7 @@ mod tests {
         let entries: Vec<&str> = units.iter().flat_map(|unit| entries(unit)).collect();
         for row in table() {
             let count = entries.iter().filter(|name| **name == row.name).count();
-            assert_eq!(count, 1, "{} stands in kernels/ {count} times", row.name);
+            assert_eq!(count, 1, "{} occurs {count} times in kernels/", row.name);
         }
         let distinct: BTreeSet<&&str> = entries.iter().collect();
         assert_eq!(distinct.len(), entries.len(), "an entry stands twice");

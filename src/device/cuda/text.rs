@@ -19,7 +19,7 @@ impl Unit {
     }
 }
 
-/// The namespace that a part stands in.
+/// The namespace of a part.
 fn namespace(part: &Part) -> String {
     format!("{}_{}", part.family.name(), part.threads)
 }

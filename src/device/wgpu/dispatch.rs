@@ -17,7 +17,7 @@ use crate::kernel::{Element, Kernel};
 
 /// Length of a uniform, in words.
 const UNIFORM: usize = 16;
-/// Buffers that stand in for what an entry names and a launch does not use.
+/// Placeholder buffers, for bindings of an entry that a launch does not use.
 pub(super) const EMPTY: usize = 12;
 
 /// A buffer by its name in a shader, its first byte, and its size where it is not all that follows.
@@ -51,7 +51,7 @@ pub(super) struct Key {
 #[derive(PartialEq, Eq, Hash)]
 pub(super) enum What {
     Row(Kernel),
-    /// Transposed factors are told by the sizes.
+    /// Transposed factors are distinguished by the sizes.
     Gemm,
 }
 

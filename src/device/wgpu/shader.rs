@@ -79,7 +79,7 @@ pub(super) fn variables(entry: &str) -> Vec<String> {
         .collect()
 }
 
-/// An entry: which text it stands in, and the bindings that it uses, by number and name.
+/// An entry: the text that contains it, and the bindings that it uses, by number and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     source: usize,
@@ -215,7 +215,7 @@ mod tests {
         let entries = entries();
         for row in table() {
             let count = entries.iter().filter(|(name, _)| name == row.name).count();
-            assert_eq!(count, 1, "{} stands in shaders/ {count} times", row.name);
+            assert_eq!(count, 1, "{} occurs {count} times in shaders/", row.name);
         }
     }
 

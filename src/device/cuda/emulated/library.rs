@@ -82,7 +82,7 @@ const FLAGS: [&str; 10] = [
     "-Werror",
     // `#pragma unroll` speaks to NVRTC.
     "-Wno-unknown-pragmas",
-    // Bits that do not hang on what else stands in a unit.
+    // The same bits, whatever else is in the unit.
     "-ffp-contract=off",
 ];
 

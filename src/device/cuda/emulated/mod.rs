@@ -1,7 +1,7 @@
 //! The kernels on the host: a driver that runs the text of `kernels/` as a C++ compiler understands it, so that everything
 //! but CUDA itself is tested on machines without a card.
 //!
-//! What CUDA is to the kernels stands in `kernels/emulation.h`. Each file of `kernels/`, and each chain, becomes a library,
+//! `kernels/emulation.h` provides what the kernels use of CUDA. Each file of `kernels/`, and each chain, becomes a library,
 //! compiled when it first runs and kept by the hash of its text. Memory begins as NaN, and lies between guards that are looked at after every
 //! launch. With `twice`, a launch runs in both orders of threads and blocks from two patterns of shared memory, and must leave
 //! the same bits.
