@@ -27,7 +27,7 @@ use gradrace::machine::rented_machine;
 use gradrace::optimizer::Rule;
 use gradrace::pca::{Look, Method, Next, OperatorKind, Plan, Problem, Solver, Watch};
 use gradrace::race::device::{self, DeviceSpec, with};
-use gradrace::race::peaks;
+use gradrace::race::{floor, peaks};
 use gradrace::record::file::Folder;
 use gradrace::record::{KernelRate, Machine, Peak, Work};
 
@@ -69,9 +69,9 @@ impl<D: Device> Lane<'_, D> {
             passes: 1.0,
             bytes,
             flops,
-            host_passes: 0.0,
+            ..Work::default()
         };
-        let rate = peaks::rate(&work, median, self.peak.get());
+        let rate = floor::rate(&work, median, self.peak.get());
         println!(
             "{name}/{}: {:.2} GB/s, {:.2} GFLOP/s: {:.0} % of the {} peak",
             self.label,

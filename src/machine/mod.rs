@@ -72,6 +72,7 @@ pub fn machine() -> Machine {
         os: os(),
         blas: blas(),
         rustc: env!("GRADRACE_RUSTC").to_string(),
+        boot: None,
         instance: None,
         peaks: Vec::new(),
         kernels: Vec::new(),

@@ -20,6 +20,7 @@ pub mod defaults;
 pub mod device;
 mod energy;
 pub mod estimate;
+pub mod floor;
 pub mod heat;
 pub mod lane;
 pub mod name;

@@ -117,6 +117,7 @@ impl<S> Watch<S> for Observer<'_, S> {
                             iteration: look.iteration,
                             passes: look.passes,
                             time_s,
+                            band_s: None,
                             component: look.component,
                             component_error: errors.component,
                             error: errors.whole,

@@ -1,11 +1,11 @@
-//! Peaks of a device, measured in the run that quotes them: stream read and f32 matrix product.
+//! Roofs of a device, measured in the run that quotes them.
 
 use std::time::Duration;
 
 use crate::device::{Device, Element, Gemm, Launch, Slice};
 use crate::error::Result;
 use crate::kernel::{Kernel, Stream};
-use crate::record::{Peak, Rate, Work};
+use crate::record::Peak;
 
 use super::clock::timed;
 
@@ -80,6 +80,7 @@ pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
         software: device.info().software,
         stream_gb_per_s: (row.bytes)(&sizes) / stream_s / 1e9,
         gemm_gflop_per_s: 2.0 * (order as f64).powi(3) / gemm_s / 1e9,
+        ..Peak::default()
     })
 }
 
@@ -106,60 +107,4 @@ fn last_level_cache() -> usize {
         .ok()
         .and_then(|text| text.trim().strip_suffix('K')?.parse::<usize>().ok());
     kib.unwrap_or(0) << 10
-}
-
-/// The rates of a solve of `solve_s` seconds, with its share of the peak that binds it: the one of which it uses more.
-pub fn rate(work: &Work, solve_s: f64, peak: Option<&Peak>) -> Rate {
-    let gb_per_s = work.bytes / solve_s / 1e9;
-    let gflop_per_s = work.flops / solve_s / 1e9;
-    let binding = peak.map(|peak| {
-        let stream = gb_per_s / peak.stream_gb_per_s;
-        let gemm = gflop_per_s / peak.gemm_gflop_per_s;
-        if gemm > stream {
-            (gemm, "gemm")
-        } else {
-            (stream, "stream")
-        }
-    });
-    Rate {
-        gb_per_s,
-        gflop_per_s,
-        share_of_peak: binding.map(|(share, _)| share),
-        peak: binding.map(|(_, name)| name.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_peak_that_binds_is_the_one_used_more() {
-        let peak = Peak {
-            device: "cpu".into(),
-            name: String::new(),
-            driver: None,
-            software: false,
-            stream_gb_per_s: 20.0,
-            gemm_gflop_per_s: 100.0,
-        };
-        let work = |bytes, flops| Work {
-            iterations: 1,
-            passes: 1.0,
-            bytes,
-            flops,
-            host_passes: 0.0,
-        };
-        let slow = rate(&work(10e9, 10e9), 1.0, Some(&peak));
-        assert_eq!(
-            (slow.share_of_peak, slow.peak.as_deref()),
-            (Some(0.5), Some("stream"))
-        );
-        let dense = rate(&work(1e9, 90e9), 1.0, Some(&peak));
-        assert_eq!(
-            (dense.share_of_peak, dense.peak.as_deref()),
-            (Some(0.9), Some("gemm"))
-        );
-        assert_eq!(rate(&work(1e9, 1e9), 2.0, None).share_of_peak, None);
-    }
 }

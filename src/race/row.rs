@@ -165,6 +165,8 @@ pub fn times(
         upload_s,
         solve_s,
         device_s,
+        noise: None,
+        set_aside_s: Vec::new(),
         to_target_s,
         clock: "host".into(),
         stopped: stopped.into(),

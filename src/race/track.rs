@@ -21,7 +21,7 @@ use super::problem::{Answer, Problem, Solved};
 use super::progress::Progress;
 use super::row::{self, end_badly};
 use super::set::Loaded;
-use super::{energy, peaks};
+use super::{energy, floor};
 
 /// Components of more numbers than this are not kept beside the record (4 MB).
 const ARTIFACT_NUMBERS: usize = 1_000_000;
@@ -288,7 +288,7 @@ impl Track<'_> {
         if let Some(solve_s) = median(&measured.solve_s) {
             let label = case.device.to_string();
             let peak = self.machine.peaks.iter().find(|peak| peak.device == label);
-            row.rate = Some(peaks::rate(&work, solve_s, peak));
+            row.rate = Some(floor::rate(&work, solve_s, peak));
         }
         row.time = Some(row::times(
             (open_s + set.statistics_s + measured.prepare_s, upload_s),

@@ -25,6 +25,10 @@ pub struct Machine {
     pub blas: String,
     /// Compiler that built the program.
     pub rustc: String,
+    /// Names the start of the system since which it runs, so that roofs of one start are told from those of another; null where
+    /// the system does not say, and before schema 4.
+    #[serde(default)]
+    pub boot: Option<String>,
     /// What it is rented as, where its provider tells; null elsewhere.
     #[serde(default)]
     pub instance: Option<Instance>,
@@ -68,8 +72,20 @@ pub struct KernelRate {
     pub rate: Rate,
 }
 
-/// Peaks of one device, measured in the same run.
+/// Bandwidth of reading a buffer of one size again and again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Bandwidth {
+    /// Bytes of the buffer.
+    pub bytes: f64,
+    /// 1e9 bytes per second.
+    pub gb_per_s: f64,
+    /// Where a buffer of that size lies: `L1`, `L2`, `last level` or `memory`; `cache` where the sizes of the caches are not told.
+    pub level: String,
+}
+
+/// Roofs of one device: the best that was measured before, between and after the heats of the run, and in earlier runs since the
+/// same start of the machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Peak {
     /// Device as in a case id: `cpu@1`, `cpu`, `wgpu:0`.
     pub device: String,
@@ -82,8 +98,26 @@ pub struct Peak {
     /// Whether it is a software emulation of a GPU; false in files from before there were any.
     #[serde(default)]
     pub software: bool,
-    /// Stream read, 1e9 bytes per second.
+    /// Stream read of memory, 1e9 bytes per second.
     pub stream_gb_per_s: f64,
     /// f32 matrix product, 1e9 operations per second.
     pub gemm_gflop_per_s: f64,
+    /// Stream reads of buffers of growing size, from the first cache to memory; empty before schema 4. So are the fields below.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<Bandwidth>,
+    /// f64 matrix product, 1e9 operations per second; null where the device has none.
+    #[serde(default)]
+    pub f64_gflop_per_s: Option<f64>,
+    /// Product of bytes with themselves (the covariance's), 1e9 operations per second, by the best of the instruction sets.
+    #[serde(default)]
+    pub integer_gop_per_s: Option<f64>,
+    /// How often the roofs were measured in this run.
+    #[serde(default)]
+    pub measurements: u32,
+    /// How far the least and the most f32 product of this run lie apart, as a share of the most; null for one measurement.
+    #[serde(default)]
+    pub spread: Option<f64>,
+    /// What was noticed when a measurement fell short of what the machine reached before; null when none did.
+    #[serde(default)]
+    pub disturbed: Option<String>,
 }

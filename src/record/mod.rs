@@ -12,6 +12,7 @@ pub(crate) mod fixture;
 mod label;
 mod lines;
 mod machine;
+mod noise;
 mod rate;
 pub mod read;
 pub mod schema;
@@ -21,13 +22,14 @@ mod tests;
 mod upgrade;
 
 pub use asked::{Asked, Word};
-pub use machine::{Instance, KernelRate, Machine, Peak};
-pub use rate::Rate;
+pub use machine::{Bandwidth, Instance, KernelRate, Machine, Peak};
+pub use noise::Noise;
+pub use rate::{Arithmetic, Part, Rate, Work};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record format.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// How a case ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -122,7 +124,9 @@ pub struct Record {
     pub reference_eigenvalues: Vec<f64>,
     /// Files beside the record, relative to its folder, by name (`components`, `projections`).
     pub artifacts: std::collections::BTreeMap<String, String>,
-    /// Convergence, points spaced geometrically; times are those of the first repeat.
+    /// Convergence, points spaced geometrically. Times are those of the median repeat by time to target (by time of solving
+    /// where the target is not met), of an even number the mean of the two in the middle; those of the first repeat in records
+    /// before schema 4.
     pub curve: Vec<CurvePoint>,
 }
 
@@ -215,28 +219,18 @@ pub struct Times {
     /// the waiting for it. Null where the device has no clock, and in records from before there was one.
     #[serde(default)]
     pub device_s: Option<Vec<f64>>,
+    /// What each repeat lost to other programs; null where the system does not say, and before schema 4.
+    #[serde(default)]
+    pub noise: Option<Vec<Noise>>,
+    /// Seconds of solving of repeats that were disturbed and made again: none of the other lists holds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside_s: Vec<f64>,
     /// Time at which the curve first meets the target, one value per repeat; empty when it never does.
     pub to_target_s: Vec<f64>,
     /// Which clock the times above go by, but for `device_s`: `host`.
     pub clock: String,
-    /// Why repeating stopped: `noise low`, `noise stable`, `time up` or `repeats`.
+    /// Why repeating stopped: `noise low`, `noise stable`, `time up`, `repeats` or `interrupted`.
     pub stopped: String,
-}
-
-/// Work of one solve.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Work {
-    /// Steps, summed over components.
-    pub iterations: u64,
-    /// Passes over the samples (operator `samples`) or over the covariance (operator `covariance`).
-    pub passes: f64,
-    /// Fewest bytes that those steps must move, from the kernel table.
-    pub bytes: f64,
-    /// Floating-point (or integer multiply-add) operations, from the kernel table.
-    pub flops: f64,
-    /// Those of the passes that the host made in f64, because a component asked for lies under what the device's f32 resolves.
-    #[serde(default)]
-    pub host_passes: f64,
 }
 
 /// Energy of a solve, measured in a pass of its own after the repeats.
@@ -330,6 +324,9 @@ pub struct CurvePoint {
     pub passes: f64,
     /// Solve time so far, evaluation excluded.
     pub time_s: f64,
+    /// The least and the most that a repeat took to this point; null before schema 4 and where there was one repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band_s: Option<(f64, f64)>,
     /// Component being sought, 0-based (0 throughout for `subspace`).
     pub component: usize,
     /// Sine of the angle of the current component (deflation) or of the span (subspace); for `mlp` the test error.

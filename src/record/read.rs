@@ -3,6 +3,7 @@
 use super::criterion::{Benchmark, benchmarks};
 use super::file::{COMPONENTS, MACHINE, PROJECTIONS, RECORDS};
 use super::lines::{Version, newer, parse};
+use super::upgrade::upgrade_machine;
 use super::{KernelRate, Machine, Record, SCHEMA, Status};
 use crate::error::{Error, Result};
 use ndarray::Array2;
@@ -144,12 +145,14 @@ fn read_machine(file: &Path) -> Result<Option<Machine>> {
     {
         return Err(newer(&file.display().to_string(), schema));
     }
-    serde_json::from_str(&text).map(Some).map_err(|e| {
+    let mut machine: Machine = serde_json::from_str(&text).map_err(|e| {
         Error::input(format!(
             "{}: not a machine's facts: {e}: delete it, and the next run writes it anew",
             file.display()
         ))
-    })
+    })?;
+    upgrade_machine(&mut machine);
+    Ok(Some(machine))
 }
 
 /// Adds the arrays that a record names; a file that is gone or is no matrix of f32 costs a note only, which is given back.

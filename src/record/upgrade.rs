@@ -4,17 +4,37 @@
 //! here never grows.
 
 use super::asked::{Asked, PARAMETERS};
-use super::{Record, SCHEMA};
+use super::{Machine, Rate, Record, SCHEMA};
 
 /// The first version whose records hold the flags, the name of the samples and the label of the device.
 const FLAGS: u32 = 3;
+/// The first version whose shares are of roofs that hold: before it, one measurement, disturbed or not, was the roof of all.
+const ROOFS: u32 = 4;
 
 /// Fills in what a record of an older version lacks; one of this version stays as it is.
 pub(super) fn upgrade(record: &mut Record) {
     if record.schema < FLAGS {
         from_id(record);
-        record.schema = SCHEMA;
     }
+    if record.schema < ROOFS
+        && let Some(rate) = &mut record.rate
+    {
+        without_share(rate);
+    }
+    record.schema = SCHEMA;
+}
+
+/// The same for a machine's facts.
+pub(super) fn upgrade_machine(machine: &mut Machine) {
+    if machine.schema < ROOFS {
+        let rates = machine.kernels.iter_mut().map(|kernel| &mut kernel.rate);
+        rates.for_each(without_share);
+    }
+    machine.schema = SCHEMA;
+}
+
+fn without_share(rate: &mut Rate) {
+    (rate.share_of_peak, rate.peak) = (None, None);
 }
 
 /// Puts in the fields what the id says. A part that is none of an id is left out: records come from strangers too.

@@ -122,7 +122,7 @@ pub fn count(value: f64) -> String {
 /// The rate that binds, with its share of the peak: `21.1 GB/s 68 %`.
 pub fn rate(rate: &Rate) -> String {
     let mut text = match rate.peak.as_deref() {
-        Some("gemm") => format!("{} GFLOP/s", digits(rate.gflop_per_s)),
+        Some("f32" | "f64" | "integer") => format!("{} GFLOP/s", digits(rate.gflop_per_s)),
         _ => format!("{} GB/s", digits(rate.gb_per_s)),
     };
     if let Some(share) = rate.share_of_peak {
@@ -221,10 +221,11 @@ mod tests {
             gb_per_s: 21.06,
             gflop_per_s: 410.0,
             share_of_peak: Some(0.679),
-            peak: Some("stream".into()),
+            peak: Some("memory".into()),
+            ..Rate::default()
         };
         assert_eq!(rate(&value), "21.1 GB/s 68 %");
-        value.peak = Some("gemm".into());
+        value.peak = Some("f32".into());
         assert_eq!(rate(&value), "410 GFLOP/s 68 %");
         value.share_of_peak = None;
         value.peak = None;

@@ -130,7 +130,7 @@ impl Answer for Outcome {
             passes: self.passes,
             bytes: self.bytes,
             flops: self.flops,
-            host_passes: 0.0,
+            ..Work::default()
         }
     }
 

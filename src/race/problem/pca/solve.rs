@@ -33,6 +33,7 @@ impl Answer for Outcome {
             bytes: self.bytes,
             flops: self.flops,
             host_passes: self.host_passes,
+            ..Work::default()
         }
     }
 
