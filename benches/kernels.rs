@@ -24,12 +24,12 @@ use gradrace::device::{Device, Element, Gemm, Launch, Slice, SliceMut};
 use gradrace::error::Result;
 use gradrace::kernel::{Control, Kernel, Product, Row, control, table};
 use gradrace::machine::rented_machine;
-use gradrace::optimizer::Rule;
+use gradrace::optimizer::{Cost, Rule};
 use gradrace::pca::{Look, Method, Next, OperatorKind, Plan, Problem, Solver, Watch};
 use gradrace::race::device::{self, DeviceSpec, with};
-use gradrace::race::{floor, peaks};
+use gradrace::race::roofs::{Roofs, floor, measure::measure};
 use gradrace::record::file::Folder;
-use gradrace::record::{KernelRate, Machine, Peak, Work};
+use gradrace::record::{KernelRate, Machine, Peak};
 
 /// Operations that a software adapter completes in about a tenth of a second.
 const SOFTWARE_FLOPS: f64 = 1e8;
@@ -45,35 +45,32 @@ struct Lane<'a, D> {
 }
 
 impl<D: Device> Lane<'_, D> {
-    /// Prints the rates for this work and these `seconds`, and the share of the binding peak.
-    fn tell(&mut self, name: &str, bytes: f64, flops: f64, seconds: &mut [f64]) {
+    /// Prints the rates for this work and these `seconds`, and the share of the binding roof.
+    fn tell(&mut self, name: &str, cost: &Cost, seconds: &mut [f64]) {
         if seconds.is_empty() {
             return;
         }
         seconds.sort_by(f64::total_cmp);
         let median = seconds[seconds.len() / 2];
         if self.peak.get().is_none() {
-            let peak = peaks::measure(&mut self.device, self.label.clone()).expect("it measures");
+            let spec = self.spec.to_string();
+            let mut roofs = Roofs::of(self.machine);
+            let peak = measure(&mut self.device, spec.clone()).expect("it measures");
+            if let Some(word) = roofs.add(peak) {
+                println!("{word}");
+            }
+            let peak = roofs.peak(&spec).expect("it was measured");
             println!(
                 "{}: peaks {:.1} GB/s (stream), {:.1} GFLOP/s (gemm)",
                 self.label, peak.stream_gb_per_s, peak.gemm_gflop_per_s
             );
-            self.machine.peaks.push(Peak {
-                device: self.spec.to_string(),
-                ..peak.clone()
-            });
+            self.machine.peaks.push(peak.clone());
             self.peak.set(peak).expect("it was empty");
         }
-        let work = Work {
-            iterations: 1,
-            passes: 1.0,
-            bytes,
-            flops,
-            ..Work::default()
-        };
+        let work = cost.work();
         let rate = floor::rate(&work, median, self.peak.get());
         println!(
-            "{name}/{}: {:.2} GB/s, {:.2} GFLOP/s: {:.0} % of the {} peak",
+            "{name}/{}: {:.2} GB/s, {:.2} GFLOP/s: {:.0} % of the {} roof",
             self.label,
             rate.gb_per_s,
             rate.gflop_per_s,
@@ -84,8 +81,8 @@ impl<D: Device> Lane<'_, D> {
             kernel: name.into(),
             device: self.spec.to_string(),
             seconds: median,
-            bytes,
-            flops,
+            bytes: work.bytes,
+            flops: work.flops,
             rate,
         });
     }
@@ -168,12 +165,9 @@ fn bench_row<D: Device>(
         assert_eq!(stop, [0.0], "{name} froze, so its time is that of no work");
     }
     let name = format!("{name}{size}");
-    lane.tell(
-        &name,
-        (row.bytes)(&sizes),
-        (row.flops)(&sizes),
-        &mut seconds,
-    );
+    let mut cost = Cost::default();
+    cost.add(row.kernel, &sizes);
+    lane.tell(&name, &cost, &mut seconds);
 }
 
 /// Matrix products: square, and the shapes of a step of the default network (batch 128).
@@ -196,7 +190,6 @@ fn products<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
             beta: 0.0,
         };
         let flops = 2.0 * (m * n * k) as f64;
-        let bytes = 4.0 * (m * k + k * n + m * n) as f64;
         let mut ready = None;
         let mut seconds = Vec::new();
         let mut group = devices::group(criterion, name);
@@ -227,7 +220,9 @@ fn products<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
         });
         group.finish();
         drop(ready);
-        lane.tell(name, bytes, flops, &mut seconds);
+        let mut cost = Cost::default();
+        cost.add_gemm(&gemm);
+        lane.tell(name, &cost, &mut seconds);
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel};
+use crate::record::Arithmetic;
 
 pub use crate::kernel::Element;
 pub use blocks::Block;
@@ -235,6 +236,11 @@ pub trait Device: Sized {
         None
     }
 
+    /// Operations that matrix products have skipped so far because a factor was 0 (see [`Device::gemm`]).
+    fn skipped_flops(&self) -> f64 {
+        0.0
+    }
+
     /// Copies `data` to `buffer`, from its element `offset` on.
     ///
     /// # Errors
@@ -310,6 +316,21 @@ pub trait Device: Sized {
     fn gram(&mut self, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
         let _ = (samples, statistics);
         Err(self.no_eigensolver())
+    }
+
+    /// `B B'` in f64, order x order, `times` times, on memory of the device's own: its pace is the roof of products in f64.
+    ///
+    /// # Errors
+    /// `Unsupported` unless the device has a dense eigensolver.
+    fn square_f64(&mut self, order: usize, times: usize) -> Result<()> {
+        let _ = (order, times);
+        Err(self.no_eigensolver())
+    }
+
+    /// The numbers that [`Device::gram`] makes its products of these samples on.
+    fn gram_arithmetic(&self, samples: &Samples) -> Arithmetic {
+        let _ = samples;
+        Arithmetic::F64
     }
 
     /// All eigenpairs of the symmetric `a` (order x order, f64, row-major, on the host) by the device's dense

@@ -35,6 +35,8 @@ pub use reference::named;
 pub use rules::{FLUSH, Rules};
 pub use stream::Stream;
 
+use crate::record::Arithmetic;
+
 /// A row of the table, by its family; [`Kernel::row`] tells everything about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // Each is documented by its enum.
@@ -124,6 +126,16 @@ pub struct Row {
     pub cases: &'static [Case],
     /// Sizes and scalars of the benchmark: those of MNIST, or of a step on it.
     pub benchmark: Case,
+}
+
+impl Row {
+    /// The numbers that its operations are made on: a device that has integer products sums bytes in them.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match self.kernel {
+            Kernel::Gram(Gram::CovarianceU8) => Arithmetic::Integer,
+            _ => Arithmetic::F32,
+        }
+    }
 }
 
 impl Kernel {

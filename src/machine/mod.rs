@@ -1,11 +1,15 @@
 //! Facts about this machine (instruction sets, cores, cloud instance) and this program, without host name, user name or
 //! path.
 
+mod cache;
 mod instance;
 mod isa;
+mod load;
 
+pub use cache::{Cache, caches};
 pub use instance::ENDPOINT_VARIABLE;
 pub use isa::Isa;
+pub use load::{Load, load};
 
 use crate::record::file::short_hash;
 use crate::record::{Instance, Machine, SCHEMA};
@@ -54,9 +58,11 @@ pub fn machine() -> Machine {
         .map(|isa| isa.name().to_string())
         .collect();
     let memory_bytes = memory_bytes();
-    // Facts that survive system and library updates; memory in GiB, because a kernel reserves some for itself.
+    // Facts that survive system and library updates; memory in GiB, because a kernel reserves some for itself. Generations
+    // that share a name ("AMD EPYC") and differ by a factor of two in speed are told apart by model and caches.
     let stable = format!(
-        "{cpu}|{cores}|{}|{}|{}|{}",
+        "{cpu}|{}|{cores}|{}|{}|{}|{}",
+        model(),
         isa.join(","),
         (memory_bytes as f64 / (1u64 << 30) as f64).round(),
         std::env::consts::OS,
@@ -72,7 +78,7 @@ pub fn machine() -> Machine {
         os: os(),
         blas: blas(),
         rustc: env!("GRADRACE_RUSTC").to_string(),
-        boot: None,
+        boot: boot(),
         instance: None,
         peaks: Vec::new(),
         kernels: Vec::new(),
@@ -80,7 +86,6 @@ pub fn machine() -> Machine {
 }
 
 /// Value of the first key that occurs in a text of `key : value` lines such as `/proc/cpuinfo`; earlier keys win.
-#[cfg_attr(target_os = "macos", allow(dead_code))]
 fn field(text: &str, keys: &[&str]) -> Option<String> {
     keys.iter().find_map(|key| {
         text.lines().find_map(|line| {
@@ -88,6 +93,29 @@ fn field(text: &str, keys: &[&str]) -> Option<String> {
             (name.trim() == *key).then(|| value.split_whitespace().collect::<Vec<_>>().join(" "))
         })
     })
+}
+
+/// Family, model and stepping, and the sizes of the caches; empty on a Mac, whose processors' names say it.
+fn model() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let facts = ["cpu family", "model", "stepping", "CPU part"];
+    let facts = facts.map(|key| field(&text, &[key]).unwrap_or_default());
+    let caches: Vec<String> = caches()
+        .iter()
+        .map(|cache| cache.bytes.to_string())
+        .collect();
+    format!("{}|{}", facts.join(","), caches.join(","))
+}
+
+/// Names the start of the system since which it runs.
+fn boot() -> Option<String> {
+    #[cfg(target_os = "macos")]
+    return sysctl("kern.bootsessionuuid").map(|id| short_hash(&id));
+    #[cfg(not(target_os = "macos"))]
+    {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(short_hash(id.trim()))
+    }
 }
 
 #[cfg(not(target_os = "macos"))]

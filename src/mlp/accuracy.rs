@@ -123,8 +123,7 @@ mod tests {
             parameters,
             iterations: 1,
             passes: 1.0,
-            bytes: 1.0,
-            flops: 1.0,
+            cost: Default::default(),
         }
     }
 

@@ -9,7 +9,7 @@
 //! N(0, 2 / in) (He et al. 2015); biases start at 0. If the batch size does not divide the number of samples, each epoch skips
 //! the rest of its shuffled order.
 
-use crate::optimizer::{Ended, Rule};
+use crate::optimizer::{Cost, Ended, Rule};
 
 mod accuracy;
 #[cfg(test)]
@@ -74,10 +74,8 @@ pub struct Outcome {
     pub iterations: u64,
     /// Passes over the samples.
     pub passes: f64,
-    /// Fewest bytes that the steps must move, from the kernel table.
-    pub bytes: f64,
-    /// Floating-point operations, from the kernel table.
-    pub flops: f64,
+    /// Work of the steps, from the kernel table.
+    pub cost: Cost,
 }
 
 /// Number of initial losses that an outcome keeps, by which devices are compared.

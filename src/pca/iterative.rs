@@ -186,7 +186,7 @@ impl<D: Device> Iterative<D> {
     /// Steps between two looks.
     fn look_every(&self, info: &Info) -> u64 {
         // The cast saturates for a ratio beyond the largest integer.
-        let cheap = (info.look_bytes / self.step_cost.bytes) as u64;
+        let cheap = (info.look_bytes / self.step_cost.bytes()) as u64;
         info.look_every.min(cheap).max(1)
     }
 
@@ -225,7 +225,7 @@ impl<D: Device> Iterative<D> {
             done += counted;
             progress.iterations += counted;
             progress.passes += counted as f64 * self.operator.passes(&problem.samples);
-            progress.cost.add_times(self.step_cost, counted);
+            progress.cost.add_times(&self.step_cost, counted);
             let stop = state[control::STOP];
             let quantity = match stop {
                 control::NOT_FINITE => Some("gradient"),

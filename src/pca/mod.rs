@@ -3,7 +3,7 @@
 //! [`Solver`] runs one [`Plan`] on samples that are already on a device. It owns no clock: it calls a [`Watch`] at
 //! every look of the host, with the device synchronised, and the watch decides whether to continue.
 
-use crate::optimizer::Rule;
+use crate::optimizer::{Cost, Rule};
 
 pub use crate::optimizer::{Ended, Look, Next, Watch};
 
@@ -96,10 +96,8 @@ pub struct Outcome {
     pub iterations: u64,
     /// Passes over the samples or the covariance.
     pub passes: f64,
-    /// Fewest bytes that these launches must move, from the kernel table.
-    pub bytes: f64,
-    /// Floating-point operations, from the kernel table.
-    pub flops: f64,
+    /// Work of the steps, from the kernel table, and what the host added.
+    pub cost: Cost,
     /// Number of the passes that the host made in f64 (see [`crate::kernel::resolution`]).
     pub host_passes: f64,
     /// Learning rate used, in units of 1 / lambda.

@@ -47,6 +47,22 @@ impl Stopwatch {
     }
 }
 
+/// A moment, and how long ago it was.
+#[derive(Debug, Clone, Copy)]
+pub struct Age(Instant);
+
+impl Age {
+    /// This moment.
+    pub fn now() -> Self {
+        Self(now())
+    }
+
+    /// Seconds since.
+    pub fn seconds(&self) -> f64 {
+        (now() - self.0).as_secs_f64()
+    }
+}
+
 /// Seconds that `work` takes, with what it gives.
 pub fn timed<R>(work: impl FnOnce() -> R) -> (R, f64) {
     let mut clock = Stopwatch::default();

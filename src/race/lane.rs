@@ -14,8 +14,8 @@ use crate::record::Peak;
 
 use super::clock::timed;
 use super::device::{self, DeviceSpec, with};
-use super::peaks;
 use super::problem::Problem;
+use super::roofs::measure;
 
 /// A device with samples on it.
 pub trait Opened<P: Problem> {
@@ -53,7 +53,7 @@ pub fn measure_peak(spec: DeviceSpec) -> std::result::Result<Result<(Info, Peak)
     let label = spec.to_string();
     let mut device = device::open(spec)?;
     let info = device.info().clone();
-    let peak = guarded(|| with!(&mut device, device => peaks::measure(device, label)));
+    let peak = guarded(|| with!(&mut device, device => measure::measure(device, label)));
     Ok(peak.map(|peak| (info, peak)))
 }
 

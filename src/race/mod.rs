@@ -13,6 +13,7 @@
 //! gap, and never another device. Nothing here draws.
 
 pub mod axes;
+mod book;
 pub mod case;
 pub mod choice;
 pub mod clock;
@@ -20,15 +21,15 @@ pub mod defaults;
 pub mod device;
 mod energy;
 pub mod estimate;
-pub mod floor;
 pub mod heat;
 pub mod lane;
 pub mod name;
+mod noise;
 pub mod observer;
-pub mod peaks;
 pub mod problem;
 pub mod progress;
 pub mod rates;
+pub mod roofs;
 pub mod row;
 pub mod run;
 mod set;

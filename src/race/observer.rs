@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Result;
 use crate::optimizer::{Look, Next, Watch};
-use crate::record::CurvePoint;
+use crate::record::{CurvePoint, Noise};
 
 use super::clock::{Spacing, Stopwatch};
 
@@ -66,6 +66,12 @@ pub struct Seen {
     pub device_s: Option<f64>,
     /// Whether the time limit ended it.
     pub out_of_time: bool,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+    /// Seconds of the solve on the wall, evaluation included; whoever runs it puts it in, and what follows.
+    pub wall_s: f64,
+    /// What it lost to other programs, where the system tells it.
+    pub noise: Option<Noise>,
 }
 
 impl<'a, S> Observer<'a, S> {
@@ -141,7 +147,9 @@ impl<S> Watch<S> for Observer<'_, S> {
         self.looks += 1;
         let late = time_s >= self.limit_s && !look.last;
         self.seen.out_of_time |= late;
-        let stop = late || self.interrupted.load(Ordering::Relaxed);
+        let interrupted = self.interrupted.load(Ordering::Relaxed) && !look.last;
+        self.seen.interrupted |= interrupted;
+        let stop = late || interrupted;
         // What follows the last look (reading the answer back) is off the clock.
         if !look.last {
             self.clock.start();

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use crate::device::Info;
 use crate::error::Error;
 use crate::optimizer::Rule;
-use crate::record::{
-    DataFacts, DeviceFacts, Limits, OptimizerFacts, Record, SCHEMA, Status, Times,
-};
+use crate::record::{DataFacts, DeviceFacts, Limits, OptimizerFacts, Record, SCHEMA, Status};
 
 use super::case::{AsSettings, Case};
 use super::device::{DeviceSpec, is_software};
@@ -149,26 +147,5 @@ pub fn optimizer_facts(rule: Rule, rate: f64, auto: bool, schedule: String) -> O
         epsilon: rule.epsilon(),
         variant: rule.variant().into(),
         schedule,
-    }
-}
-
-/// Puts the times in: raw samples, one a repeat.
-pub fn times(
-    (setup_s, upload_s): (f64, f64),
-    solve_s: Vec<f64>,
-    device_s: Option<Vec<f64>>,
-    to_target_s: Vec<f64>,
-    stopped: &str,
-) -> Times {
-    Times {
-        setup_s,
-        upload_s,
-        solve_s,
-        device_s,
-        noise: None,
-        set_aside_s: Vec::new(),
-        to_target_s,
-        clock: "host".into(),
-        stopped: stopped.into(),
     }
 }

@@ -13,12 +13,14 @@ use crate::record::file::{Folder, Found, PROJECTIONS};
 use crate::record::read::{finished, read};
 use crate::record::{Machine, Record, Status};
 
+use super::book::Book;
 use super::case::{Entry, Source};
 use super::device::DeviceSpec;
 use super::problem::Problem;
 use super::problem::mlp::Mlp;
 use super::problem::pca::Pca;
 use super::progress::Progress;
+use super::roofs::Roofs;
 use super::set::{Group, Loader, Set, name};
 use super::size::{Size, bytes_word};
 use super::task::{AnyEntry, Task};
@@ -156,8 +158,8 @@ impl Race {
             false => BTreeSet::new(),
         };
         let records = earlier(found, &done, &ids);
-        let mut track = Track {
-            placed: RefCell::new(placed(&records)),
+        let book = Book {
+            placed: placed(&records),
             origin: row::Origin {
                 machine: machine.fingerprint.clone(),
                 program,
@@ -165,22 +167,28 @@ impl Race {
             total: ids.len(),
             done: ids.intersection(&done).count(),
             records,
+            roofs: Roofs::of(&machine),
+            measured: Vec::new(),
             machine: with_known_peaks(machine, &self.out),
             folder: &mut folder,
             save_components: self.save_components.as_deref(),
+        };
+        let mut track = Track {
+            book,
             interrupted,
             progress: RefCell::new(progress),
         };
-        track.folder.write_machine(&track.machine)?;
-        track.skip(&large)?;
+        track.book.folder.write_machine(&track.book.machine)?;
+        track.book.skip(&large)?;
         for set in sets {
             set.race(&loader, &mut track, &done)?;
             if interrupted.load(Ordering::Relaxed) {
                 break;
             }
         }
+        track.measure_again()?;
         Ok(Summary {
-            records: track.records,
+            records: track.book.records,
             interrupted: interrupted.load(Ordering::Relaxed),
         })
     }

@@ -1,5 +1,6 @@
 //! When repeating may stop. Pure: no clock in here.
 
+use crate::record::INTERRUPTED;
 use crate::record::statistics::Quartiles;
 
 /// Why repeating stopped.
@@ -13,6 +14,8 @@ pub enum Stopped {
     TimeUp,
     /// As many repeats as asked for.
     Repeats,
+    /// Ctrl-C came before the others.
+    Interrupted,
 }
 
 impl std::fmt::Display for Stopped {
@@ -22,6 +25,7 @@ impl std::fmt::Display for Stopped {
             Self::NoiseStable => "noise stable",
             Self::TimeUp => "time up",
             Self::Repeats => "repeats",
+            Self::Interrupted => INTERRUPTED,
         })
     }
 }
@@ -82,6 +86,11 @@ impl Stop {
                 return Some(Stopped::NoiseStable);
             }
         }
+        self.out_of_time(elapsed_s)
+    }
+
+    /// Whether the time is up, whatever the samples say.
+    pub fn out_of_time(&self, elapsed_s: f64) -> Option<Stopped> {
         (elapsed_s >= self.time_s).then_some(Stopped::TimeUp)
     }
 

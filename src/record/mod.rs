@@ -31,6 +31,9 @@ use serde::{Deserialize, Serialize};
 /// Version of the record format.
 pub const SCHEMA: u32 = 4;
 
+/// Why repeating stopped when Ctrl-C came: such a case is not finished, and `--resume` races it again.
+pub const INTERRUPTED: &str = "interrupted";
+
 /// How a case ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

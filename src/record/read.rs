@@ -4,7 +4,7 @@ use super::criterion::{Benchmark, benchmarks};
 use super::file::{COMPONENTS, MACHINE, PROJECTIONS, RECORDS};
 use super::lines::{Version, newer, parse};
 use super::upgrade::upgrade_machine;
-use super::{KernelRate, Machine, Record, SCHEMA, Status};
+use super::{INTERRUPTED, KernelRate, Machine, Record, SCHEMA, Status};
 use crate::error::{Error, Result};
 use ndarray::Array2;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,11 +109,17 @@ pub fn read(paths: &[PathBuf]) -> Result<Results> {
 }
 
 /// Ids of the cases that need not run again under this program: those with a record that is not `skipped` (what was
-/// missing then may be there now). A failed case counts: the same program on the same case fails again.
+/// missing then may be there now), nor of a case that Ctrl-C cut short. A failed case counts: the same program on the same
+/// case fails again.
 pub fn finished(records: &[Record], program: &str) -> BTreeSet<String> {
     records
         .iter()
         .filter(|r| r.program == program && r.status != Status::Skipped)
+        .filter(|r| {
+            r.time
+                .as_ref()
+                .is_none_or(|time| time.stopped != INTERRUPTED)
+        })
         .map(|r| r.case.clone())
         .collect()
 }

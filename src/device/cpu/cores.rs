@@ -18,6 +18,8 @@ pub struct Cores {
     pub work: Vec<f32>,
     /// Packed operands of products that skip zeros, of every worker.
     pub sparse: Vec<Mutex<sparse::Packed>>,
+    /// Operations that those products have skipped so far.
+    pub skipped_flops: f64,
 }
 
 impl Cores {
@@ -31,6 +33,7 @@ impl Cores {
             projections: Vec::new(),
             work: Vec::new(),
             sparse: (0..threads).map(|_| Mutex::default()).collect(),
+            skipped_flops: 0.0,
         }
     }
 }

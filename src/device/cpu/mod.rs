@@ -10,6 +10,7 @@ use crate::data::{Samples, Statistics};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, control::STOP};
 use crate::machine::{self, Isa};
+use crate::record::Arithmetic;
 
 mod block;
 mod buffer;
@@ -257,6 +258,25 @@ impl Device for Cpu {
 
     fn gram(&mut self, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
         gram::dense::gram(&mut self.cores, samples, statistics)
+    }
+
+    fn skipped_flops(&self) -> f64 {
+        self.cores.skipped_flops
+    }
+
+    fn square_f64(&mut self, order: usize, times: usize) -> Result<()> {
+        let _several = blas::Several::new(self.cores.pool.threads());
+        let b = vec![0.5; order * order];
+        let mut c = vec![0.0; order * order];
+        (0..times).for_each(|_| blas::dsyrk(&b, order, order, false, &mut c));
+        Ok(())
+    }
+
+    fn gram_arithmetic(&self, samples: &Samples) -> Arithmetic {
+        match gram::dense::exact(samples) {
+            true => Arithmetic::Integer,
+            false => Arithmetic::F64,
+        }
     }
 
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Vec<f64>> {

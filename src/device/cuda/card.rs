@@ -311,6 +311,12 @@ impl Driver for Cudarc {
         super::dense::gram(self, samples, statistics).map(Some)
     }
 
+    fn square_f64(&mut self, order: usize, times: usize) -> Result<bool> {
+        self.dense_library()?;
+        super::dense::square(self, order, times)?;
+        Ok(true)
+    }
+
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Option<Vec<f64>>> {
         self.dense_library()?;
         super::dense::eigh(self, a, order).map(Some)

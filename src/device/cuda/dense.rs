@@ -111,6 +111,20 @@ fn panels(
     Ok(())
 }
 
+/// See [`crate::device::Device::square_f64`].
+pub(super) fn square(card: &mut Cudarc, order: usize, times: usize) -> Result<()> {
+    let zeros = vec![0.0f64; order * order];
+    let (b, c) = (
+        card.alloc(size_of_val(&zeros[..]))?,
+        card.alloc(size_of_val(&zeros[..]))?,
+    );
+    card.write(&b, 0, bytemuck::cast_slice(&zeros))?;
+    for _ in 0..times {
+        card.blas().dsyrk(&b, [order, order], false, true, &c)?;
+    }
+    Ok(())
+}
+
 /// See [`crate::device::Device::eigh`]. cuSOLVER leaves the eigenvectors as columns by columns, which are rows by rows.
 pub(super) fn eigh(card: &mut Cudarc, a: &mut [f64], order: usize) -> Result<Vec<f64>> {
     let context = Rc::clone(card.context());

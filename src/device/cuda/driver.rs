@@ -84,6 +84,12 @@ pub(super) trait Driver {
         Ok(None)
     }
 
+    /// See [`crate::device::Device::square_f64`]; false where there is no dense eigensolver.
+    fn square_f64(&mut self, order: usize, times: usize) -> Result<bool> {
+        let _ = (order, times);
+        Ok(false)
+    }
+
     /// See [`crate::device::Device::eigh`]; `None` where there is no dense eigensolver.
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Option<Vec<f64>>> {
         let _ = (a, order);

@@ -393,6 +393,13 @@ impl<D: Driver> Device for Cuda<D> {
         }
     }
 
+    fn square_f64(&mut self, order: usize, times: usize) -> Result<()> {
+        match self.driver.square_f64(order, times)? {
+            true => Ok(()),
+            false => Err(self.no_eigensolver()),
+        }
+    }
+
     fn eigh(&mut self, a: &mut [f64], order: usize) -> Result<Vec<f64>> {
         match self.driver.eigh(a, order)? {
             Some(values) => Ok(values),

@@ -169,12 +169,15 @@ impl<'a, D: Device> Trainer<'a, D> {
         let total = batches * self.plan.epochs;
         let (mut done, mut ended) = (0, Ended::Iterations);
         let mut first_losses = Vec::new();
+        let mut skipped_flops = 0.0;
         'training: while done < total {
             self.begin_epoch(device, done / batches)?;
             let end = done + batches;
             while done < end {
                 let next = end.min(done + look_every);
+                let before = device.skipped_flops();
                 let running = self.run(device, next - done)?;
+                skipped_flops += device.skipped_flops() - before;
                 done = next;
                 let in_epoch = (done - (end - batches)) as usize;
                 if end == batches && first_losses.len() < FIRST_LOSSES {
@@ -202,6 +205,9 @@ impl<'a, D: Device> Trainer<'a, D> {
             }
         }
         device.synchronise()?;
+        let mut cost = Cost::default();
+        cost.add_times(&self.step_cost, done);
+        cost.skip(skipped_flops);
         let passes = done as f64 / batches as f64;
         let in_epoch = if done == 0 {
             0
@@ -237,8 +243,7 @@ impl<'a, D: Device> Trainer<'a, D> {
             parameters: self.parameters.read(device, &self.shape)?,
             iterations: done,
             passes,
-            bytes: self.step_cost.bytes * done as f64,
-            flops: self.step_cost.flops * done as f64,
+            cost,
         })
     }
 
@@ -270,7 +275,7 @@ impl<'a, D: Device> Trainer<'a, D> {
     /// Runs `steps` steps; returns whether the state is still finite.
     fn run(&self, device: &mut D, steps: u64) -> Result<bool> {
         // The cast saturates for a ratio beyond the largest integer.
-        let at_once = ((device.info().look_bytes / self.step_cost.bytes) as u64).max(1);
+        let at_once = ((device.info().look_bytes / self.step_cost.bytes()) as u64).max(1);
         let mut left = steps;
         while left > 0 {
             let piece = left.min(at_once);

@@ -16,7 +16,8 @@ use super::{Basis, Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::{Device, Element, Gemm, Info, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{Block, Kernel, control, resolution};
-use crate::optimizer::{launch, read};
+use crate::optimizer::{Cost, launch, read};
+use crate::record::Arithmetic;
 
 /// A plan prepared on a device: its buffers and recordings, made before the clock starts.
 pub struct Solver<'a, D: Device> {
@@ -286,8 +287,10 @@ impl<'a, D: Device> Solver<'a, D> {
         outcome.residuals = finished.residuals;
         outcome.passes = before + finished.passes;
         outcome.host_passes = finished.passes;
-        outcome.bytes += finished.passes * samples.bytes() as f64;
-        outcome.flops += finished.flops;
+        let work = (finished.passes * samples.bytes() as f64, finished.flops);
+        outcome
+            .cost
+            .add_other("host passes", finished.passes, work, Arithmetic::F64);
         Ok(())
     }
 
@@ -304,7 +307,19 @@ impl<'a, D: Device> Solver<'a, D> {
         complete(&mut components, d);
         device.synchronise()?;
         let kept: Vec<f64> = values.iter().rev().take(k).map(|x| x.max(0.0)).collect();
+        let arithmetic = device.gram_arithmetic(samples);
         let order = order as f64;
+        let mut cost = Cost::default();
+        // Half of an n x d by d x n product, and the tridiagonal reduction (Golub and Van Loan, 8.3).
+        let half = n as f64 * d as f64 * (order + 1.0);
+        cost.add_other(
+            "dense gram",
+            1.0,
+            (samples.bytes() as f64, half),
+            arithmetic,
+        );
+        let reduction = (8.0 * order * order, 4.0 / 3.0 * order.powi(3));
+        cost.add_other("eigensolver", 1.0, reduction, Arithmetic::F64);
         let mut outcome = Outcome {
             ended: Ended::Converged,
             eigenvalues: kept.iter().map(|x| in_user_units(samples, *x)).collect(),
@@ -312,9 +327,7 @@ impl<'a, D: Device> Solver<'a, D> {
             residuals: Vec::new(),
             iterations: 0,
             passes: 1.0,
-            bytes: samples.bytes() as f64 + 8.0 * order * order,
-            // Half of an n x d by d x n product, and the tridiagonal reduction (Golub and Van Loan, 8.3).
-            flops: n as f64 * d as f64 * (order + 1.0) + 4.0 / 3.0 * order.powi(3),
+            cost,
             host_passes: 0.0,
             learning_rate: 0.0,
             residual: 0.0,
@@ -338,8 +351,7 @@ fn so_far<D: Device>(it: &Iterative<D>, ended: Ended, progress: &Progress) -> Ou
         residuals: Vec::new(),
         iterations: progress.iterations,
         passes: progress.passes,
-        bytes: progress.cost.bytes,
-        flops: progress.cost.flops,
+        cost: progress.cost.clone(),
         host_passes: 0.0,
         learning_rate: it.schedule.rate,
         residual: progress.residual,

@@ -171,13 +171,16 @@ impl Axes {
         Some(narrowed)
     }
 
-    /// Every case of the crossed lists on every device of the list, or on all that are there. `named`: whether the devices
+    /// Every case of the crossed lists on every device of the list, or on all that are there; a software adapter takes minutes
+    /// for what a GPU does in seconds, so that it takes part only where it is named. `named`: whether the devices
     /// and their threads come from the command line, where a device that is not there is an error.
     ///
     /// # Errors
     /// `Input` for an unknown name or a value that a parameter cannot have.
     pub fn entries(&self, named: bool, present: &Present<'_>) -> Result<Vec<AnyEntry>> {
-        self.entries_on(&self.devices(present)?, named)
+        let mut devices = self.devices(present)?;
+        devices.retain(|choice| choice.by_name || !choice.software);
+        self.entries_on(&devices, named)
     }
 
     /// Every case of the crossed lists on these devices, once, in the order of the lists.

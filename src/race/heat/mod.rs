@@ -3,7 +3,11 @@
 //! The first solve on a device draws the curve (errors off the clock) and warms up; a short one is followed by more
 //! warm-up on the same path. The repeats that count are then interleaved over the devices in a seeded order, so that a
 //! machine that slows down slows all alike. A solve gives the same bits each time: that is checked, and it is why later
-//! repeats need no evaluation. Energy is measured last, in a pass of its own. A first solve that takes all the time there is for repeats is the only one, and counts.
+//! repeats need no evaluation. A repeat that lost time to other programs is made again, up to a limit. Energy is measured
+//! last, in a pass of its own. A first solve that takes all the time there is for repeats is the only one, and counts.
+//!
+//! What was measured on a device is handed over as soon as its part is done, and when Ctrl-C comes: no solve that was done
+//! is lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,24 +16,26 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::Result;
-use crate::optimizer::Ended;
-use crate::record::{CurvePoint, Energy};
+use crate::machine::Load;
+use crate::record::{CurvePoint, Energy, Noise};
 
 use super::case::Case;
-use super::clock::timed;
-use super::energy::{Meter, Weighing};
-use super::lane::{Lane, guarded};
-use super::observer::{Errors, Noting, Observer, Seen};
-use super::problem::{Answer, Problem};
-use super::stop::{Stop, Stopped};
+use super::energy::Meter;
+use super::lane::Lane;
+use super::observer::Errors;
+use super::problem::Problem;
+use super::stop::Stopped;
 
-/// Seconds of warm-up before the repeats of a short case.
-const WARM_UP_S: f64 = 0.1;
-/// Seconds for the repeats of a case where no number of them was asked for.
-const REPEAT_S: f64 = 1.5;
+mod curve;
+mod warm;
+
+use warm::Warm;
 
 /// Errors of a snapshot of a case, or `None` when there is no reference.
 pub type Evaluate<'a, P> = dyn Fn(&Case<P>, &<P as Problem>::Snapshot) -> Option<Errors> + 'a;
+
+/// Takes what was measured by a starter (its place in the list), as soon as its part is done.
+pub type Done<'a, A> = dyn FnMut(usize, Result<Measured<A>>) -> Result<()> + 'a;
 
 /// What a heat is told.
 pub struct Setting<'a, P: Problem> {
@@ -43,6 +49,14 @@ pub struct Setting<'a, P: Problem> {
     pub announce: &'a dyn Fn(usize),
     /// Hears the iteration and the error of the first solve, now and then.
     pub tell: &'a dyn Fn(u64, f64),
+    /// Tells how busy the machine is.
+    pub load: &'a dyn Fn() -> Option<Load>,
+}
+
+impl<P: Problem> Setting<'_, P> {
+    fn interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
 }
 
 /// One device's part in a heat.
@@ -53,6 +67,8 @@ pub struct Starter<'a, P: Problem> {
     pub lane: Box<dyn Lane<P> + 'a>,
     /// What tells the energy that it uses.
     pub meter: Option<Box<dyn Meter>>,
+    /// Cores that a solve uses; `None` where waiting for them says nothing (see [`super::noise::between`]).
+    pub cores: Option<usize>,
 }
 
 /// What was measured on one device.
@@ -66,9 +82,13 @@ pub struct Measured<A> {
     pub solve_s: Vec<f64>,
     /// The same by the device's own clock, where it has one.
     pub device_s: Option<Vec<f64>>,
+    /// What each repeat lost to others, where the system tells it.
+    pub noise: Option<Vec<Noise>>,
+    /// Seconds of repeats that lost too much and were made again.
+    pub set_aside_s: Vec<f64>,
     /// Seconds to the target in each repeat; empty when the curve never meets it.
     pub to_target_s: Vec<f64>,
-    /// The curve, with the times of the first repeat.
+    /// The curve, with the times of the median repeat and the band of all.
     pub curve: Vec<CurvePoint>,
     /// Why repeating stopped.
     pub stopped: Stopped,
@@ -80,248 +100,60 @@ pub struct Measured<A> {
     pub energy: Option<Energy>,
 }
 
-/// A device on which the first solve is done.
-struct Warm<'a, P: Problem> {
-    case: &'a Case<P>,
-    lane: Box<dyn Lane<P> + 'a>,
-    weighing: Option<Weighing>,
-    answer: P::Answer,
-    prepare_s: f64,
-    /// The curve as it was drawn.
-    drawn: Seen,
-    /// Times at the looks of the curve and in all, one a repeat.
-    repeats: Vec<Seen>,
-    solve_s: Vec<f64>,
-    stop: Stop,
-    spent_s: f64,
-    stopped: Option<Stopped>,
-    cold: bool,
-    changed: Option<String>,
-}
-
-/// Runs a heat: one result a device, in the order of the starters; `None` when Ctrl-C came before the end.
+/// Runs a heat; `done` takes one result a device. After Ctrl-C it is those of the devices that had solved the case by then.
+///
+/// # Errors
+/// Those of `done`.
 pub fn run<P: Problem>(
     starters: Vec<Starter<'_, P>>,
     setting: &Setting<'_, P>,
-) -> Option<Vec<Result<Measured<P::Answer>>>> {
+    done: &mut Done<'_, P::Answer>,
+) -> Result<()> {
     let seed = starters.first().map_or(0, |starter| starter.case.seed);
-    let mut field: Vec<Result<Warm<'_, P>>> = Vec::new();
+    // Those whose repeats go on.
+    let mut field: Vec<(usize, Warm<'_, P>)> = Vec::new();
     for (place, starter) in starters.into_iter().enumerate() {
         (setting.announce)(place);
-        field.push(Warm::start(starter, setting));
-        if setting.interrupted.load(Ordering::Relaxed) {
-            return None;
+        match Warm::start(starter, setting) {
+            Ok(None) => {}
+            Ok(Some(warm)) if warm.stopped() => done(place, Ok(warm.finish(setting)))?,
+            Ok(Some(warm)) => field.push((place, warm)),
+            Err(error) => done(place, Err(error))?,
+        }
+        if setting.interrupted() {
+            break;
         }
     }
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    loop {
-        let going = |warm: &Result<Warm<'_, P>>| matches!(warm, Ok(w) if w.stopped.is_none());
-        let mut places: Vec<usize> = (0..field.len()).filter(|&i| going(&field[i])).collect();
-        if places.is_empty() {
-            break;
-        }
-        places.shuffle(&mut random);
-        for place in places {
-            if let Ok(warm) = &mut field[place]
-                && let Err(error) = warm.repeat(setting)
-            {
-                field[place] = Err(error);
+    while !field.is_empty() && !setting.interrupted() {
+        let mut order: Vec<usize> = field.iter().map(|(place, _)| *place).collect();
+        order.shuffle(&mut random);
+        for place in order {
+            let Some(at) = field.iter().position(|(other, _)| *other == place) else {
+                continue;
+            };
+            let warm = &mut field[at].1;
+            let ended = match warm.repeat(setting) {
+                Ok(()) if warm.stopped() => warm.weigh(setting).map(|()| true),
+                going => going.map(|()| false),
+            };
+            match ended {
+                Ok(false) => {}
+                Ok(true) => done(place, Ok(field.remove(at).1.finish(setting)))?,
+                Err(error) => {
+                    field.remove(at);
+                    done(place, Err(error))?;
+                }
             }
-            if setting.interrupted.load(Ordering::Relaxed) {
-                return None;
-            }
-        }
-    }
-    for warm in &mut field {
-        if let Ok(going) = warm
-            && let Err(error) = going.weigh(setting)
-        {
-            *warm = Err(error);
-        }
-        if setting.interrupted.load(Ordering::Relaxed) {
-            return None;
-        }
-    }
-    Some(
-        field
-            .into_iter()
-            .map(|warm| warm.map(Warm::finish))
-            .collect(),
-    )
-}
-
-impl<'a, P: Problem> Warm<'a, P> {
-    /// Prepares the plan, solves once with the curve drawn, and warms up.
-    fn start(starter: Starter<'a, P>, setting: &Setting<'_, P>) -> Result<Self> {
-        let Starter {
-            case,
-            mut lane,
-            meter,
-        } = starter;
-        let plan = P::plan(case)?;
-        let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&plan)));
-        prepared?;
-        let (answer, drawn) = draw(case, &mut *lane, setting)?;
-        let repeats = setting.repeats;
-        let mut warm = Self {
-            case,
-            lane,
-            weighing: meter.map(Weighing::new),
-            answer,
-            prepare_s,
-            repeats: Vec::new(),
-            solve_s: Vec::new(),
-            stop: repeats.map_or_else(|| Stop::adaptive(REPEAT_S), Stop::exactly),
-            spent_s: 0.0,
-            stopped: None,
-            cold: false,
-            changed: None,
-            drawn,
-        };
-        let over = warm.drawn.out_of_time || warm.answer.ended() == Ended::Diverged;
-        let long = warm.drawn.solve_s >= REPEAT_S && repeats.is_none_or(|repeats| repeats == 1);
-        if long || over {
-            warm.cold = true;
-            warm.count(warm.drawn.clone());
-            if over {
-                warm.stopped = warm.stopped.or(Some(Stopped::TimeUp));
-            }
-            return Ok(warm);
-        }
-        let mut warm_s = warm.drawn.solve_s;
-        while warm_s < WARM_UP_S && !setting.interrupted.load(Ordering::Relaxed) {
-            warm_s += warm.solve(setting)?.1.solve_s;
-        }
-        Ok(warm)
-    }
-
-    /// One more solve, timed at the looks of the curve.
-    fn solve(&mut self, setting: &Setting<'_, P>) -> Result<(P::Answer, Seen)> {
-        let noting = Noting::Time(&self.drawn.looks);
-        let observer = Observer::new(noting, self.case.time_limit_s, setting.interrupted);
-        solve::<P>(&mut *self.lane, observer)
-    }
-
-    /// One repeat that counts.
-    fn repeat(&mut self, setting: &Setting<'_, P>) -> Result<()> {
-        let ((answer, seen), wall_s) = {
-            let (result, wall_s) = timed(|| self.solve(setting));
-            (result?, wall_s)
-        };
-        if setting.interrupted.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.spent_s += wall_s;
-        if seen.out_of_time {
-            // The machine is slower than it was: this repeat stopped earlier, and is no sample of the same work.
-            if self.repeats.is_empty() {
-                self.cold = true;
-                self.count(self.drawn.clone());
-            }
-            self.stopped = Some(Stopped::TimeUp);
-            return Ok(());
-        }
-        if !answer.same_bits(&self.answer) && self.changed.is_none() {
-            let repeat = self.repeats.len() + 1;
-            self.changed = Some(format!(
-                "repeat {repeat} gave other bits than the first solve"
-            ));
-        }
-        if let Some(weighing) = &mut self.weighing {
-            weighing.look();
-        }
-        self.count(seen);
-        Ok(())
-    }
-
-    /// Measures the energy of a solve, unless it lasts too long to be solved once more.
-    fn weigh(&mut self, setting: &Setting<'_, P>) -> Result<()> {
-        let Some(mut weighing) = self.weighing.take_if(|_| !self.cold) else {
-            return Ok(());
-        };
-        weighing.weigh(
-            || {
-                let (result, wall_s) = timed(|| self.solve(setting));
-                result.map(|_| wall_s)
-            },
-            || !setting.interrupted.load(Ordering::Relaxed),
-        )?;
-        self.weighing = Some(weighing);
-        Ok(())
-    }
-
-    fn count(&mut self, seen: Seen) {
-        self.solve_s.push(seen.solve_s);
-        self.repeats.push(seen);
-        self.stopped = self
-            .stop
-            .decide(&self.solve_s, self.spent_s.max(self.solve_s.iter().sum()));
-    }
-
-    fn finish(self) -> Measured<P::Answer> {
-        let target = self.case.target;
-        let met = self
-            .drawn
-            .curve
-            .iter()
-            .position(|point| point.error <= target);
-        let to_target_s = match met {
-            Some(point) => self
-                .repeats
-                .iter()
-                .filter_map(|seen| seen.times_s.get(point).copied())
-                .collect(),
-            None => Vec::new(),
-        };
-        let mut curve = self.drawn.curve;
-        if let Some(first) = self.repeats.first() {
-            for (point, time_s) in curve.iter_mut().zip(&first.times_s) {
-                point.time_s = *time_s;
+            if setting.interrupted() {
+                break;
             }
         }
-        let device_s = self.repeats.iter().map(|seen| seen.device_s).collect();
-        Measured {
-            answer: self.answer,
-            prepare_s: self.prepare_s,
-            solve_s: self.solve_s,
-            device_s,
-            to_target_s,
-            curve,
-            stopped: self.stopped.unwrap_or(Stopped::Repeats),
-            cold: self.cold,
-            changed: self.changed,
-            energy: self.weighing.and_then(Weighing::finish),
-        }
     }
-}
-
-/// The first solve, with the curve drawn.
-fn draw<P: Problem>(
-    case: &Case<P>,
-    lane: &mut dyn Lane<P>,
-    setting: &Setting<'_, P>,
-) -> Result<(P::Answer, Seen)> {
-    let mut evaluate = |snapshot: &P::Snapshot| (setting.evaluate)(case, snapshot);
-    let mut tell = |iteration, error| (setting.tell)(iteration, error);
-    let noting = Noting::Draw {
-        spacing: case.task.spacing(),
-        evaluate: &mut evaluate,
-        tell: &mut tell,
-    };
-    solve(
-        lane,
-        Observer::new(noting, case.time_limit_s, setting.interrupted),
-    )
-}
-
-/// One solve, by the clock of the host and by that of the device.
-fn solve<P: Problem>(
-    lane: &mut dyn Lane<P>,
-    observer: Observer<'_, P::Snapshot>,
-) -> Result<(P::Answer, Seen)> {
-    let solved = observer.time(|watch| guarded(|| lane.solve(watch)));
-    let ((answer, device_s), seen) = solved?;
-    Ok((answer, Seen { device_s, ..seen }))
+    for (place, warm) in field {
+        done(place, Ok(warm.finish(setting)))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

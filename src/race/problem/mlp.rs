@@ -128,9 +128,7 @@ impl Answer for Outcome {
         Work {
             iterations: self.iterations,
             passes: self.passes,
-            bytes: self.bytes,
-            flops: self.flops,
-            ..Work::default()
+            ..self.cost.work()
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Packed {
     values: Vec<f32>,
     /// The columns of B of a tile, padded with 0.
     panel: Vec<f32>,
+    /// Terms left out of the current product, each once a row.
+    skipped: usize,
 }
 
 /// A as the product sees it: element (i, t) of op(A).
@@ -99,6 +101,10 @@ pub fn multiply(cores: &mut Cores, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f
             }
         }
     });
+    for packed in &cores.sparse {
+        let mut packed = packed.lock().expect("no worker runs");
+        cores.skipped_flops += 2.0 * (std::mem::take(&mut packed.skipped) * n) as f64;
+    }
 }
 
 impl<'a> Operand<'a> {
@@ -137,12 +143,14 @@ impl Packed {
             self.values.resize(most * ROWS, 0.0);
         }
         self.starts.clear();
-        let mut at = 0;
+        let (mut at, end) = (0, rows.end);
         for row in rows.step_by(ROWS) {
+            let before = at;
             self.starts.push(at);
             let (terms, values) = (&mut self.terms[at..], &mut self.values[at * ROWS..]);
             // SAFETY: the instruction set was checked when the device was opened.
             unsafe { pack(isa, a, row, block.clone(), terms, values, &mut at) };
+            self.skipped += (block.len() - (at - before)) * ROWS.min(end - row);
         }
         self.starts.push(at);
     }

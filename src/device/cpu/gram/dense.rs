@@ -10,11 +10,16 @@ use crate::error::Result;
 /// Elements of a block in f64: 8 MiB.
 const BLOCK: usize = 1 << 20;
 
+/// Whether the sums are made in integers.
+pub fn exact(samples: &Samples) -> bool {
+    matches!(samples.elements, Elements::U8(_)) && samples.d <= samples.n
+}
+
 /// See [`crate::device::Device::gram`].
 pub fn gram(cores: &mut Cores, samples: &Samples, statistics: &Statistics) -> Result<Vec<f64>> {
     let Samples { n, d, .. } = *samples;
     let mut c = match &samples.elements {
-        Elements::U8(x) if d <= n => {
+        Elements::U8(x) if exact(samples) => {
             let mut sums = exact::sums(cores, x, n, &statistics.mean);
             for i in 0..d {
                 for j in i..d {

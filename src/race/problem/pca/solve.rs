@@ -30,10 +30,8 @@ impl Answer for Outcome {
         Work {
             iterations: self.iterations,
             passes: self.passes,
-            bytes: self.bytes,
-            flops: self.flops,
             host_passes: self.host_passes,
-            ..Work::default()
+            ..self.cost.work()
         }
     }
 

@@ -40,7 +40,11 @@ pub fn floor(work: &Work, peak: &Peak) -> Option<(f64, String)> {
         let (gflop_per_s, name) = match part.arithmetic {
             Arithmetic::F32 => (Some(peak.gemm_gflop_per_s), "f32"),
             Arithmetic::F64 => (peak.f64_gflop_per_s, "f64"),
-            Arithmetic::Integer => (peak.integer_gop_per_s, "integer"),
+            // Without integer products bytes are widened.
+            Arithmetic::Integer => match peak.integer_gop_per_s {
+                Some(roof) => (Some(roof), "integer"),
+                None => (Some(peak.gemm_gflop_per_s), "f32"),
+            },
         };
         let flops_s = flops / gflop_per_s? / 1e9;
         match flops_s > bytes_s {
