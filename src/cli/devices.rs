@@ -90,11 +90,30 @@ fn measured(info: &Info, peak: &Peak) -> String {
             format!(", buffers of up to {gib:.2} GiB")
         }
     };
+    // Of each level the best size.
+    let mut levels: Vec<(&str, f64)> = Vec::new();
+    for stream in &peak.streams {
+        match levels.iter_mut().find(|(level, _)| *level == stream.level) {
+            Some((_, best)) => *best = best.max(stream.gb_per_s),
+            None => levels.push((&stream.level, stream.gb_per_s)),
+        }
+    }
+    let reads = levels
+        .iter()
+        .map(|(level, best)| format!("{level} {best:.1}"));
+    let products = [
+        ("f32", Some(peak.gemm_gflop_per_s)),
+        ("f64", peak.f64_gflop_per_s),
+        ("integer", peak.integer_gop_per_s),
+    ];
+    let products = products
+        .into_iter()
+        .filter_map(|(kind, roof)| Some(format!("{kind} {:.0}", roof?)));
     format!(
-        "{:<8} stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s{limit}{}\n",
+        "{:<8} reads in GB/s: {}; matrix products in GFLOP/s: {}{limit}{}\n",
         peak.device,
-        peak.stream_gb_per_s,
-        peak.gemm_gflop_per_s,
+        reads.collect::<Vec<_>>().join(", "),
+        products.collect::<Vec<_>>().join(", "),
         software_label(peak.software)
     )
 }

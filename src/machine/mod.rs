@@ -5,11 +5,13 @@ mod cache;
 mod instance;
 mod isa;
 mod load;
+mod placement;
 
 pub use cache::{Cache, caches};
 pub use instance::ENDPOINT_VARIABLE;
 pub use isa::Isa;
 pub use load::{Load, load};
+pub use placement::Placement;
 
 use crate::record::file::short_hash;
 use crate::record::{Instance, Machine, SCHEMA};

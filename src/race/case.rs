@@ -4,6 +4,7 @@
 //! that equal cases are equal values. What is asked for, before that, is a [`super::task::Draft`].
 
 use crate::data::Standardize;
+use crate::optimizer::Cost;
 use crate::record::{Asked, Record};
 
 use super::defaults::{SEED, TIME_LIMIT_S};
@@ -96,8 +97,8 @@ pub trait Settings {
     /// Bytes that a solve takes besides the samples.
     fn formed_bytes(&self, size: &Size) -> f64;
 
-    /// Operations of a solve, as far as the parameters tell.
-    fn operations(&self, size: &Size) -> f64;
+    /// Work of a solve, as far as the parameters tell: with steps as they are on MNIST.
+    fn expected(&self, size: &Size) -> Cost;
 }
 
 /// Parameters of one problem, or of any.

@@ -2,21 +2,45 @@
 //! suite what this machine cannot hold.
 //!
 //! Both are estimates. Memory counts the samples, the smaller Gram matrix where one is formed, and what LAPACK needs of it.
-//! Time takes steps as they are on MNIST and `RATE` operations a second; it is right to a factor of a few, and stops at
-//! the case's own limit.
+//! Time takes steps as they are on MNIST, the least time that the roofs of the device allow for them, and what share of a roof
+//! such work usually reaches; it is right to a factor of three, and stops at the case's own limit.
 
 use crate::data::Standardize;
-use crate::machine;
+use crate::record::{Arithmetic, Part, Peak, Work};
 
 use super::case::{AsSettings, Case};
-use super::device::Threads;
 use super::name::Kind;
+use super::roofs::floor::floor;
 use super::size::Size;
 
-/// Operations a second of one thread, and of a GPU as long as nothing is known of it.
-const RATE: (f64, f64) = (2e10, 2e12);
-/// Seconds that warm-up, transfer and the repeats of a short case take.
-const AROUND_S: f64 = 2.0;
+/// Seconds that warm-up, evaluation and the repeats of a short case take.
+const AROUND_S: f64 = 0.4;
+/// Seconds of repeats of a case, where no number of them was asked for.
+const REPEAT_S: f64 = 1.5;
+/// Repeats of a short case until its noise is low.
+const REPEATS: f64 = 10.0;
+
+/// Share of its roof that a part of the work usually reaches: of the roofs of matrix products a product on images more than
+/// all, since it skips their zeros.
+fn usual_share(part: &Part, software: bool) -> f64 {
+    match part.kernel.as_str() {
+        _ if software => 0.2,
+        "eigensolver" => 0.05,
+        name if name.starts_with("gemm") => 1.1,
+        _ if part.arithmetic == Arithmetic::Integer => 0.9,
+        _ => 0.45,
+    }
+}
+
+/// Seconds of a launch besides its work.
+fn launch_s(kind: Kind, software: bool) -> f64 {
+    match kind {
+        _ if software => 150e-6,
+        Kind::Cpu => 0.7e-6,
+        Kind::Cuda => 3e-6,
+        Kind::Wgpu => 8e-6,
+    }
+}
 
 /// Bytes that a case about samples of this size takes.
 pub fn bytes<T: AsSettings>(case: &Case<T>, size: &Size) -> f64 {
@@ -29,25 +53,41 @@ pub fn bytes<T: AsSettings>(case: &Case<T>, size: &Size) -> f64 {
     samples + case.task.settings().formed_bytes(size)
 }
 
-/// Seconds that a case about samples of this size may last, its repeats included.
-pub fn seconds<T: AsSettings>(case: &Case<T>, size: &Size, repeats: Option<usize>) -> f64 {
-    let rate = match (case.device.kind, case.device.threads) {
-        (Kind::Cpu, Threads::Count(threads)) => RATE.0 * threads as f64,
-        (Kind::Cpu, Threads::All) => RATE.0 * machine::cores() as f64,
-        _ => RATE.1,
-    };
-    let operations = case.task.settings().operations(size);
-    let solve_s = (operations / rate).min(case.time_limit_s);
-    match repeats {
-        // The first solve draws the curve; what lasts long is not repeated at all.
-        Some(repeats) => solve_s * (repeats.max(1) as f64) + AROUND_S,
-        None => solve_s + AROUND_S,
-    }
+/// Seconds that a case about samples of this size may last on a device with these roofs, its repeats included.
+pub fn seconds<T: AsSettings>(
+    case: &Case<T>,
+    size: &Size,
+    repeats: Option<usize>,
+    peak: &Peak,
+) -> f64 {
+    let solve_s = solve_s(case, size, peak).min(case.time_limit_s);
+    AROUND_S
+        + match repeats {
+            // The first solve draws the curve and warms up; a long one that is asked for once is that one.
+            Some(1) if solve_s >= REPEAT_S => solve_s,
+            Some(repeats) => solve_s * (1 + repeats) as f64,
+            None if solve_s >= REPEAT_S => solve_s,
+            None => solve_s + (REPEATS * solve_s).min(REPEAT_S),
+        }
+}
+
+fn solve_s<T: AsSettings>(case: &Case<T>, size: &Size, peak: &Peak) -> f64 {
+    let work = case.task.settings().expected(size).work();
+    let seconds = work.parts.iter().map(|part| {
+        let share = usual_share(part, peak.software);
+        let alone = Work {
+            parts: vec![part.clone()],
+            ..Work::default()
+        };
+        let least_s = floor(&alone, peak).map_or(0.0, |(seconds, _)| seconds);
+        least_s / share + part.launches * launch_s(case.device.kind, peak.software)
+    });
+    seconds.sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::device::DeviceSpec;
+    use super::super::device::{DeviceSpec, Threads};
     use super::super::task::{AnyCase, Draft};
     use super::*;
     use crate::data::Spec;
@@ -91,8 +131,23 @@ mod tests {
             ..Draft::default()
         }
         .settled();
-        let time = |n: usize| seconds(&case, &size(&format!("spectrum:n={n},d=64")), Some(1));
+        let peak = Peak {
+            stream_gb_per_s: 20.0,
+            gemm_gflop_per_s: 90.0,
+            ..Peak::default()
+        };
+        let time = |n: usize| {
+            seconds(
+                &case,
+                &size(&format!("spectrum:n={n},d=64")),
+                Some(1),
+                &peak,
+            )
+        };
         assert!(time(1000) < time(100_000));
-        assert_eq!(seconds(&case, &size("mnist"), Some(1)), 5.0 + AROUND_S);
+        assert_eq!(
+            seconds(&case, &size("mnist"), Some(1), &peak),
+            5.0 + AROUND_S
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::machine::{program_version, rented_machine};
 use crate::record::file::{Folder, Found, PROJECTIONS};
 use crate::record::read::{finished, read};
-use crate::record::{Machine, Record, Status};
+use crate::record::{Machine, Peak, Record, Status};
 
 use super::book::Book;
 use super::case::{Entry, Source};
@@ -25,7 +25,7 @@ use super::set::{Group, Loader, Set, name};
 use super::size::{Size, bytes_word};
 use super::task::{AnyEntry, Task};
 use super::track::{Skipped, Track};
-use super::{device, estimate, row};
+use super::{device, estimate, lane, row};
 
 /// What is to be raced, and where the rows go.
 pub struct Race {
@@ -84,6 +84,7 @@ impl Race {
         let mut word = None;
         let mut known: BTreeMap<&Source, (String, Option<Size>)> = BTreeMap::new();
         let mut planned = Vec::new();
+        let mut roofs = Roofs::of(&rented_machine());
         for entry in &self.entries {
             let source = &entry.case.source;
             if !known.contains_key(source) {
@@ -94,7 +95,11 @@ impl Race {
             planned.push(Planned {
                 id: case.id(name),
                 bytes: size.map_or(0.0, |size| estimate::bytes(case, &size)),
-                seconds: size.map_or(0.0, |size| estimate::seconds(case, &size, repeats)),
+                seconds: size
+                    .zip(roofs_of(&mut roofs, case.device))
+                    .map_or(0.0, |(size, peak)| {
+                        estimate::seconds(case, &size, repeats, &peak)
+                    }),
             });
         }
         Ok((planned, word))
@@ -200,6 +205,18 @@ impl Race {
             lazy: self.skip_large,
         }
     }
+}
+
+/// The roofs of a device, measured where no earlier run kept them; `None` where it is not there.
+fn roofs_of(roofs: &mut Roofs, spec: DeviceSpec) -> Option<Peak> {
+    let label = spec.to_string();
+    if roofs.known(&label).is_none()
+        && let Ok(Ok((_, peak))) = lane::measure_peak(spec)
+    {
+        // Busy or not, an estimate is all that it is for.
+        let _ = roofs.add(peak);
+    }
+    roofs.known(&label).cloned()
 }
 
 /// The records of an earlier run that a resumed one keeps.

@@ -1,37 +1,106 @@
-//! A pool of threads that owns the cores while a device runs.
+//! A pool of threads that share the work of a launch.
 //!
 //! A launch lasts from one microsecond to a few milliseconds, so workers spin for a while before they sleep: a sleeping
-//! thread takes tens of microseconds to wake, several times what a product on a 784 x 784 covariance takes. The calling
-//! thread is worker 0. A pool that is not used sleeps, so that another pool may own the cores.
+//! thread takes tens of microseconds to wake, several times what a product on a 784 x 784 covariance takes. A pool that is
+//! not used sleeps, so that another pool may own the cores.
+//!
+//! The parts of a job are claimed, not dealt out: the calling thread does part 0 and then every part that no worker has begun.
+//! So a worker that has lost its core to another program delays only what it had begun, and a job too short for a worker to
+//! wake for is done without it. Which thread does a part changes no bit of the result. Whoever waits spins for a bounded time
+//! and then sleeps, and never yields: a yield hands the core to a busy neighbour for milliseconds. A worker that finds
+//! itself on the core of the calling thread moves off it.
 
+use std::any::Any;
 use std::cell::UnsafeCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
 
-/// Spins before a worker sleeps: about 50 microseconds.
+use crate::machine::Placement;
+
+/// Spins before a thread sleeps: about 50 microseconds.
 const SPINS: u32 = 3000;
-/// Spins between two offers of the core to other threads, for machines whose cores are shared.
-const SPINS_PER_YIELD: u32 = 512;
+/// Spins between two looks at which core a worker is on.
+const SPINS_PER_LOOK: u32 = 512;
+/// A thread that sleeps looks again after this time, whatever woke it or did not.
+const NAP: Duration = Duration::from_millis(1);
 
 type Job = *const (dyn Fn(usize) + Sync);
 
 struct Shared {
-    /// Number of jobs posted; a worker runs when it has seen fewer.
-    posted: AtomicUsize,
-    /// Workers that have not finished the current job.
-    running: AtomicUsize,
+    /// The number of the job, in the upper half, and its next part that nobody has begun.
+    claims: AtomicU64,
+    /// Number of parts of every job.
+    parts: usize,
+    /// Parts that are not finished.
+    left: AtomicUsize,
     job: UnsafeCell<Option<Job>>,
-    panicked: AtomicBool,
+    /// Core of the calling thread.
+    core: AtomicI32,
+    /// The calling thread, when it sleeps.
+    sleeper: Mutex<Option<Thread>>,
+    asleep: AtomicBool,
+    /// What the first part that panicked said.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
     closing: AtomicBool,
 }
 
-// SAFETY: `job` is written by the owner only while `running` is 0, and read by workers only between the release of
-// `posted` and their own decrement of `running`; the pointer is alive for that span because `run` waits for it.
+// SAFETY: `job` is written by the owner only while `left` is 0, and read only by who has claimed a part of that job and not
+// yet counted it off `left`; the pointer is alive for that span because `run` waits for `left` to be 0.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the raw pointer is never used outside that protocol.
 unsafe impl Send for Shared {}
+
+impl Shared {
+    /// Begins the next part of job number `job`, if one is left.
+    fn claim(&self, job: u32) -> Option<usize> {
+        let mut claims = self.claims.load(Ordering::Acquire);
+        loop {
+            let part = (claims & u64::from(u32::MAX)) as usize;
+            if (claims >> 32) as u32 != job || part >= self.parts {
+                return None;
+            }
+            let next = claims + 1;
+            match self.claims.compare_exchange_weak(
+                claims,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(part),
+                Err(now) => claims = now,
+            }
+        }
+    }
+
+    /// Does a part that was claimed.
+    fn work(&self, part: usize) {
+        // SAFETY: the part is claimed and not counted off.
+        let job = unsafe { (*self.job.get()).map(|job| &*job) };
+        if let Some(job) = job
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(part)))
+        {
+            self.panic().get_or_insert(panic);
+        }
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 && self.asleep.load(Ordering::SeqCst) {
+            let sleeper = self.sleeper.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(thread) = &*sleeper {
+                thread.unpark();
+            }
+        }
+    }
+
+    fn panic(&self) -> MutexGuard<'_, Option<Box<dyn Any + Send>>> {
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of the last job.
+    fn posted(&self) -> u32 {
+        (self.claims.load(Ordering::Acquire) >> 32) as u32
+    }
+}
 
 /// Threads that run one job at a time, together.
 pub struct Pool {
@@ -46,22 +115,30 @@ impl Pool {
     /// When the system gives no more threads.
     pub fn new(threads: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            posted: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
+            claims: AtomicU64::new(0),
+            parts: threads,
+            left: AtomicUsize::new(0),
             job: UnsafeCell::new(None),
-            panicked: AtomicBool::new(false),
+            core: AtomicI32::new(-1),
+            sleeper: Mutex::new(None),
+            asleep: AtomicBool::new(false),
+            panic: Mutex::new(None),
             closing: AtomicBool::new(false),
         });
         let mut pool = Self {
             shared,
             workers: Vec::new(),
         };
+        let placement = Placement::of_process();
         for index in 1..threads {
-            let shared = Arc::clone(&pool.shared);
+            let (shared, placement) = (Arc::clone(&pool.shared), placement.clone());
             pool.workers.push(
                 std::thread::Builder::new()
                     .name(format!("gradrace-{index}"))
-                    .spawn(move || work(&shared, index))?,
+                    .spawn(move || {
+                        placement.begin_on(index);
+                        serve(&shared, &placement);
+                    })?,
             );
         }
         Ok(pool)
@@ -81,36 +158,58 @@ impl Pool {
             return job(0);
         }
         let shared = &*self.shared;
-        // SAFETY: no worker runs (`&mut self`, and every `run` waits for `running` to be 0). The lifetime is erased, and
-        // this function does not return before every worker is done with the pointer.
+        // SAFETY: no part is left (`&mut self`, and every `run` waits for that). The lifetime is erased, and this function does
+        // not return before every claimed part is finished.
         unsafe {
             let erased: Job = std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), Job>(
                 std::ptr::from_ref(job),
             );
             *shared.job.get() = Some(erased);
         }
-        shared.running.store(self.workers.len(), Ordering::Relaxed);
-        shared.posted.fetch_add(1, Ordering::Release);
+        shared.left.store(shared.parts, Ordering::Relaxed);
+        shared.core.store(Placement::core(), Ordering::Relaxed);
+        let number = shared.posted().wrapping_add(1);
+        // Part 0 is claimed with the posting.
+        shared
+            .claims
+            .store((u64::from(number) << 32) + 1, Ordering::Release);
         for worker in &self.workers {
             worker.thread().unpark();
         }
-        let own = catch_unwind(AssertUnwindSafe(|| job(0)));
-        let mut spins = 0u32;
-        while shared.running.load(Ordering::Acquire) != 0 {
-            spins = spins.wrapping_add(1);
-            if spins.is_multiple_of(SPINS_PER_YIELD) {
-                std::thread::yield_now();
-            } else {
-                std::hint::spin_loop();
+        let mut part = Some(0);
+        while let Some(claimed) = part {
+            shared.work(claimed);
+            part = shared.claim(number);
+        }
+        self.wait();
+        let panic = shared.panic().take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Waits until no part is left.
+    fn wait(&self) {
+        let shared = &*self.shared;
+        for _ in 0..SPINS {
+            if shared.left.load(Ordering::Acquire) == 0 {
+                return;
             }
+            std::hint::spin_loop();
         }
-        if let Err(panic) = own {
-            std::panic::resume_unwind(panic);
+        let set = |sleeper| {
+            *shared
+                .sleeper
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = sleeper;
+        };
+        set(Some(std::thread::current()));
+        shared.asleep.store(true, Ordering::SeqCst);
+        while shared.left.load(Ordering::SeqCst) != 0 {
+            std::thread::park_timeout(NAP);
         }
-        assert!(
-            !shared.panicked.swap(false, Ordering::Relaxed),
-            "a worker thread panicked"
-        );
+        shared.asleep.store(false, Ordering::SeqCst);
+        set(None);
     }
 
     /// Splits `0..len` into one contiguous range per worker, each a multiple of `grain` but for the last, and runs
@@ -144,11 +243,17 @@ impl Drop for Pool {
     }
 }
 
-fn work(shared: &Shared, index: usize) {
+/// What a worker does until the pool is closed.
+fn serve(shared: &Shared, placement: &Placement) {
     let mut seen = 0;
     loop {
         let mut spins = 0u32;
-        while shared.posted.load(Ordering::Acquire) == seen {
+        loop {
+            let posted = shared.posted();
+            if posted != seen {
+                seen = posted;
+                break;
+            }
             if shared.closing.load(Ordering::Acquire) {
                 return;
             }
@@ -156,21 +261,16 @@ fn work(shared: &Shared, index: usize) {
             if spins > SPINS {
                 std::thread::park();
                 spins = 0;
-            } else if spins.is_multiple_of(SPINS_PER_YIELD) {
-                std::thread::yield_now();
             } else {
                 std::hint::spin_loop();
             }
+            if spins.is_multiple_of(SPINS_PER_LOOK) {
+                placement.leave(shared.core.load(Ordering::Relaxed));
+            }
         }
-        seen += 1;
-        // SAFETY: `posted` has been released after the job was written, and `run` does not return before the decrement.
-        let job = unsafe { (*shared.job.get()).map(|job| &*job) };
-        if let Some(job) = job
-            && catch_unwind(AssertUnwindSafe(|| job(index))).is_err()
-        {
-            shared.panicked.store(true, Ordering::Relaxed);
+        while let Some(part) = shared.claim(seen) {
+            shared.work(part);
         }
-        shared.running.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::data::split::split;
 use crate::data::{Request, Samples, Spec, Standardize};
-use crate::device::Device;
+use crate::device::{Device, Gemm};
 use crate::error::{Error, Result};
 use crate::mlp::{self, Assessment, Outcome, Plan, Scores, Trainer};
-use crate::optimizer::{Ended, Rule, Watch};
-use crate::record::{Asked, CurvePoint, Network, Record, Score, Status, Work};
+use crate::optimizer::{Cost, Ended, Rule, Watch};
+use crate::record::{Arithmetic, Asked, CurvePoint, Network, Record, Score, Status, Work};
 
 use super::{Answer, Problem, Solved};
 use crate::race::case::{Batch, Case, Settings, Source, number, set_number, set_unless};
@@ -112,10 +112,39 @@ impl Settings for Mlp {
         0.0
     }
 
-    fn operations(&self, size: &Size) -> f64 {
+    fn expected(&self, size: &Size) -> Cost {
         let widths = [vec![size.d], self.layers.clone(), vec![CLASSES]].concat();
+        let rows = self.batch.rows().unwrap_or(size.n).clamp(1, size.n.max(1));
+        let mut step = Cost::default();
+        let mut gemm = |m, n, k| {
+            step.add_gemm(&Gemm {
+                m,
+                n,
+                k,
+                transpose_a: false,
+                transpose_b: false,
+                alpha: 1.0,
+                beta: 0.0,
+            });
+        };
+        for (layer, pair) in widths.windows(2).enumerate() {
+            let [below, above] = [pair[0], pair[1]];
+            gemm(rows, above, below);
+            gemm(below, above, rows);
+            if layer > 0 {
+                gemm(rows, below, above);
+            }
+        }
         let parameters: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
-        6.0 * parameters as f64 * size.n as f64 * self.epochs as f64
+        step.add_other(
+            "vectors",
+            5.0 * widths.len() as f64,
+            (24.0 * parameters as f64, 0.0),
+            Arithmetic::F32,
+        );
+        let mut cost = Cost::default();
+        cost.add_times(&step, self.epochs * (size.n / rows) as u64);
+        cost
     }
 }
 

@@ -30,12 +30,12 @@ const ORDER: usize = 1024;
 const ORDER_CUDA: usize = 4096;
 /// Rows and columns of the bytes whose covariance is formed; the time of fewer rows is taken off that of more, since what is
 /// done once a product is no part of its pace.
-const BYTES_ROWS: [usize; 2] = [4096, 20480];
+const BYTES_ROWS: [usize; 2] = [2048, 10240];
 const BYTES_COLUMNS: usize = 784;
 /// f64 products of [`ORDER`] of the two runs whose times are subtracted.
-const F64_TIMES: [usize; 2] = [1, 5];
+const F64_TIMES: [usize; 2] = [1, 4];
 /// Time for a roof, in seconds, after a first run that does not count.
-const TIME_S: f64 = 0.2;
+const TIME_S: f64 = 0.1;
 /// Time for a stream that may lie in a cache.
 const CACHED_TIME_S: f64 = 0.03;
 

@@ -2,9 +2,10 @@
 //! case; how it is solved and judged stands in `solve` and `verdict`.
 
 use crate::data::Standardize;
-use crate::optimizer::Rule;
+use crate::kernel::{Gram, Kernel, Product};
+use crate::optimizer::{Cost, Rule};
 use crate::pca::{Gradient, Method, OperatorKind};
-use crate::record::{Asked, Record};
+use crate::record::{Arithmetic, Asked, Record};
 
 use crate::race::case::{Batch, Settings, Source, number, set_number, set_unless};
 use crate::race::defaults::{BATCH_TARGET, COMPONENTS, EPOCHS, MAX_ITERATIONS, TARGET, TOLERANCE};
@@ -13,6 +14,9 @@ use crate::race::size::Size;
 
 mod solve;
 mod verdict;
+
+/// Launches of a step besides the product with the samples or the covariance.
+const SHORT_LAUNCHES: f64 = 6.0;
 
 /// How principal components are found.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,25 +217,70 @@ impl Settings for Pca {
         }
     }
 
-    fn operations(&self, size: &Size) -> f64 {
-        let (n, d, k) = (size.n as f64, size.d as f64, self.components as f64);
-        let small = n.min(d);
+    fn expected(&self, size: &Size) -> Cost {
+        let Size { n, d, .. } = *size;
+        let (k, order) = (self.components, n.min(d));
+        let bytes = size.value_bytes == 1;
+        let mut cost = Cost::default();
+        let formed = match (bytes, d <= n) {
+            (true, true) => (Gram::CovarianceU8, vec![n, d]),
+            (false, true) => (Gram::CovarianceF32, vec![n, d]),
+            (true, false) => (Gram::DualU8, vec![n, n, d, n, 0, 0]),
+            (false, false) => (Gram::DualF32, vec![n, n, d, n, 0, 0]),
+        };
+        let form = |cost: &mut Cost| cost.add(Kernel::Gram(formed.0), &formed.1);
         let Some(steps) = self.steps() else {
-            return 2.0 * n * d * small + 20.0 * small.powi(3);
+            form(&mut cost);
+            let flops = 4.0 / 3.0 * (order as f64).powi(3);
+            cost.add_other(
+                "eigensolver",
+                1.0,
+                (8.0 * (order * order) as f64, flops),
+                Arithmetic::F64,
+            );
+            return cost;
         };
-        let rule = match steps.rule {
-            Rule::Sgd | Rule::Nesterov => 1.0,
-            Rule::Momentum | Rule::Rmsprop => 1.8,
-            Rule::Adagrad | Rule::Adam => 3.0,
+        // Steps for a component by deflation, and for all together.
+        let (each, all) = match steps.rule {
+            Rule::Sgd => (80, 120),
+            Rule::Momentum => (200, 250),
+            Rule::Nesterov => (55, 150),
+            Rule::Adagrad => (240, 1000),
+            Rule::Rmsprop => (100, 250),
+            Rule::Adam => (250, 500),
         };
-        let passes = match (&self.how, steps.batch) {
-            (_, Batch::Rows(_)) => steps.epochs.max(EPOCHS) as f64 * k,
-            (How::Deflation(_), Batch::Full) => 100.0 * k * rule,
-            _ => 150.0 * k * rule,
+        let (m, count) = match &self.how {
+            How::Deflation(_) => (1, each * k),
+            How::Subspace(_) | How::Direct => (k, all),
         };
-        match steps.operator {
-            OperatorKind::Covariance => 2.0 * n * d * small + 2.0 * small * small * passes,
-            OperatorKind::Samples => 4.0 * n * d * passes,
-        }
+        let samples = match bytes {
+            true => Product::SamplesU8,
+            false => Product::SamplesF32,
+        };
+        let mut step = Cost::default();
+        let steps_taken = match (steps.batch, steps.operator) {
+            (Batch::Rows(rows), _) => {
+                step.add(Kernel::Product(samples), &[rows, d, m]);
+                steps.epochs * (n / rows.max(1)) as u64 * (k / m) as u64
+            }
+            (Batch::Full, OperatorKind::Samples) => {
+                step.add(Kernel::Product(samples), &[n, d, m]);
+                count as u64
+            }
+            (Batch::Full, OperatorKind::Covariance) => {
+                form(&mut cost);
+                step.add(Kernel::Product(Product::Symmetric), &[order, m]);
+                count as u64
+            }
+        };
+        // What follows the product: short launches on vectors.
+        step.add_other(
+            "vectors",
+            SHORT_LAUNCHES,
+            (64.0 * (m * order) as f64, 0.0),
+            Arithmetic::F32,
+        );
+        cost.add_times(&step, steps_taken.min(steps.max_iterations * k as u64));
+        cost
     }
 }
