@@ -26,13 +26,17 @@
 //! | [`optimizer`] | the update rules, once over `Device`; how a run is watched | the clock |
 //! | [`pca`] | operators, methods, reference, accuracy | the clock |
 //! | [`mlp`] | networks: forward, backward, the training loop, accuracy | the clock |
-//! | [`race`] | cases, suites, heats and their clock, the parts of a race that differ by problem, measured peaks | drawing |
+//! | [`race`] | cases, suites, heats and their clock, the parts of a race that differ by problem, noise, roofs | drawing |
 //! | [`conformance`] | kernels and methods against the reference on every device | measuring speed |
 //! | [`report`] | charts, tables, the page: pure functions of records | devices, and every layer but `record` |
 //! | [`cli`] | the command line as types; one file per command | computing |
 //!
 //! `tests/layers.rs` fails on an import against this order and on a file of more than 450 lines, and `tests/circles.rs` on a circle of
 //! imports of more than two files.
+//!
+//! # How it measures
+//!
+//! [`race::methodology`] is the page about times, noise, roofs, verdicts and known biases.
 //!
 //! # The kernel table and its seven families
 //!

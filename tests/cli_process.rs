@@ -21,6 +21,7 @@ fn spawn(place: &Place, arguments: &str, stdout: Stdio) -> Child {
         .args(arguments.split_whitespace())
         .current_dir(place.path(""))
         .env_remove("GRADRACE_DATA")
+        .env("XDG_CACHE_HOME", place.path("cache"))
         .envs(NO_GPU)
         .stdout(stdout)
         .stderr(Stdio::piped())
@@ -133,7 +134,63 @@ fn ctrl_c_keeps_what_is_finished_and_writes_the_report() {
     assert!(place.path("r/report.html").exists());
     place.run(&format!("{MANY} --resume")).code(0);
     assert_eq!(cases(&place).iter().collect::<BTreeSet<_>>().len(), 60);
-    assert_eq!(place.records("r").len(), 60);
+    // A case that was cut short is raced again.
+    let again = place
+        .records("r")
+        .iter()
+        .filter(|row| cut_short(row))
+        .count();
+    assert_eq!(place.records("r").len(), 60 + again);
+    assert!(again <= 1, "{again}");
+}
+
+/// Whether Ctrl-C ended the repeats of a row.
+fn cut_short(row: &serde_json::Value) -> bool {
+    row["time"]["stopped"] == "interrupted"
+}
+
+#[test]
+fn ctrl_c_at_any_moment_keeps_the_solves_that_were_done_and_prints_their_table() {
+    // Two devices with long repeats: most moments are in the middle of a heat.
+    let two = "run --data digits:n=3000 --components 4 --threads 1,all --device cpu --repeats 20 --quiet --out r \
+               --optimizer sgd,momentum,nesterov";
+    for (lines, more_ms) in [(0, 700), (1, 10), (1, 150), (3, 333)] {
+        let place = Place::new();
+        let mut child = spawn(&place, two, Stdio::piped());
+        wait_for_lines(&place, lines);
+        std::thread::sleep(Duration::from_millis(more_ms));
+        send(&child, libc::SIGINT);
+        let mut table = String::new();
+        let mut stdout = child.stdout.take().expect("a pipe");
+        stdout.read_to_string(&mut table).unwrap();
+        let code = child.wait().unwrap().code();
+        let rows = place.path("r/records.jsonl");
+        let rows = if rows.exists() {
+            place.records("r")
+        } else {
+            Vec::new()
+        };
+        if code == Some(0) {
+            assert_eq!(rows.len(), 6, "it was done before Ctrl-C came");
+            continue;
+        }
+        assert_eq!(code, Some(130));
+        assert!(rows.len() >= lines, "{} of {lines}", rows.len());
+        for row in &rows {
+            let repeats = row["time"]["solve_s"].as_array().expect("times").len();
+            assert!(repeats > 0 && row["status"] == "reached", "{row}");
+            assert!(repeats == 20 || cut_short(row), "{repeats} repeats");
+            // What a row is called in the table.
+            let rule = text(&row["optimizer"], "name");
+            assert!(table.contains(rule), "no {rule} in the table: {table}");
+        }
+        assert_eq!(table.is_empty(), rows.is_empty());
+        place.run(&format!("{two} --resume")).code(0);
+        let rows = place.records("r");
+        let whole = rows.iter().filter(|row| !cut_short(row));
+        let whole: BTreeSet<&str> = whole.map(|row| text(row, "case")).collect();
+        assert_eq!(whole.len(), 6, "every case is whole at last");
+    }
 }
 
 #[test]

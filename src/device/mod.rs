@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 use crate::data::{Elements, Samples, Statistics};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel};
-use crate::record::Arithmetic;
+use crate::kernel::{Access, Arithmetic, Kernel};
 
 pub use crate::kernel::Element;
 pub use blocks::Block;

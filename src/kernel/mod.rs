@@ -35,8 +35,6 @@ pub use reference::named;
 pub use rules::{FLUSH, Rules};
 pub use stream::Stream;
 
-use crate::record::Arithmetic;
-
 /// A row of the table, by its family; [`Kernel::row`] tells everything about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // Each is documented by its enum.
@@ -93,6 +91,15 @@ impl Family {
             Self::Network => "network",
         }
     }
+}
+
+/// The numbers that operations are made on: each kind has a pace of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The names say it.
+pub enum Arithmetic {
+    F32,
+    F64,
+    Integer,
 }
 
 /// Sizes and scalars of a launch.

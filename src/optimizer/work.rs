@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::device::{Device, Gemm, Launch, SliceMut};
 use crate::error::Result;
-use crate::kernel::Kernel;
-use crate::record::{Arithmetic, Part, Work};
+use crate::kernel::{Arithmetic, Kernel};
+use crate::record::{self, Part, Work};
 
 /// What did some work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,11 @@ impl Cost {
             launches: share.launches,
             bytes: share.bytes,
             flops: share.flops,
-            arithmetic: share.arithmetic,
+            arithmetic: match share.arithmetic {
+                Arithmetic::F32 => record::Arithmetic::F32,
+                Arithmetic::F64 => record::Arithmetic::F64,
+                Arithmetic::Integer => record::Arithmetic::Integer,
+            },
         };
         Work {
             bytes: self.bytes(),

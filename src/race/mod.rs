@@ -1,9 +1,10 @@
-//! The race: cases, suites, heats and their clock, measured peaks.
+//! The race: cases, suites, heats and their clock, noise and roofs.
 //!
 //! Flags and the blocks of a [`suite::Suite`] are the same lists, [`axes::Axes`]. Crossed, they give [`task::Draft`]s, which
 //! settle into [`case::Case`]s. [`run::Race`] loads and checks everything before anything is written, then runs heat after
 //! heat ([`heat`]): one case on each of its devices, first solve with the curve drawn off the clock, then repeats in turn.
-//! [`row`] makes a record of what was measured.
+//! [`row`] makes a record of a case, `book` fills it in and writes it as soon as a device's part is done. `noise` says what a
+//! repeat lost to other programs, [`roofs`] what the devices can do.
 //!
 //! All that is a problem's own stands in [`problem`], behind one trait: parameters, samples, solve, judge, fields of a
 //! record. A heat is generic over it; [`task::Task`] is the one enum of problems.
@@ -23,6 +24,7 @@ mod energy;
 pub mod estimate;
 pub mod heat;
 pub mod lane;
+pub mod methodology;
 pub mod name;
 mod noise;
 pub mod observer;

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use super::{Device, Element, Gemm, Info, Launch, Slice, SliceMut, Unavailable, check_view};
 use crate::data::{Samples, Statistics};
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, control::STOP};
+use crate::kernel::{Arithmetic, Kernel, control::STOP};
 use crate::machine::{self, Isa};
-use crate::record::Arithmetic;
 
 mod block;
 mod buffer;

@@ -15,9 +15,8 @@ use super::reference::{CLUSTER_GAP, GRAM_SHARE};
 use super::{Basis, Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::{Device, Element, Gemm, Info, Slice, SliceMut};
 use crate::error::{Error, Result};
-use crate::kernel::{Block, Kernel, control, resolution};
+use crate::kernel::{Arithmetic, Block, Kernel, control, resolution};
 use crate::optimizer::{Cost, launch, read};
-use crate::record::Arithmetic;
 
 /// A plan prepared on a device: its buffers and recordings, made before the clock starts.
 pub struct Solver<'a, D: Device> {

@@ -328,8 +328,8 @@ fn ctrl_c_in_the_first_solve_leaves_no_row() {
     assert_eq!(log, ["a"]);
 }
 
-/// A heat of two lanes in which Ctrl-C comes when the counters are read for the `call`th time: two warm-up solves of the
-/// first lane and two of the second read them eight times, each repeat twice.
+/// A heat of two lanes in which Ctrl-C comes when the counters are read for the `call`th time: the first solve and two of
+/// warm-up read them six times a lane, each repeat twice.
 fn stopped_at(call: usize) -> (Heat, Vec<&'static str>) {
     let (calls, interrupted) = (Cell::new(0), AtomicBool::new(false));
     let load = || {
@@ -352,8 +352,8 @@ fn ctrl_c_keeps_every_solve_that_was_done() {
     };
     let first = (1, true, Stopped::Interrupted);
     assert_eq!(samples(3), [first], "the second lane had not begun");
-    assert_eq!(samples(7), [first, first]);
-    let two = samples(9 + 2 * 3);
+    assert_eq!(samples(9), [first, first]);
+    let two = samples(13 + 2 * 3);
     let repeats: Vec<usize> = two.iter().map(|(repeats, ..)| *repeats).collect();
     assert_eq!(repeats.iter().sum::<usize>(), 3, "{two:?}");
     assert!(
@@ -361,7 +361,7 @@ fn ctrl_c_keeps_every_solve_that_was_done() {
             .all(|(_, cold, stopped)| !cold && *stopped == Stopped::Interrupted)
     );
     // The last repeat of all is cut: the other lane is done and says so.
-    let all = samples(8 + 2 * 6 - 1);
+    let all = samples(12 + 2 * 6 - 1);
     let stopped: Vec<Stopped> = all.iter().map(|(.., stopped)| *stopped).collect();
     assert!(stopped.contains(&Stopped::Repeats) && stopped.contains(&Stopped::Interrupted));
 }
@@ -388,16 +388,16 @@ fn a_disturbed_repeat_is_set_aside_and_made_again_up_to_a_limit() {
         let (results, _) = heat_under(&[("a", steady)], repeats, |_| {}, &never, &load);
         results.into_iter().next().unwrap().unwrap()
     };
-    // Two solves of warm-up come first.
-    let found = measured(&[3, 5], Some(4));
+    // Three solves of drawing and warm-up come first.
+    let found = measured(&[4, 6], Some(4));
     assert_eq!((found.solve_s.len(), found.set_aside_s.len()), (4, 2));
     assert!(found.noise.unwrap().iter().all(|noise| !noise.disturbed));
     // As many as were asked for are made again, and no more.
-    let found = measured(&[2, 3, 4, 5, 6, 7, 8, 9], Some(4));
+    let found = measured(&[3, 4, 5, 6, 7, 8, 9, 10], Some(4));
     assert_eq!((found.solve_s.len(), found.set_aside_s.len()), (4, 4));
     assert!(found.noise.unwrap().iter().all(|noise| noise.disturbed));
     // Too few clean ones: all count, each marked.
-    let found = measured(&[2, 3, 4], Some(1));
+    let found = measured(&[3, 4, 5], Some(1));
     assert_eq!((found.solve_s.len(), found.set_aside_s.len()), (1, 1));
 }
 

@@ -60,7 +60,7 @@ impl<'a, P: Problem> Warm<'a, P> {
         let plan = P::plan(case)?;
         let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&plan)));
         prepared?;
-        let (answer, drawn) = draw(case, &mut *lane, setting)?;
+        let (answer, drawn) = watched(setting, cores, || draw(case, &mut *lane, setting))?;
         if drawn.interrupted {
             return Ok(None);
         }
@@ -109,14 +109,9 @@ impl<'a, P: Problem> Warm<'a, P> {
     fn solve(&mut self, setting: &Setting<'_, P>) -> Result<(P::Answer, Seen)> {
         let noting = Noting::Time(&self.drawn.looks);
         let observer = Observer::new(noting, self.case.time_limit_s, setting.interrupted);
-        let before = (setting.load)();
-        let (solved, wall_s) = timed(|| solve::<P>(&mut *self.lane, observer));
-        let (answer, mut seen) = solved?;
-        let loads = before.zip((setting.load)());
-        seen.noise =
-            loads.map(|(before, after)| noise::between(&before, &after, wall_s, self.cores));
-        seen.wall_s = wall_s;
-        Ok((answer, seen))
+        watched(setting, self.cores, || {
+            solve::<P>(&mut *self.lane, observer)
+        })
     }
 
     /// One repeat. It counts unless Ctrl-C or the time limit ended it, or it was disturbed and may be made again.
@@ -214,6 +209,27 @@ impl<'a, P: Problem> Warm<'a, P> {
             energy: self.weighing.and_then(Weighing::finish),
         }
     }
+}
+
+/// A solve with what it lost to others, as the counters of the system tell.
+fn watched<P: Problem>(
+    setting: &Setting<'_, P>,
+    cores: Option<usize>,
+    solve: impl FnOnce() -> Result<(P::Answer, Seen)>,
+) -> Result<(P::Answer, Seen)> {
+    let before = (setting.load)();
+    let (solved, wall_s) = timed(solve);
+    let (answer, seen) = solved?;
+    let loads = before.zip((setting.load)());
+    let noise = loads.map(|(before, after)| noise::between(&before, &after, wall_s, cores));
+    Ok((
+        answer,
+        Seen {
+            wall_s,
+            noise,
+            ..seen
+        },
+    ))
 }
 
 /// The first solve, with the curve drawn.

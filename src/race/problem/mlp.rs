@@ -6,9 +6,10 @@ use crate::data::split::split;
 use crate::data::{Request, Samples, Spec, Standardize};
 use crate::device::{Device, Gemm};
 use crate::error::{Error, Result};
+use crate::kernel::Arithmetic;
 use crate::mlp::{self, Assessment, Outcome, Plan, Scores, Trainer};
 use crate::optimizer::{Cost, Ended, Rule, Watch};
-use crate::record::{Arithmetic, Asked, CurvePoint, Network, Record, Score, Status, Work};
+use crate::record::{Asked, CurvePoint, Network, Record, Score, Status, Work};
 
 use super::{Answer, Problem, Solved};
 use crate::race::case::{Batch, Case, Settings, Source, number, set_number, set_unless};

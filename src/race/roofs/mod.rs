@@ -97,19 +97,15 @@ impl Roofs {
                 ("memory", "GB/s", Some(peak.stream_gb_per_s)),
             ]
         };
-        let short =
-            roofs(kept)
-                .into_iter()
-                .zip(roofs(last))
-                .find_map(|((name, unit, best), (.., now))| {
-                    let (best, now) = (best?, now?);
-                    (now < DISTURBED * best).then(|| {
-                        format!(
-                            "this machine reached {best:.0} {unit} before ({name}), {now:.0} now"
-                        )
-                    })
-                });
-        short
+        roofs(kept)
+            .into_iter()
+            .zip(roofs(last))
+            .find_map(|((name, unit, best), (.., now))| {
+                let (best, now) = (best?, now?);
+                (now < DISTURBED * best).then(|| {
+                    format!("this machine reached {best:.0} {unit} before ({name}), {now:.0} now")
+                })
+            })
     }
 }
 

@@ -2,10 +2,10 @@
 //! case; how it is solved and judged stands in `solve` and `verdict`.
 
 use crate::data::Standardize;
-use crate::kernel::{Gram, Kernel, Product};
+use crate::kernel::{Arithmetic, Gram, Kernel, Product};
 use crate::optimizer::{Cost, Rule};
 use crate::pca::{Gradient, Method, OperatorKind};
-use crate::record::{Arithmetic, Asked, Record};
+use crate::record::{Asked, Record};
 
 use crate::race::case::{Batch, Settings, Source, number, set_number, set_unless};
 use crate::race::defaults::{BATCH_TARGET, COMPONENTS, EPOCHS, MAX_ITERATIONS, TARGET, TOLERANCE};
