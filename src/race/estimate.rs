@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn an_estimate_grows_with_the_samples_and_stops_at_the_limit() {
         let case: AnyCase = Draft {
-            time_limit_s: 5.0,
+            time_limit_s: 3.0,
             device: DeviceSpec::cpu(Threads::Count(1)),
             ..Draft::default()
         }
@@ -147,7 +147,7 @@ mod tests {
         assert!(time(1000) < time(100_000));
         assert_eq!(
             seconds(&case, &size("mnist"), Some(1), &peak),
-            5.0 + AROUND_S
+            3.0 + AROUND_S
         );
     }
 }
