@@ -27,7 +27,10 @@ use gradrace::machine::rented_machine;
 use gradrace::optimizer::{Cost, Rule};
 use gradrace::pca::{Look, Method, Next, OperatorKind, Plan, Problem, Solver, Watch};
 use gradrace::race::device::{self, DeviceSpec, with};
-use gradrace::race::roofs::{Roofs, floor, measure::measure};
+use gradrace::race::roofs::{
+    Roofs, floor,
+    measure::{Effort, measure},
+};
 use gradrace::record::file::Folder;
 use gradrace::record::{KernelRate, Machine, Peak};
 
@@ -55,7 +58,7 @@ impl<D: Device> Lane<'_, D> {
         if self.peak.get().is_none() {
             let spec = self.spec.to_string();
             let mut roofs = Roofs::of(self.machine);
-            let peak = measure(&mut self.device, spec.clone()).expect("it measures");
+            let peak = measure(&mut self.device, spec.clone(), Effort::Whole).expect("it measures");
             if let Some(word) = roofs.add(peak) {
                 println!("{word}");
             }

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{NO_GPU, Place, stderr, text};
+use program::{NO_GPU, Place, cache, stderr, text};
 
 /// Some sixty cases of a few milliseconds each.
 const MANY: &str = "run --data digits:n=200 --components 2 --repeats 1 --threads 1 --quiet --out r \
@@ -21,7 +21,7 @@ fn spawn(place: &Place, arguments: &str, stdout: Stdio) -> Child {
         .args(arguments.split_whitespace())
         .current_dir(place.path(""))
         .env_remove("GRADRACE_DATA")
-        .env("XDG_CACHE_HOME", place.path("cache"))
+        .env("XDG_CACHE_HOME", cache())
         .envs(NO_GPU)
         .stdout(stdout)
         .stderr(Stdio::piped())
@@ -152,9 +152,9 @@ fn cut_short(row: &serde_json::Value) -> bool {
 #[test]
 fn ctrl_c_at_any_moment_keeps_the_solves_that_were_done_and_prints_their_table() {
     // Two devices with long repeats: most moments are in the middle of a heat.
-    let two = "run --data digits:n=3000 --components 4 --threads 1,all --device cpu --repeats 20 --quiet --out r \
+    let two = "run --data digits:n=1000 --components 2 --threads 1,all --device cpu --repeats 20 --quiet --out r \
                --optimizer sgd,momentum,nesterov";
-    for (lines, more_ms) in [(0, 700), (1, 10), (1, 150), (3, 333)] {
+    for (lines, more_ms) in [(0, 400), (1, 10), (1, 120), (3, 50)] {
         let place = Place::new();
         let mut child = spawn(&place, two, Stdio::piped());
         wait_for_lines(&place, lines);

@@ -10,6 +10,7 @@ use crate::machine::machine;
 use crate::race::device::{self, DeviceSpec, Threads};
 use crate::race::lane;
 use crate::race::name::Kind;
+use crate::race::roofs::measure::Effort;
 use crate::record::{Peak, software_label};
 
 use super::output::{End, print};
@@ -69,7 +70,7 @@ impl Devices {
 
 /// The line of a device that is measured, and whether that failed.
 fn measure(spec: DeviceSpec) -> (String, bool) {
-    match lane::measure_peak(spec) {
+    match lane::measure_peak(spec, Effort::Whole) {
         Ok(Ok((info, peak))) => (measured(&info, &peak), false),
         Ok(Err(Error::Unsupported(why))) => (line(spec, &format!("not measured: {why}")), false),
         Ok(Err(error)) => (line(spec, &format!("failed: {error}")), true),

@@ -16,6 +16,7 @@ use super::device::DeviceSpec;
 use super::heat::Measured;
 use super::lane::{self, guarded};
 use super::problem::{Answer, Problem, Solved};
+use super::roofs::measure::Effort;
 use super::roofs::{Roofs, floor};
 use super::row::{self, end_badly};
 use super::set::Loaded;
@@ -94,9 +95,18 @@ impl Book<'_> {
     pub fn measure(&mut self, spec: DeviceSpec) -> Result<Option<String>> {
         self.measured.retain(|(other, _)| *other != spec);
         self.measured.push((spec, Age::now()));
-        let Ok(Ok((_, peak))) = lane::measure_peak(spec) else {
+        let known = self.roofs.known(&spec.to_string()).is_some();
+        let effort = if known { Effort::Brief } else { Effort::Whole };
+        let Ok(Ok((_, mut peak))) = lane::measure_peak(spec, effort) else {
             return Ok(None);
         };
+        // A short measurement that falls short may have met a hiccup.
+        if known
+            && self.roofs.falls_short(&peak)
+            && let Ok(Ok((_, longer))) = lane::measure_peak(spec, Effort::Whole)
+        {
+            peak = longer;
+        }
         let word = self.roofs.add(peak);
         let label = spec.to_string();
         self.machine.peaks.retain(|peak| peak.device != label);

@@ -15,7 +15,7 @@ use crate::record::Peak;
 use super::clock::timed;
 use super::device::{self, DeviceSpec, with};
 use super::problem::Problem;
-use super::roofs::measure;
+use super::roofs::measure::{Effort, measure};
 
 /// A device with samples on it.
 pub trait Opened<P: Problem> {
@@ -49,11 +49,14 @@ pub trait Lane<P: Problem> {
 ///
 /// # Errors
 /// The device's absence, as a value; `Failed` when measuring fails.
-pub fn measure_peak(spec: DeviceSpec) -> std::result::Result<Result<(Info, Peak)>, Unavailable> {
+pub fn measure_peak(
+    spec: DeviceSpec,
+    effort: Effort,
+) -> std::result::Result<Result<(Info, Peak)>, Unavailable> {
     let label = spec.to_string();
     let mut device = device::open(spec)?;
     let info = device.info().clone();
-    let peak = guarded(|| with!(&mut device, device => measure::measure(device, label)));
+    let peak = guarded(|| with!(&mut device, device => measure(device, label, effort)));
     Ok(peak.map(|peak| (info, peak)))
 }
 

@@ -21,6 +21,7 @@ use super::problem::mlp::Mlp;
 use super::problem::pca::Pca;
 use super::progress::Progress;
 use super::roofs::Roofs;
+use super::roofs::measure::Effort;
 use super::set::{Group, Loader, Set, name};
 use super::size::{Size, bytes_word};
 use super::task::{AnyEntry, Task};
@@ -211,7 +212,7 @@ impl Race {
 fn roofs_of(roofs: &mut Roofs, spec: DeviceSpec) -> Option<Peak> {
     let label = spec.to_string();
     if roofs.known(&label).is_none()
-        && let Ok(Ok((_, peak))) = lane::measure_peak(spec)
+        && let Ok(Ok((_, peak))) = lane::measure_peak(spec, Effort::Whole)
     {
         // Busy or not, an estimate is all that it is for.
         let _ = roofs.add(peak);

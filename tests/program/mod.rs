@@ -24,6 +24,11 @@ pub const NO_GPU: [(&str, &str); 3] = [
 /// A folder to run in; removed at the end.
 pub struct Place(tempfile::TempDir);
 
+/// The cache folder of the program.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
 impl Place {
     pub fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary folder"))
@@ -42,7 +47,8 @@ impl Place {
             .args(arguments.split_whitespace())
             .env_remove("GRADRACE_DATA")
             .env("HOME", self.0.path())
-            .env("XDG_CACHE_HOME", self.path("cache"))
+            // Shared, so that the roofs of this machine are found once. Nothing is fetched into it.
+            .env("XDG_CACHE_HOME", cache())
             // A port where nobody listens: what would be fetched is at once not to be had.
             .env("HTTPS_PROXY", "http://127.0.0.1:9")
             .env("https_proxy", "http://127.0.0.1:9")

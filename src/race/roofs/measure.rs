@@ -30,30 +30,53 @@ const ORDER: usize = 1024;
 const ORDER_CUDA: usize = 4096;
 /// Rows and columns of the bytes whose covariance is formed; the time of fewer rows is taken off that of more, since what is
 /// done once a product is no part of its pace.
-const BYTES_ROWS: [usize; 2] = [2048, 10240];
+const BYTES_ROWS: [usize; 2] = [1024, 6144];
 const BYTES_COLUMNS: usize = 784;
-/// f64 products of [`ORDER`] of the two runs whose times are subtracted.
-const F64_TIMES: [usize; 2] = [1, 4];
-/// Time for a roof, in seconds, after a first run that does not count.
-const TIME_S: f64 = 0.1;
-/// Time for a stream that may lie in a cache.
-const CACHED_TIME_S: f64 = 0.03;
+/// Order of the products in f64, on a card, and how many the two runs make whose times are subtracted.
+const ORDER_F64: [usize; 2] = [768, 4096];
+const F64_TIMES: [usize; 2] = [1, 3];
+/// How long to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Long enough to find the roofs: about a second in all.
+    Whole,
+    /// Long enough to see whether the machine still reaches roofs that are known: a quarter of a second.
+    Brief,
+}
+
+impl Effort {
+    /// Time for a roof, in seconds, after a first run that does not count.
+    fn roof_s(self) -> f64 {
+        match self {
+            Self::Whole => 0.1,
+            Self::Brief => 0.01,
+        }
+    }
+
+    /// Time for a stream that may lie in a cache.
+    fn cached_s(self) -> f64 {
+        match self {
+            Self::Whole => 0.03,
+            Self::Brief => 0.003,
+        }
+    }
+}
 
 /// Measures every roof once; `label` is the device as in a case id.
 ///
 /// # Errors
 /// As the device says.
-pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
+pub fn measure<D: Device>(device: &mut D, label: String, effort: Effort) -> Result<Peak> {
     let card = device.info().kind == "cuda";
     let caches = match device.info().kind {
         "cpu" => caches(),
         _ => Vec::new(),
     };
-    let (stream_gb_per_s, streams) = streams(device, &caches)?;
+    let (stream_gb_per_s, streams) = streams(device, &caches, effort)?;
     let order = if card { ORDER_CUDA } else { ORDER };
-    let gemm_s = product(device, order)?;
+    let gemm_s = product(device, order, effort)?;
     let integer_gop_per_s = match device.info().kind {
-        "cpu" => Some(bytes(device)?),
+        "cpu" => Some(bytes(device, effort)?),
         _ => None,
     };
     let info = device.info();
@@ -66,14 +89,18 @@ pub fn measure<D: Device>(device: &mut D, label: String) -> Result<Peak> {
         gemm_gflop_per_s: 2.0 * (order as f64).powi(3) / gemm_s / 1e9,
         streams,
         integer_gop_per_s,
-        f64_gflop_per_s: double(device, order)?,
+        f64_gflop_per_s: double(device, effort)?,
         measurements: 1,
         ..Peak::default()
     })
 }
 
 /// Bandwidth of memory in 1e9 bytes per second, and that of every size of buffer.
-fn streams<D: Device>(device: &mut D, caches: &[Cache]) -> Result<(f64, Vec<Bandwidth>)> {
+fn streams<D: Device>(
+    device: &mut D,
+    caches: &[Cache],
+    effort: Effort,
+) -> Result<(f64, Vec<Bandwidth>)> {
     let limit = usize::try_from(device.info().max_buffer_bytes).unwrap_or(usize::MAX);
     let last = caches.last().map_or(0, |cache| cache.bytes);
     let whole = match device.info().kind {
@@ -106,14 +133,14 @@ fn streams<D: Device>(device: &mut D, caches: &[Cache]) -> Result<(f64, Vec<Band
         let seconds = best(device, time_s, |device| device.replay(&recording, launches))?;
         Ok::<f64, Error>(bytes * launches as f64 / seconds / 1e9)
     };
-    let memory = pace(whole, TIME_S)?;
+    let memory = pace(whole, effort.roof_s())?;
     let mut streams = Vec::new();
     for bytes in CACHED_BYTES {
         let len = bytes / Element::F32.bytes();
         if len >= whole {
             break;
         }
-        let gb_per_s = pace(len, CACHED_TIME_S)?;
+        let gb_per_s = pace(len, effort.cached_s())?;
         let level = level(bytes, caches, threads, gb_per_s > FASTER * memory);
         streams.push(Bandwidth {
             bytes: bytes as f64,
@@ -143,7 +170,7 @@ fn level(bytes: usize, caches: &[Cache], threads: usize, faster: bool) -> String
 }
 
 /// Shortest time of a product of two square matrices in f32, in seconds.
-fn product<D: Device>(device: &mut D, order: usize) -> Result<f64> {
+fn product<D: Device>(device: &mut D, order: usize, effort: Effort) -> Result<f64> {
     let gemm = Gemm {
         m: order,
         n: order,
@@ -159,11 +186,13 @@ fn product<D: Device>(device: &mut D, order: usize) -> Result<f64> {
         Ok(matrix)
     };
     let (a, b, c) = (matrix()?, matrix()?, matrix()?);
-    best(device, TIME_S, |device| device.gemm(&gemm, &a, &b, &c))
+    best(device, effort.roof_s(), |device| {
+        device.gemm(&gemm, &a, &b, &c)
+    })
 }
 
 /// 1e9 operations per second of the covariance of bytes.
-fn bytes<D: Device>(device: &mut D) -> Result<f64> {
+fn bytes<D: Device>(device: &mut D, effort: Effort) -> Result<f64> {
     let (row, d) = (Kernel::Gram(Gram::CovarianceU8).row(), BYTES_COLUMNS);
     let most = BYTES_ROWS[1];
     let x = device.alloc_rows(Element::U8, most, d)?;
@@ -173,7 +202,7 @@ fn bytes<D: Device>(device: &mut D) -> Result<f64> {
     device.write(&mean, 0, Slice::F32(&vec![100.0; 2 * d]))?;
     let c = device.alloc_rows(Element::F32, d, d)?;
     let seconds = BYTES_ROWS.map(|n| {
-        best(device, TIME_S, |device| {
+        best(device, effort.roof_s(), |device| {
             device.launch(&Launch {
                 kernel: row.kernel,
                 sizes: &[n, d],
@@ -188,13 +217,17 @@ fn bytes<D: Device>(device: &mut D) -> Result<f64> {
 }
 
 /// 1e9 operations per second of products in f64; `None` where the device has none.
-fn double<D: Device>(device: &mut D, order: usize) -> Result<Option<f64>> {
+fn double<D: Device>(device: &mut D, effort: Effort) -> Result<Option<f64>> {
     if let Err(Error::Unsupported(_)) = device.square_f64(1, 1) {
         return Ok(None);
     }
+    let order = ORDER_F64[usize::from(device.info().kind == "cuda")];
     let one = (order * order) as f64 * (order + 1) as f64;
-    let [few, many] =
-        F64_TIMES.map(|times| best(device, TIME_S, |device| device.square_f64(order, times)));
+    let [few, many] = F64_TIMES.map(|times| {
+        best(device, effort.roof_s(), |device| {
+            device.square_f64(order, times)
+        })
+    });
     Ok(Some(pace(
         [few?, many?],
         F64_TIMES.map(|times| times as f64 * one),
@@ -263,7 +296,7 @@ mod tests {
 
     #[test]
     fn every_roof_of_a_cpu_is_measured() {
-        let peak = measure(&mut Cpu::open(1).unwrap(), "cpu@1".into()).unwrap();
+        let peak = measure(&mut Cpu::open(1).unwrap(), "cpu@1".into(), Effort::Brief).unwrap();
         assert!(peak.streams.is_sorted_by(|a, b| a.bytes < b.bytes));
         assert_eq!(peak.streams.last().unwrap().level, "memory");
         let roofs = [

@@ -55,6 +55,11 @@ impl Roofs {
         })
     }
 
+    /// Whether a measurement falls short of what was reached before.
+    pub fn falls_short(&self, measured: &Peak) -> bool {
+        self.disturbed(std::slice::from_ref(measured)).is_some()
+    }
+
     /// The roofs of a device; `None` when it was not measured in this run.
     pub fn peak(&self, label: &str) -> Option<Peak> {
         let measured = self.measured.get(label)?;
