@@ -51,7 +51,7 @@ pub fn chart(name: String, roof: &Roof) -> Result<Chart> {
     Plot {
         name,
         caption: format!(
-            "{}{} of machine {}: what cases and kernels reach of its peaks",
+            "{}{} of machine {}: what cases and kernels reach of its roofs",
             peak.device,
             software_label(peak.software),
             machine

@@ -80,10 +80,18 @@ fn curve(row: &Record, place: impl Fn(&CurvePoint) -> (f64, f64)) -> Vec<(f64, f
     row.curve.iter().map(place).collect()
 }
 
-/// Leaves out what lies before a place, but for the last point before it: a line begins at the edge.
+/// Leaves out what lies before a place. A line that begins before it begins on it: where it passes, on logarithmic axes.
 fn from(points: &mut Vec<(f64, f64)>, first: f64) {
-    let before = points.iter().position(|(at, _)| *at >= first);
-    points.drain(..before.unwrap_or(0).saturating_sub(1));
+    let after = points.iter().position(|(at, _)| *at >= first);
+    let Some(before) = after.and_then(|after| after.checked_sub(1)) else {
+        return;
+    };
+    let ((x0, y0), (x1, y1)) = (points[before], points[before + 1]);
+    let share = (first / x0).ln() / (x1 / x0).ln();
+    let error = y0 * (y1 / y0).powf(share);
+    points.drain(..before);
+    // From a point at 0 there is no straight way on such axes.
+    points[0] = (first, if error.is_finite() { error } else { y0 });
 }
 
 /// The two edges of the band: of one seed its fastest and its slowest repeat, which have the same errors at other times; of
@@ -118,7 +126,7 @@ fn band(family: &Family, against: Against, first: f64) -> [Vec<(f64, f64)>; 2] {
 }
 
 /// The least and the greatest of curves of (place, error) at every place of one of them; between its points a curve is
-/// straight, after its last it holds, before its first it counts for nothing.
+/// straight, before its first and after its last it counts for nothing.
 fn around(curves: &[Vec<(f64, f64)>], first: f64) -> Vec<(f64, f64, f64)> {
     let places = curves.iter().flatten().map(|(at, _)| *at);
     let mut places: Vec<f64> = places.filter(|at| *at >= first).collect();
@@ -128,9 +136,10 @@ fn around(curves: &[Vec<(f64, f64)>], first: f64) -> Vec<(f64, f64, f64)> {
     let held = |curve: &Vec<(f64, f64)>, at: f64| {
         let after = curve.partition_point(|(place, _)| *place <= at);
         let (place, error) = *curve.get(after.checked_sub(1)?)?;
-        let share = |next: &(f64, f64)| ((at - place) / (next.0 - place)).clamp(0.0, 1.0);
-        let rise = curve.get(after).map(|next| share(next) * (next.1 - error));
-        Some(error + rise.unwrap_or_default())
+        match curve.get(after) {
+            Some(next) => Some(error + (at - place) / (next.0 - place) * (next.1 - error)),
+            None => (place == at).then_some(error),
+        }
     };
     let extremes = |at: f64| {
         let errors = curves.iter().filter_map(|curve| held(curve, at));
@@ -207,13 +216,25 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_that_ends_early_holds_its_last_value() {
+    fn a_band_is_of_those_that_run_and_a_curve_that_ends_early_widens_it_no_more() {
         let curves = [
             vec![(1.0, 0.5), (10.0, 0.1)],
-            vec![(1.0, 0.5), (1000.0, 0.2)],
+            vec![(1.0, 0.7), (10.0, 0.3), (1000.0, 0.2)],
         ];
-        let held = around(&curves, 1.0);
-        assert_eq!(held.first(), Some(&(1.0, 0.5, 0.5)));
-        assert_eq!(held.last(), Some(&(1000.0, 0.1, 0.2)));
+        let found = around(&curves, 0.5);
+        let expected = [(1.0, 0.5, 0.7), (10.0, 0.1, 0.3), (1000.0, 0.2, 0.2)];
+        assert_eq!(found, expected);
+        let (_, low, high) = around(&curves, 5.5)[0];
+        assert!((low - 0.3).abs() < 1e-12 && (high - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_line_begins_where_it_passes_the_edge() {
+        let mut points = vec![(1.0, 1.0), (10.0, 0.1), (1000.0, 1e-3)];
+        from(&mut points, 100.0);
+        assert!((points[0].1 - 1e-2).abs() < 1e-12 && points.len() == 2);
+        let mut points = vec![(0.0, 0.5), (10.0, 0.1)];
+        from(&mut points, 1.0);
+        assert_eq!(points, [(1.0, 0.5), (10.0, 0.1)]);
     }
 }
