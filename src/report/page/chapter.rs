@@ -63,7 +63,7 @@ fn section(report: &Report, index: usize, chapter: &Chapter, several: bool) -> S
 
 type Cell = fn(&Report, &Group, &Family) -> String;
 
-/// The table's columns after the number and the case's name.
+/// The table's columns after the number and the competitor's name.
 const COLUMNS: [(&str, Cell); 18] = [
     ("seeds", |_, _, row| cells::seeds(row)),
     ("to target", |_, _, row| cells::to_target(row)),
@@ -116,7 +116,7 @@ const ALWAYS: [&str; 5] = [
 /// End tags that HTML leaves out are left out: ten thousand rows are a page's greater part.
 fn results(report: &Report, group: &Group) -> String {
     let mut text =
-        "<div class=\"scroll\"><table class=\"sorts\">\n<tr><th>#</th><th class=\"name\">case</th>"
+        "<div class=\"scroll\"><table class=\"sorts\">\n<tr><th>#</th><th class=\"name\">competitor</th>"
             .to_string();
     let columns: Vec<(&str, Vec<String>)> = COLUMNS
         .into_iter()

@@ -41,7 +41,7 @@ struct Column {
 
 const COLUMNS: [Column; 14] = [
     Column {
-        name: "case",
+        name: "competitor",
         spare: 0,
         value: |_, row| row.name.clone(),
     },
@@ -202,7 +202,7 @@ fn block(group: &Group, style: Style) -> String {
     for (index, column) in table.column_iter_mut().enumerate() {
         let last = index + 1 == columns.len();
         column.set_padding((0, if last { 0 } else { GAP as u16 }));
-        if !matches!(columns[index].name, "case" | "status") {
+        if !matches!(columns[index].name, "competitor" | "status") {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -302,7 +302,7 @@ pub fn markdown(records: &[Record]) -> String {
         };
         let columns: Vec<(&str, Vec<String>)> = columns.into_iter().filter(there).collect();
         let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
-        text += &format!("| case | {} |\n", heads.join(" | "));
+        text += &format!("| competitor | {} |\n", heads.join(" | "));
         text += &format!("|:--|{}\n", "--:|".repeat(heads.len()));
         for (index, row) in group.rows.iter().enumerate() {
             let name = row.name.replace('|', "\\|");
