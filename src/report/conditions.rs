@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const NAMED: usize = 3;
 /// What a race does that no number of repeats was asked of.
 const UNTIL_QUIET: &str = "repeats until the noise is low";
-/// The most repeats of such a race ([`crate::race`]): as many tell nothing of what was asked for.
+/// The most repeats of such a race: as many tell nothing of what was asked for.
 const AUTOMATIC: usize = 100;
 
 /// The conditions of a record in words, each in its place; `None` where a condition is none of its own: a dense eigensolver

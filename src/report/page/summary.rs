@@ -1,7 +1,6 @@
 //! What stands on top: which measurements these are, and the answers in short.
 
 use super::parts::{anchor, list, table};
-use crate::race::floor::MOST;
 use crate::record::{Record, Status};
 use crate::report::document::Report;
 use crate::report::family::Family;
@@ -11,6 +10,9 @@ use crate::report::speedup::Span;
 use crate::report::table::superseded;
 use crate::report::{name as names, quantity};
 use std::fmt::Write;
+
+/// The share above which the race itself calls a share a mistake; the report knows no race.
+const MOST: f64 = 1.03;
 
 /// The title, and what was measured by what.
 pub fn heading(report: &Report) -> String {
