@@ -18,12 +18,19 @@ fn the_page_of_all_results_is_whole_and_its_charts_are_files_on_request() {
     for words in [
         "Who gets there first",
         "Is the GPU worth it?",
-        "How near is the limit?",
         "Dollars to target",
         "The command that makes each row again",
     ] {
         assert!(page.contains(words), "{words}");
     }
+    // Shares of roofs from before schema 4 are not read.
+    let shared = |record: &Value| {
+        let share = record["schema"].as_u64() >= Some(4) && record["status"] == "reached";
+        share && record["rate"]["share_of_peak"].is_number()
+    };
+    let mut all = kept::files("records.jsonl").into_iter();
+    let shares = all.any(|file| kept::records(&file).iter().any(shared));
+    assert_eq!(page.contains("How near is the limit?"), shares);
     for folder in kept::races() {
         let facts = std::fs::read_to_string(folder.join("machine.json")).expect("facts");
         let facts: Value = serde_json::from_str(&facts).expect("JSON");
@@ -41,7 +48,7 @@ fn the_page_of_all_results_is_whole_and_its_charts_are_files_on_request() {
 }
 
 #[test]
-fn the_command_of_a_row_gives_the_case_of_its_record() {
+fn the_command_of_a_row_gives_the_cases_of_its_records() {
     let place = Place::new();
     let mut report = place.program("report -o page.html");
     report.args(kept::races()).assert().code(0);
@@ -53,19 +60,22 @@ fn the_command_of_a_row_gives_the_case_of_its_record() {
         .map(|[machine, case]| (machine, case))
         .collect();
     let commands: Vec<&str> = page
-        .split("<li><code>gradrace ")
+        .split("<code>gradrace ")
         .skip(1)
         .filter_map(|rest| rest.split("</code>").next())
         .collect();
-    assert_eq!(commands.len(), ids.len());
+    let rows = page.matches("<td class=name>").count();
+    assert!(rows > 0 && commands.len() >= rows);
     // Each start of the program costs time: the library's tests hold it of every record.
     for command in commands.iter().step_by(commands.len().div_ceil(10)) {
         let printed = stdout(&place.run(&format!("{command} --dry-run")).code(0));
-        let id = printed.split('\t').next().expect("a case");
-        assert!(
-            ids.iter().any(|(_, known)| known == id),
-            "{command} gives {id}"
-        );
+        for line in printed.lines().filter(|line| line.contains('\t')) {
+            let id = line.split('\t').next().expect("a case");
+            assert!(
+                ids.iter().any(|(_, known)| known == id),
+                "{command} gives {id}"
+            );
+        }
     }
 }
 

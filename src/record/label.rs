@@ -3,6 +3,20 @@
 use super::asked::Word;
 use super::{Record, Status, statistics};
 
+/// What a task says of all its competitors: the samples and what is sought of them.
+const TASK: [&str; 4] = ["problem", "layers", "components", "standardize"];
+
+/// How long a case may go on and how exact it must be, and the seed: conditions of a measurement and samples of a
+/// competitor, never part of who it is.
+const CONDITIONS: [&str; 6] = [
+    "target",
+    "tolerance",
+    "time-limit",
+    "max-iterations",
+    "epochs",
+    "seed",
+];
+
 impl Status {
     /// The status as it stands in the records.
     pub fn word(self) -> &'static str {
@@ -57,13 +71,36 @@ impl Record {
         }
     }
 
-    /// What tells a competitor apart within its task, in the order of its id: what the task says (problem, samples, what is
-    /// sought of them) and the default precision are left out.
+    /// Whether it is solved in steps, from a seed to a limit: everything but `direct`.
+    pub fn has_steps(&self) -> bool {
+        self.asked.get("optimizer").is_some()
+    }
+
+    /// What tells a competitor apart within its task, in the order of its id: method, operator, rule with its parameters,
+    /// batch, device and precision. What the task says, the conditions, the seed and the default precision are left out.
     pub fn own_words(&self) -> Vec<Word> {
         let mut words = self.asked.words();
-        let shared = ["problem", "layers", "components", "standardize"];
         let default = |word: &Word| word.flag == "precision" && word.text == "f32";
-        words.retain(|word| !(shared.contains(&word.flag) || default(word)));
+        words.retain(|word| {
+            !(TASK.contains(&word.flag) || CONDITIONS.contains(&word.flag) || default(word))
+        });
         words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+
+    #[test]
+    fn conditions_and_seeds_tell_no_competitors_apart() {
+        let mut record = fixture::race().remove(0);
+        let words = record.own_words();
+        let id = record.case.clone() + "/target1e-4/tol1e-5/limit30/iter50/epochs2/seed7";
+        fixture::rename(&mut record, id);
+        assert_eq!(record.own_words(), words);
+        let id = record.case.replace("/sgd/", "/sgd/eta0.5/");
+        fixture::rename(&mut record, id);
+        assert_eq!(record.own_words().len(), words.len() + 1);
     }
 }

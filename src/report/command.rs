@@ -3,6 +3,7 @@
 //! Not in a record, and so not here: the share of a file's rows that a network is judged by, the file of labels, and the
 //! folder of a file.
 
+use super::family::Family;
 use super::markup::quoted;
 use crate::record::Record;
 
@@ -34,9 +35,37 @@ const FLAGS: [&str; 21] = [
 /// `gradrace run --problem pca --data mnist ...`: the flags that give this case and no other. What is no flag is left out:
 /// records come from strangers too.
 pub fn command(record: &Record) -> String {
+    line(record, record.asked.get("seed"))
+}
+
+/// The commands that give a competitor's cases: one for all its seeds, unless they were asked for differently.
+pub fn commands(row: &Family) -> Vec<String> {
+    let mut seeds: Vec<(String, Vec<u64>, &Record)> = Vec::new();
+    for record in &row.rows {
+        let rest = line(record, None);
+        match seeds.iter_mut().find(|(other, ..)| *other == rest) {
+            Some((_, seeds, _)) => seeds.push(record.seed),
+            None => seeds.push((rest, vec![record.seed], record)),
+        }
+    }
+    let whole = |(_, mut seeds, record): (String, Vec<u64>, &Record)| match seeds.as_slice() {
+        [_] => command(record),
+        _ => {
+            seeds.sort_unstable();
+            let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+            line(record, Some(&seeds.join(",")))
+        }
+    };
+    seeds.into_iter().map(whole).collect()
+}
+
+fn line(record: &Record, seed: Option<&str>) -> String {
     let asked = FLAGS.iter().filter_map(|flag| {
-        let value = record.asked.get(flag)?;
-        Some((*flag, value.to_string()))
+        let value = match *flag {
+            "seed" => seed,
+            flag => record.asked.get(flag),
+        };
+        Some((*flag, value?.to_string()))
     });
     let time = record.time.as_ref();
     let time = time.filter(|time| time.stopped == "repeats");
@@ -52,6 +81,7 @@ pub fn command(record: &Record) -> String {
 mod tests {
     use super::*;
     use crate::record::fixture::{self, networks};
+    use crate::report::group::groups;
 
     #[test]
     fn a_command_has_every_parameter_of_the_case() {
@@ -78,6 +108,21 @@ mod tests {
         }
         record.asked.set("exec", "rm");
         assert!(!command(&record).contains("rm"));
+    }
+
+    #[test]
+    fn seeds_of_a_competitor_are_one_command_unless_they_differ_in_more() {
+        let mut records = networks();
+        let of = |records: &[Record]| commands(&groups(records).0[0].rows[0]);
+        let [all] = of(&records).try_into().expect("one command");
+        assert_eq!(all, command(&records[1]) + " --seed 1,2,3");
+        records[2].asked.set("time-limit", 9);
+        let two = of(&records);
+        assert_eq!(two.len(), 2);
+        assert!(
+            two.iter()
+                .any(|line| line.ends_with("--time-limit 9 --seed 2"))
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! nothing is guessed, and nothing is shared out among the GPUs of a machine that is rented as a whole. A machine that told
 //! its type has the price of that type, whichever of its devices computed; of others the card names the type.
 
+use super::family::Family;
 use super::group::Group;
 use crate::error::{Error, Result};
 use crate::record::{Instance, Machine, Record};
@@ -112,13 +113,13 @@ impl Prices {
     }
 
     /// Dollars to target; `None` without a price or without the target.
-    pub fn to_target(&self, record: &Record) -> Option<f64> {
-        Some(record.to_target_s()? / 3600.0 * self.of(record)?.0)
+    pub fn to_target(&self, row: &Family) -> Option<f64> {
+        Some(row.to_target_s()? / 3600.0 * self.of(row.median())?.0)
     }
 
     /// What every price used is, and which machines have none, in sentences.
     pub fn sentences(&self, groups: &[&Group], machines: &[Machine]) -> Vec<String> {
-        let rows = || groups.iter().flat_map(|group| &group.rows);
+        let rows = || groups.iter().flat_map(|group| group.records());
         let device = |row: &Record| {
             let machine = machines.iter().find(|m| m.fingerprint == row.machine);
             match (row.device.kind.as_str(), machine) {
@@ -158,9 +159,10 @@ impl Prices {
     }
 }
 
-/// Joules to target, at the mean power of a solve; `None` where they were not measured or the target was missed.
-pub fn joules_to_target(record: &Record) -> Option<f64> {
-    Some(record.energy.as_ref()?.watts * record.to_target_s()?)
+/// Joules to target, at the mean power of a solve of the median seed; `None` where they were not measured or the target was
+/// missed.
+pub fn joules_to_target(row: &Family) -> Option<f64> {
+    Some(row.median().energy.as_ref()?.watts * row.to_target_s()?)
 }
 
 /// Whether a device's name is this one, or has it among its words: `L4` is no part of `NVIDIA L40S`.
@@ -178,6 +180,10 @@ mod tests {
     use crate::record::fixture;
     use crate::report::group::groups;
 
+    fn to_target(prices: &Prices, record: &Record) -> Option<f64> {
+        prices.to_target(&Family::new(vec![record]))
+    }
+
     fn on(name: &str) -> Record {
         let mut record = fixture::race().remove(0);
         record.device.kind = "cuda".into();
@@ -191,12 +197,12 @@ mod tests {
     #[test]
     fn a_card_of_the_table_costs_its_machine_and_an_unknown_one_costs_nothing_known() {
         let prices = Prices::default();
-        assert_eq!(prices.to_target(&on("NVIDIA A10G")), Some(1.006));
-        assert_eq!(prices.to_target(&on("NVIDIA L4")), Some(0.8048));
-        assert_eq!(prices.to_target(&on("NVIDIA L40S")), Some(1.861));
-        assert_eq!(prices.to_target(&on("NVIDIA H100 80GB HBM3")), Some(6.88));
-        assert_eq!(prices.to_target(&on("NVIDIA H200")), None);
-        assert_eq!(prices.to_target(&fixture::race()[0]), None);
+        assert_eq!(to_target(&prices, &on("NVIDIA A10G")), Some(1.006));
+        assert_eq!(to_target(&prices, &on("NVIDIA L4")), Some(0.8048));
+        assert_eq!(to_target(&prices, &on("NVIDIA L40S")), Some(1.861));
+        assert_eq!(to_target(&prices, &on("NVIDIA H100 80GB HBM3")), Some(6.88));
+        assert_eq!(to_target(&prices, &on("NVIDIA H200")), None);
+        assert_eq!(to_target(&prices, &fixture::race()[0]), None);
     }
 
     #[test]
@@ -248,7 +254,7 @@ mod tests {
     fn what_the_user_says_holds_over_the_table() {
         let own = ["A10G=2".to_string(), "4f1c0a9e=0.5".to_string()];
         let prices = Prices::with(&own[..1]).unwrap();
-        assert_eq!(prices.to_target(&on("NVIDIA A10G")), Some(2.0));
+        assert_eq!(to_target(&prices, &on("NVIDIA A10G")), Some(2.0));
         let prices = Prices::with(&own).unwrap();
         assert_eq!(prices.of(&fixture::race()[0]).unwrap().0, 0.5);
         for wrong in ["A10G", "=1", "A10G=cheap", "A10G=-1", "A10G=nan"] {
@@ -264,13 +270,14 @@ mod tests {
     fn a_case_that_misses_its_target_has_no_cost() {
         let mut record = on("NVIDIA A10G");
         record.status = crate::record::Status::Budget;
-        assert_eq!(Prices::default().to_target(&record), None);
+        assert_eq!(to_target(&Prices::default(), &record), None);
     }
 
     #[test]
     fn joules_to_target_are_the_mean_power_for_that_time() {
         let mut record = fixture::race().remove(0);
-        assert_eq!(joules_to_target(&record), None);
+        let joules = |record: &Record| joules_to_target(&Family::new(vec![record]));
+        assert_eq!(joules(&record), None);
         let target_s = record.to_target_s().unwrap();
         record.energy = Some(crate::record::Energy {
             source: "nvml".into(),
@@ -282,7 +289,7 @@ mod tests {
             throttled_repeats: 0,
             throttle: vec![],
         });
-        assert_eq!(joules_to_target(&record), Some(300.0 * target_s));
+        assert_eq!(joules(&record), Some(300.0 * target_s));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Charts, tables and the page: pure functions of records.
 //!
 //! [`group`] decides for all of them which records race against each other, and [`name`] how a person reads them. The other
-//! analyses ([`family`], [`seeds`], [`speedup`], [`profile`], [`roofline`], [`cost`], [`verdict`]) draw nothing; [`chart`]
+//! analyses ([`family`], [`speedup`], [`profile`], [`roofline`], [`cost`], [`verdict`]) draw nothing; [`chart`]
 //! draws SVG of them, [`table`] is what the terminal shows, and [`page`] puts both into one self-contained HTML file.
 //! Nothing here knows a device or measures anything; the same records always give the same bytes.
 
 pub mod chart;
 pub mod command;
+mod conditions;
 pub mod cost;
 pub mod document;
 pub mod family;
@@ -19,7 +20,6 @@ pub mod page;
 pub mod profile;
 pub mod quantity;
 pub mod roofline;
-pub mod seeds;
 pub mod speedup;
 pub mod table;
 pub mod verdict;

@@ -4,17 +4,7 @@
 use super::quantity;
 use crate::record::{Record, Word, software_label};
 
-/// Parameters that say how long a case may go on and how exact it must be: conditions, no part of an algorithm.
-const CONDITIONS: [&str; 6] = [
-    "target",
-    "tolerance",
-    "time-limit",
-    "max-iterations",
-    "epochs",
-    "seed",
-];
-
-/// A case within its task: `deflation/covariance/sgd/cpu@1`, with a word for an emulated device.
+/// A competitor within its task: `deflation/covariance/sgd/cpu@1`, with a word for an emulated device.
 pub fn competitor(record: &Record) -> String {
     plain_competitor(record) + software_label(record.device.software)
 }
@@ -24,25 +14,11 @@ pub fn plain_competitor(record: &Record) -> String {
     joined(record.own_words())
 }
 
-/// A case within its task whatever its seed.
-pub fn without_seed(record: &Record) -> String {
-    joined(words_without_seed(record)) + software_label(record.device.software)
-}
-
-/// The parts of that name, without the label.
-pub fn words_without_seed(record: &Record) -> Vec<Word> {
-    without(record, |flag| flag == "seed")
-}
-
-/// A case within its task whatever its device.
-pub fn without_device(record: &Record) -> String {
-    joined(without(record, |flag| flag == "device"))
-}
-
-/// What competes over tasks: method, operator, rule and its parameters.
+/// What competes over tasks and devices: method, operator, rule and its parameters.
 pub fn algorithm(record: &Record) -> String {
-    let left_out = |flag: &str| flag == "device" || CONDITIONS.contains(&flag);
-    joined(without(record, left_out))
+    let mut words = record.own_words();
+    words.retain(|word| word.flag != "device");
+    joined(words)
 }
 
 /// The device, with a word for an emulation.
@@ -111,12 +87,6 @@ pub fn title(record: &Record, loaded: Option<&Record>) -> String {
     format!("{problem} of {samples}{size}, {what}, target {target}")
 }
 
-fn without(record: &Record, left_out: impl Fn(&str) -> bool) -> Vec<Word> {
-    let mut words = record.own_words();
-    words.retain(|word| !left_out(word.flag));
-    words
-}
-
 fn joined(words: Vec<Word>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| word.text).collect();
     words.join("/")
@@ -130,28 +100,17 @@ mod tests {
     #[test]
     fn names_keep_what_is_not_shared() {
         let mut record = fixture::race().remove(0);
-        let id = "pca/mnist/deflation/samples/adam/eta0.5/k10/cpu@1/f32/seed2";
+        let id = "pca/mnist/deflation/samples/adam/eta0.5/k10/cpu@1/f32/tol1e-5/limit30/seed2";
         fixture::rename(&mut record, id);
-        assert_eq!(
-            competitor(&record),
-            "deflation/samples/adam/eta0.5/cpu@1/seed2"
-        );
-        assert_eq!(without_seed(&record), "deflation/samples/adam/eta0.5/cpu@1");
+        assert_eq!(competitor(&record), "deflation/samples/adam/eta0.5/cpu@1");
+        assert_eq!(algorithm(&record), "deflation/samples/adam/eta0.5");
         assert_eq!(record.device.label, "cpu@1");
         record.precision = "f64".into();
         record.device.software = true;
         fixture::rename(&mut record, "pca/cpu.npy-0123abcd/direct/k10/cpu/f64");
         assert_eq!(competitor(&record), "direct/cpu/f64 (software)");
         assert_eq!(plain_competitor(&record), "direct/cpu/f64");
-        assert_eq!(without_device(&record), "direct/f64");
+        assert_eq!(algorithm(&record), "direct/f64");
         assert_eq!(record.device.label, "cpu");
-    }
-
-    #[test]
-    fn names_lose_what_differs_between_tasks() {
-        let mut record = fixture::race().remove(0);
-        let id = "pca/mnist/deflation/samples/adam/eta0.5/k10/cpu@1/f32/tol1e-5/limit30/seed2";
-        fixture::rename(&mut record, id);
-        assert_eq!(algorithm(&record), "deflation/samples/adam/eta0.5");
     }
 }

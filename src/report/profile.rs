@@ -4,7 +4,7 @@
 //! without end. Only who took part in every task that counts is compared, or a share of an easy half would pass for one of
 //! the whole; and a task counts where that leaves the most to compare, so that a race of two does not end the profile.
 
-use super::family::families;
+use super::family::Family;
 use super::group::Group;
 use super::name;
 use crate::record::Record;
@@ -63,17 +63,18 @@ type Task<'a> = BTreeMap<String, (f64, &'a Record)>;
 pub fn profiles<'a>(groups: &[&Group<'a>]) -> Vec<Profile<'a>> {
     let mut problems: BTreeMap<&str, Vec<Task>> = BTreeMap::new();
     for group in groups {
-        let mut devices: BTreeMap<&str, Vec<&'a Record>> = BTreeMap::new();
+        let mut devices: BTreeMap<&str, Vec<&Family<'a>>> = BTreeMap::new();
         for row in &group.rows {
-            devices.entry(&row.device.label).or_default().push(row);
+            let device = &row.median().device.label;
+            devices.entry(device).or_default().push(row);
         }
         for rows in devices.into_values() {
-            let problem = rows[0].problem.as_str();
+            let problem = rows[0].median().problem.as_str();
             let mut task: Task = BTreeMap::new();
-            for family in families(&rows) {
-                // Of one rule at several rates or in several precisions the best stands for it.
-                let entry = (family.middle_s(), family.first());
-                let best = task.entry(name::algorithm(family.first())).or_insert(entry);
+            for row in rows {
+                // An adapter and a card of one label are one device here: the better one stands for it.
+                let entry = (row.middle_s(), row.median());
+                let best = task.entry(name::algorithm(row.median())).or_insert(entry);
                 if entry.0 < best.0 {
                     *best = entry;
                 }

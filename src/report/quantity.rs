@@ -43,10 +43,21 @@ pub fn quartiles(samples: &[f64]) -> String {
     }
 }
 
-/// A time and what lies around it in one unit, `412 ms [410, 415]`.
+/// Quartiles of times that are known, `412 ms [410, 415]`; the median alone where nothing lies around it.
+pub fn spread(q: &Quartiles) -> String {
+    match q.q1 == q.q3 {
+        true => seconds(q.median),
+        false => interval(q.median, q.q1, q.q3),
+    }
+}
+
+/// A time and what lies around it in one unit, `412 ms [410, 415]`; an endless one is `missed`.
 pub fn interval(middle: f64, low: f64, high: f64) -> String {
     let (scale, unit) = unit(middle);
-    let [middle, low, high] = [middle, low, high].map(|value| digits(value * scale));
+    let [middle, low, high] = [middle, low, high].map(|value| match value.is_finite() {
+        true => digits(value * scale),
+        false => "missed".into(),
+    });
     format!("{middle} {unit} [{low}, {high}]")
 }
 
@@ -119,16 +130,47 @@ pub fn count(value: f64) -> String {
     format!("{value:.0}")
 }
 
-/// The rate that binds, with its share of the peak: `21.1 GB/s 68 %`.
+/// The rate that binds, with its share of what the roofs allow: `21.1 GB/s 68 %`.
 pub fn rate(rate: &Rate) -> String {
-    let mut text = match rate.peak.as_deref() {
-        Some("f32" | "f64" | "integer") => format!("{} GFLOP/s", digits(rate.gflop_per_s)),
-        _ => format!("{} GB/s", digits(rate.gb_per_s)),
-    };
+    let (mut text, _) = bare_rate(rate);
     if let Some(share) = rate.share_of_peak {
         text += &format!(" {:.0} %", 100.0 * share);
     }
     text
+}
+
+/// The same with the rate of a dense way that took as long: `96.0 GFLOP/s 52 %, dense-equivalent 150`.
+pub fn rate_with_zeros(of: &Rate) -> String {
+    rate(of) + &dense(of)
+}
+
+/// The same with the roof that takes most of the least time: `96.0 GFLOP/s 52 % (f32), dense-equivalent 150`.
+pub fn rate_with_roof(of: &Rate) -> String {
+    let roof = of.peak.as_ref().filter(|_| of.share_of_peak.is_some());
+    let roof = roof.map(|roof| format!(" ({roof})"));
+    rate(of) + &roof.unwrap_or_default() + &dense(of)
+}
+
+/// What binds, bytes or operations, per second, with its unit.
+fn bare_rate(rate: &Rate) -> (String, &'static str) {
+    let (value, unit) = match rate.peak.as_deref() {
+        Some("f32" | "f64") => (rate.gflop_per_s, "GFLOP/s"),
+        Some("integer") => (rate.gflop_per_s, "GOP/s"),
+        _ => (rate.gb_per_s, "GB/s"),
+    };
+    (format!("{} {unit}", digits(value)), unit)
+}
+
+/// What zeros saved, as a rate; its unit only where the rate beside it has another.
+fn dense(rate: &Rate) -> String {
+    let Some(dense) = rate.dense_equivalent_gflop_per_s else {
+        return String::new();
+    };
+    let unit = match bare_rate(rate).1 {
+        "GB/s" => " GFLOP/s",
+        _ => "",
+    };
+    format!(", dense-equivalent {}{unit}", digits(dense))
 }
 
 /// Three significant digits without an exponent; whole numbers from 100 on.
@@ -227,8 +269,22 @@ mod tests {
         assert_eq!(rate(&value), "21.1 GB/s 68 %");
         value.peak = Some("f32".into());
         assert_eq!(rate(&value), "410 GFLOP/s 68 %");
+        assert_eq!(rate_with_roof(&value), "410 GFLOP/s 68 % (f32)");
+        value.dense_equivalent_gflop_per_s = Some(650.0);
+        let dense = "410 GFLOP/s 68 %, dense-equivalent 650";
+        assert_eq!(rate_with_zeros(&value), dense);
+        value.peak = Some("last level".into());
+        assert_eq!(
+            rate_with_roof(&value),
+            "21.1 GB/s 68 % (last level), dense-equivalent 650 GFLOP/s"
+        );
         value.share_of_peak = None;
         value.peak = None;
         assert_eq!(rate(&value), "21.1 GB/s");
+    }
+
+    #[test]
+    fn an_endless_quartile_is_a_miss() {
+        assert_eq!(interval(2.0, 1.5, f64::INFINITY), "2.00 s [1.50, missed]");
     }
 }

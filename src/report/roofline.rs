@@ -3,7 +3,7 @@
 
 use super::group::Group;
 use super::name;
-use crate::record::{KernelRate, Machine, Peak, Record, Status};
+use crate::record::{KernelRate, Machine, Peak, Rate, Record, Status};
 use std::collections::BTreeMap;
 
 /// Operations a byte, and 1e9 operations per second.
@@ -25,7 +25,7 @@ pub struct Dot<'a> {
 pub struct Roof<'a> {
     /// Fingerprint of the machine.
     pub machine: &'a str,
-    /// What the device reached by a stream read and by a matrix product.
+    /// What the device reached at most.
     pub peak: &'a Peak,
     /// Cases, by problem and algorithm.
     pub cases: BTreeMap<String, Vec<Dot<'a>>>,
@@ -33,19 +33,73 @@ pub struct Roof<'a> {
     pub kernels: Vec<&'a KernelRate>,
 }
 
-impl Roof<'_> {
-    /// What the peaks allow at so many operations a byte, 1e9 operations per second.
-    pub fn at(&self, intensity: f64) -> f64 {
-        (intensity * self.peak.stream_gb_per_s).min(self.peak.gemm_gflop_per_s)
-    }
+/// One limit of a device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    /// What it limits, as a rate names the roof that binds it: `memory`, `last level`, `L2`, `L1` or `cache`, `f32`, `f64` or
+    /// `integer`.
+    pub name: String,
+    /// 1e9 bytes or operations per second.
+    pub rate: f64,
+    /// Whether it limits bytes.
+    pub bytes: bool,
+}
 
-    /// Operations a byte from which on the matrix product binds.
-    pub fn ridge(&self) -> f64 {
-        self.peak.gemm_gflop_per_s / self.peak.stream_gb_per_s
+impl Limit {
+    /// `memory 31.0 GB/s`, `f32 product 980 GFLOP/s`.
+    pub fn label(&self) -> String {
+        let Self { name, rate, bytes } = self;
+        match (bytes, name.as_str()) {
+            (true, name) => format!("{name} {rate:.1} GB/s"),
+            (false, "integer") => format!("integer product {rate:.0} GOP/s"),
+            (false, name) => format!("{name} product {rate:.0} GFLOP/s"),
+        }
     }
 }
 
-/// Where a case stands; `None` for one that did not run or gave a wrong answer.
+/// The limits of a device: of every level the most that a read of any size reached, the slowest first, then its products. Files
+/// from before schema 4 have one of each.
+pub fn limits(peak: &Peak) -> Vec<Limit> {
+    let mut levels = BTreeMap::from([("memory", peak.stream_gb_per_s)]);
+    for stream in &peak.streams {
+        let best = levels.entry(&stream.level).or_default();
+        *best = best.max(stream.gb_per_s);
+    }
+    let limit = |bytes| {
+        move |(name, rate): (&str, f64)| Limit {
+            name: name.into(),
+            rate,
+            bytes,
+        }
+    };
+    let mut limits: Vec<Limit> = levels.into_iter().map(limit(true)).collect();
+    limits.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let products = [
+        Some(peak.gemm_gflop_per_s).map(|rate| ("f32", rate)),
+        peak.f64_gflop_per_s.map(|rate| ("f64", rate)),
+        peak.integer_gop_per_s.map(|rate| ("integer", rate)),
+    ];
+    limits.extend(products.into_iter().flatten().map(limit(false)));
+    limits
+}
+
+impl Roof<'_> {
+    /// What was reached of the roofs, in words: `52 % of what its roofs allow, of which f32 binds`; empty where the share is not
+    /// known, or is of a roof that this device has no measurement of.
+    pub fn share(&self, rate: Option<&Rate>) -> String {
+        let known = |name: &&String| limits(self.peak).iter().any(|limit| limit.name == **name);
+        let share = rate.and_then(|rate| Some((rate.share_of_peak?, rate.peak.as_ref()?)));
+        match share.filter(|(_, name)| known(name)) {
+            Some((share, name)) => format!(
+                ", {:.0} % of what its roofs allow, of which {name} binds",
+                100.0 * share
+            ),
+            None => String::new(),
+        }
+    }
+}
+
+/// Where a case stands by the work that it did; `None` for one that did not run or gave a wrong answer.
 fn position(record: &Record) -> Option<Position> {
     let work = record.work.as_ref()?;
     let solve_s = record.solve_s()?;
@@ -72,7 +126,7 @@ pub fn roofs<'a>(groups: &[&'a Group<'a>], machines: &'a [Machine]) -> Vec<Roof<
         let rows = groups
             .iter()
             .filter(|group| group.machine == machine.fingerprint)
-            .flat_map(|group| group.rows.iter().map(move |row| (*group, *row)));
+            .flat_map(|group| group.records().map(move |row| (*group, row)));
         let mut cases: BTreeMap<String, Vec<Dot>> = BTreeMap::new();
         for (group, record) in rows.filter(|(_, row)| row.device.label == peak.device) {
             let Some(position) = position(record) else {
@@ -100,10 +154,32 @@ pub fn roofs<'a>(groups: &[&'a Group<'a>], machines: &'a [Machine]) -> Vec<Roof<
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::record::fixture;
+    use crate::record::{Bandwidth, fixture};
     use crate::report::group::groups;
+
+    /// A device with three levels of memory, two of them read at two sizes, and every product.
+    pub(crate) fn levels() -> Peak {
+        let stream = |bytes, gb_per_s, level: &str| Bandwidth {
+            bytes,
+            gb_per_s,
+            level: level.into(),
+        };
+        Peak {
+            streams: vec![
+                stream(1e5, 150.0, "L2"),
+                stream(4e5, 120.0, "L2"),
+                stream(4e6, 60.0, "last level"),
+                stream(1e8, 30.0, "memory"),
+            ],
+            f64_gflop_per_s: Some(490.0),
+            integer_gop_per_s: Some(2000.0),
+            measurements: 3,
+            spread: Some(0.015),
+            ..fixture::machine().peaks.remove(1)
+        }
+    }
 
     #[test]
     fn every_device_with_peaks_and_cases_has_a_roof() {
@@ -116,8 +192,45 @@ mod tests {
         // 14 cases with one thread, one of which left the numbers.
         assert_eq!(roofs[0].cases.values().flatten().count(), 13);
         assert!(roofs[0].kernels.is_empty() && roofs[1].kernels.len() == 1);
-        let ridge = roofs[0].ridge();
-        assert!((roofs[0].at(ridge) - roofs[0].peak.gemm_gflop_per_s).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_level_and_every_product_is_a_limit_and_old_peaks_have_one_of_each() {
+        let old = fixture::machine().peaks.remove(1);
+        let labels =
+            |peak: &Peak| -> Vec<String> { limits(peak).iter().map(Limit::label).collect() };
+        assert_eq!(
+            labels(&old),
+            ["memory 31.0 GB/s", "f32 product 980 GFLOP/s"]
+        );
+        let new = labels(&levels());
+        assert_eq!(
+            new[..3],
+            ["memory 31.0 GB/s", "last level 60.0 GB/s", "L2 150.0 GB/s"]
+        );
+        assert_eq!(new[3..].len(), 3);
+    }
+
+    #[test]
+    fn a_share_of_a_roof_that_is_not_there_is_not_told() {
+        let share = |peak: &Peak, name: &str| {
+            let rate = Rate {
+                share_of_peak: Some(0.52),
+                peak: Some(name.into()),
+                ..Rate::default()
+            };
+            let roof = Roof {
+                machine: "m",
+                peak,
+                cases: BTreeMap::new(),
+                kernels: vec![],
+            };
+            roof.share(Some(&rate))
+        };
+        let old = fixture::machine().peaks.remove(1);
+        assert!(share(&old, "f32").contains("52 % of what its roofs allow, of which f32"));
+        assert_eq!(share(&old, "L2"), "");
+        assert!(share(&levels(), "L2").contains("L2 binds"));
     }
 
     #[test]

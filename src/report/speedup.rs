@@ -1,6 +1,7 @@
 //! Speed-up against size, and where a device begins to win: every other device against the CPU with all its threads, by
 //! solving alone and from end to end.
 
+use super::family::Family;
 use super::group::Group;
 use super::{name, quantity};
 use crate::record::{Record, Status};
@@ -87,13 +88,14 @@ pub struct Growths<'a> {
 /// Machine, algorithm, the side that grows and the size of the other one.
 type Key = (String, String, Growing, usize);
 
-/// Records by device and size.
-type Devices<'a> = BTreeMap<&'a str, BTreeMap<usize, &'a Record>>;
+/// Competitors by device and size.
+type Devices<'f, 'a> = BTreeMap<&'a str, BTreeMap<usize, &'f Family<'a>>>;
 
 /// Every algorithm that ran at two sizes or more on the CPU and elsewhere.
 pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
-    let mut found: BTreeMap<Key, Devices<'a>> = BTreeMap::new();
-    for row in groups.iter().flat_map(|group| &group.rows) {
+    let mut found: BTreeMap<Key, Devices<'_, 'a>> = BTreeMap::new();
+    for family in groups.iter().flat_map(|group| &group.rows) {
+        let row = family.median();
         let Some(data) = &row.data else { continue };
         let k = row.components.map(|k| format!(", k = {k}"));
         let standardized = if data.standardized {
@@ -116,7 +118,7 @@ pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
             devices
                 .entry(&*row.device.label)
                 .or_default()
-                .insert(grows, row);
+                .insert(grows, family);
         }
     }
     let growths = found
@@ -137,18 +139,19 @@ pub fn growths<'a>(groups: &[&Group<'a>]) -> Vec<Growths<'a>> {
 }
 
 /// Every other device against the CPU; `None` where that did not run.
-fn against_cpu<'a>(devices: &Devices<'a>) -> Option<Vec<Growth<'a>>> {
+fn against_cpu<'a>(devices: &Devices<'_, 'a>) -> Option<Vec<Growth<'a>>> {
     let base = devices.get("cpu")?;
     let mut lines = Vec::new();
     for (_, rows) in devices.iter().filter(|(device, _)| **device != "cpu") {
         for span in [Span::Solve, Span::EndToEnd] {
-            let point = |(size, row): (&usize, &&Record)| {
-                let (cpu_s, here_s) = (span.time_s(base.get(size)?)?, span.time_s(row)?);
+            let time_s = |row: &Family| row.middle_of(|seed| span.time_s(seed));
+            let point = |(size, row): (&usize, &&Family)| {
+                let (cpu_s, here_s) = (time_s(base.get(size)?)?, time_s(row)?);
                 Some((*size as f64, cpu_s / here_s))
             };
             let points: Vec<(f64, f64)> = rows.iter().filter_map(point).collect();
             if points.len() > 1 {
-                let record = *rows.values().next()?;
+                let record = rows.values().next()?.median();
                 lines.push(Growth {
                     record,
                     span,

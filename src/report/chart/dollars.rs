@@ -6,10 +6,10 @@ use super::plot::{Line, Mark, NamedAxis, Plot};
 use super::style::rule_color;
 use super::svg::Chart;
 use crate::error::Result;
-use crate::record::Record;
 use crate::report::cost::Prices;
+use crate::report::family::Family;
 use crate::report::group::Group;
-use crate::report::{name as names, quantity};
+use crate::report::quantity;
 
 /// Competitors in a chart.
 const MOST: usize = 20;
@@ -29,10 +29,10 @@ pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
 /// # Errors
 /// `Error::Failed` when the drawing library gives up.
 pub fn chart(name: String, prices: &Prices, group: &Group) -> Result<Option<Chart>> {
-    let priced: Vec<(&Record, f64, f64)> = group
+    let priced: Vec<(&Family, f64, f64)> = group
         .rows
         .iter()
-        .filter_map(|row| Some((*row, row.to_target_s()?, prices.to_target(row)?)))
+        .filter_map(|row| Some((row, row.to_target_s()?, prices.to_target(row)?)))
         .filter(|(_, time, dollars)| *time > 0.0 && *dollars > 0.0)
         .collect();
     if priced.len() < 2 {
@@ -43,18 +43,18 @@ pub fn chart(name: String, prices: &Prices, group: &Group) -> Result<Option<Char
     };
     let (soon, late) = range(&mut priced.iter().map(|p| p.1));
     let (cheap, dear) = range(&mut priced.iter().map(|p| p.2));
-    let line = |(row, time, dollars): &(&Record, f64, f64)| Line {
+    let line = |(row, time, dollars): &(&Family, f64, f64)| Line {
         marks: vec![Mark {
             at: (*time, *dollars),
             open: false,
             says: format!(
                 "{}: {}, {}",
-                names::competitor(row),
+                row.name,
                 quantity::seconds(*time),
                 quantity::dollars(*dollars)
             ),
         }],
-        ..Line::new(names::competitor(row), rule_color(row))
+        ..Line::new(row.name.clone(), rule_color(row.median()))
     };
     let plot = Plot {
         name,

@@ -28,13 +28,13 @@ pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
     let Subject {
         group, artifacts, ..
     } = subject;
-    let known = |row: &&&Record| {
+    let known = |row: &&Record| {
         let wrong = matches!(row.status, Status::Diverged | Status::Failed);
         artifacts.components_of(row).is_some() && !wrong
     };
-    let direct = |row: &&&Record| row.method == "direct";
-    let solver = group.rows.iter().filter(direct).find(known);
-    let other = group.rows.iter().filter(|row| !direct(row)).find(known);
+    let direct = |row: &&Record| row.method == "direct";
+    let solver = group.records().filter(direct).find(known);
+    let other = group.records().filter(|row| !direct(row)).find(known);
     let mut charts = Vec::new();
     for row in solver.into_iter().chain(other) {
         let image = row.data.as_ref().and_then(|data| data.image);

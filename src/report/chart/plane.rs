@@ -19,7 +19,7 @@ const MOST: usize = 2 * PALETTE.len();
 /// # Errors
 /// `Error::Failed` when the drawing library gives up.
 pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
-    let placed = subject.group.rows.iter().find_map(|row| {
+    let placed = subject.group.records().find_map(|row| {
         let samples = subject.artifacts.projections_of(row)?;
         (row.status == Status::Reached).then_some((row, samples))
     });

@@ -14,7 +14,7 @@ use crate::report::{name as names, quantity};
 /// # Errors
 /// `Error::Failed` when the drawing library gives up.
 pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
-    let shown = subject.group.rows.iter().find(|row| {
+    let shown = subject.group.records().find(|row| {
         row.status == Status::Reached
             && row.eigenvalues.len() > 1
             && row.reference_eigenvalues.len() > 1

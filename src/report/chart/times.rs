@@ -5,9 +5,9 @@ use super::pen::{Pen, Subject};
 use super::style::{GRID, INK, MUTED, px, rule_color, shortened, stroke, text, text_width};
 use super::svg::{Area, Chart, Painted, layer, series, whole};
 use crate::error::Result;
-use crate::record::statistics::{Quartiles, median};
+use crate::record::statistics::Quartiles;
 use crate::record::{Record, Status};
-use crate::report::family::{Family, families};
+use crate::report::family::Family;
 use crate::report::group::Group;
 use crate::report::quantity;
 use plotters::prelude::*;
@@ -25,7 +25,7 @@ const NAME: usize = 72;
 
 /// A competitor as it is drawn.
 struct Bar<'a> {
-    family: Family<'a>,
+    family: &'a Family<'a>,
     /// Quartiles of the times to target; `None` when it does not get there.
     times: Option<Quartiles>,
     /// When it ended without the target: the limit that it came to.
@@ -45,7 +45,7 @@ pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
 }
 
 /// The chart of a group: for each competitor a bar to the median over its repeats, or over its seeds where it has several,
-/// with the quartiles on it; for one that misses the target an open mark at the time at which its limit ended it. The
+/// with the quartiles on it, up to the plot's end where the third is a miss; for one that misses the target an open mark at the time at which its limit ended it. The
 /// axis is logarithmic where times differ by more than a factor of 20, and bars then turn into lines with a dot: on such
 /// an axis length means nothing. The bars of software adapters are hatched.
 ///
@@ -53,11 +53,9 @@ pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
 /// `Error::Failed` when the drawing library gives up.
 pub fn chart(name: String, group: &Group) -> Result<Chart> {
     let caption = format!("{}: time to target", group.title);
-    let families = families(&group.rows);
-    let more = families.len().saturating_sub(MOST);
-    let fastest = families.first().map_or(f64::INFINITY, Family::middle_s);
-    let families = families.into_iter().take(MOST);
-    let bars: Vec<Bar> = families.map(|family| Bar::new(family, fastest)).collect();
+    let more = group.rows.len().saturating_sub(MOST);
+    let rows = group.rows.iter().take(MOST);
+    let bars: Vec<Bar> = rows.map(|row| Bar::new(row, group)).collect();
 
     let widest = |texts: &mut dyn Iterator<Item = &str>, least: f64| {
         texts
@@ -105,6 +103,7 @@ fn places(bars: &[Bar]) -> Vec<f64> {
     quartiles
         .flat_map(|q| [q.q1, q.median, q.q3])
         .chain(bars.iter().filter_map(|bar| bar.ended_s))
+        .filter(|time| time.is_finite())
         .collect()
 }
 
@@ -131,7 +130,7 @@ fn scale(area: &Area, (left, height): (f64, f64), axis: &Axis, bars: &[Bar]) -> 
         let place = (at(tick), px(height - BOTTOM + 6.0));
         area.draw(&Text::new(quantity::tick_seconds(tick), place, style))?;
     }
-    let seeds = bars.iter().any(|bar| bar.family.rows.len() > 1);
+    let seeds = bars.iter().any(|bar| bar.family.has_seeds());
     let over = if seeds { ", over seeds" } else { "" };
     let logarithmic = if axis.is_log() { ", logarithmic" } else { "" };
     area.draw(&Text::new(
@@ -143,22 +142,20 @@ fn scale(area: &Area, (left, height): (f64, f64), axis: &Axis, bars: &[Bar]) -> 
 }
 
 impl<'a> Bar<'a> {
-    fn new(family: Family<'a>, fastest: f64) -> Self {
-        let reached = family.middle_s().is_finite();
-        let times = Quartiles::of(&family.times()).filter(|_| reached);
-        let ended = |row: &&Record| row.solve_s();
-        let ended: Vec<f64> = family.rows.iter().filter_map(ended).collect();
-        let ended_s = median(&ended).filter(|_| !reached);
+    fn new(family: &'a Family<'a>, group: &Group) -> Self {
+        let times = family.to_target();
+        let ended = family.over_seeds(Record::solve_s);
+        let ended_s = ended.filter(|_| times.is_none()).map(|ended| ended.median);
         let missed = match (family.missed(), family.rows.len()) {
             (0, _) | (_, 1) => String::new(),
             (missed, seeds) => format!(", {missed} of {seeds} seeds missed"),
         };
-        let label = match times {
-            Some(q) => {
-                let ratio = quantity::ratio(q.median / fastest);
-                format!("{}  ({ratio}){missed}", quantity::seconds(q.median))
+        let label = match times.zip(group.slower(family)) {
+            Some((q, slower)) => {
+                let (time, ratio) = (quantity::seconds(q.median), quantity::ratio(slower));
+                format!("{time}  ({ratio}){missed}")
             }
-            None => missing(family.first()) + &missed,
+            None => missing(family.median()) + &missed,
         };
         Self {
             family,
@@ -170,7 +167,7 @@ impl<'a> Bar<'a> {
 
     fn draw(&self, area: &Area, left: f64, middle: f64, axis: &Axis) -> Painted {
         let at = |time: f64| px(left + axis.place(time) * PLOT);
-        let row = self.family.first();
+        let row = self.family.median();
         let color = rule_color(row);
         let style = text(11.5, INK, HPos::Right, VPos::Center);
         let name = shortened(&self.family.name, NAME);

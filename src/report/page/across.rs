@@ -1,11 +1,11 @@
 //! What is said over all tasks: profiles, speed-up against size, rooflines, LeCun's table, cost.
 
 use super::parts::{figure, list, table};
-use crate::record::statistics::Quartiles;
 use crate::report::document::Report;
-use crate::report::family::{Family, families};
+use crate::report::family::Family;
 use crate::report::markup::escape;
 use crate::report::profile::Standing;
+use crate::report::table::cells;
 use crate::report::{lecun as known, quantity};
 use std::fmt::Write;
 
@@ -71,9 +71,11 @@ pub fn roofs(report: &Report) -> String {
     }
     let charts: String = report.roofs.iter().map(figure).collect();
     format!(
-        "<h2 id=\"roofs\">Rooflines</h2>\n<p>Work of each solve, by the kernel table, against the peaks that the same \
-         device reached in the same run. Small data stay in cache, where a dot may stand above the roof of the memory; \
-         sums of bytes run in integers, above that of f32.</p>\n<div class=\"charts\">\n{charts}</div>\n"
+        "<h2 id=\"roofs\">Rooflines</h2>\n<p>Work that each solve did, by the kernel table, under what the same device \
+         reached: bandwidths of memory and of the caches (slanted), products on each kind of numbers (level). A dot's share \
+         is of the roofs of its own kernels, of which the one that binds is named to a pointer; it may stand above others: \
+         small data are read from a cache, sums of bytes run in integers. Files from before schema 4 know the stream and the \
+         f32 product alone, and no shares.</p>\n<div class=\"charts\">\n{charts}</div>\n"
     )
 }
 
@@ -81,11 +83,11 @@ pub fn roofs(report: &Report) -> String {
 pub fn lecun(report: &Report) -> String {
     let mut rows = Vec::new();
     for group in report.groups() {
-        for family in families(&group.rows) {
-            let Some(row) = known::row_of(family.first()) else {
+        for family in &group.rows {
+            let Some(row) = known::row_of(family.median()) else {
                 continue;
             };
-            rows.push(beside(row, &family));
+            rows.push(beside(row, family));
         }
     }
     if rows.is_empty() {
@@ -108,19 +110,13 @@ pub fn lecun(report: &Report) -> String {
 }
 
 fn beside(row: &known::Row, family: &Family) -> Vec<String> {
-    let networks = family.rows.iter().filter_map(|row| row.network.as_ref());
-    let errors: Vec<f64> = networks.filter_map(|n| Some(n.end?.test_error)).collect();
-    let ours = Quartiles::of(&errors).map(|q| {
-        let [q1, q3] = [q.q1, q.q3].map(|error| format!("{:.2}", 100.0 * error));
-        format!("{} [{q1}, {q3}]", quantity::percent(q.median))
-    });
-    let record = family.first();
+    let record = family.median();
     let rule = record.optimizer.as_ref().map(|rule| rule.name.clone());
     let epochs = record.network.as_ref().map(|n| n.epochs.to_string());
     vec![
         row.network.to_string(),
         quantity::percent(row.error),
-        ours.unwrap_or_default(),
+        cells::test_error(family),
         family.rows.len().to_string(),
         format!("{}, {}", rule.unwrap_or_default(), record.device.label),
         epochs.unwrap_or_default(),

@@ -1,14 +1,15 @@
 //! One task: who won, the table, the notes, the charts, the commands.
 
-use super::parts::{anchor, figure, list, table};
-use crate::record::{Record, Status};
+use super::parts::{anchor, figure, list};
+use crate::record::Status;
 use crate::report::chart::Place;
-use crate::report::command::command;
+use crate::report::command::commands;
 use crate::report::document::{Chapter, Report};
+use crate::report::family::Family;
 use crate::report::group::Group;
 use crate::report::markup::escape;
 use crate::report::table::cells;
-use crate::report::{cost, name, quantity, seeds};
+use crate::report::{cost, quantity};
 use std::fmt::Write;
 
 /// Every task.
@@ -39,7 +40,9 @@ fn section(report: &Report, index: usize, chapter: &Chapter, several: bool) -> S
             escape(&cpu.unwrap_or_default())
         );
     }
-    text += &over_seeds(group);
+    if let Some(line) = group.conditions() {
+        let _ = writeln!(text, "<p class=\"muted\">{}</p>", escape(&line));
+    }
     text += &results(report, group);
     text += &list(&group.notes());
     let charts = |place| -> String { chapter.charts(place).map(figure).collect() };
@@ -55,13 +58,14 @@ fn section(report: &Report, index: usize, chapter: &Chapter, several: bool) -> S
         text += "<h3>Components</h3>\n";
         text += &components;
     }
-    text + &commands(group)
+    text + &again(group)
 }
 
-type Cell = fn(&Report, &Group, &Record) -> String;
+type Cell = fn(&Report, &Group, &Family) -> String;
 
-/// The table's columns after the number and the case's name.
-const COLUMNS: [(&str, Cell); 16] = [
+/// The table's columns after the number and the competitor's name.
+const COLUMNS: [(&str, Cell); 18] = [
+    ("seeds", |_, _, row| cells::seeds(row)),
     ("to target", |_, _, row| cells::to_target(row)),
     ("slower", |_, group, row| cells::slower(group, row)),
     ("solve [q1, q3]", |_, _, row| cells::solve(row)),
@@ -70,8 +74,9 @@ const COLUMNS: [(&str, Cell); 16] = [
     ("sine", |_, _, row| cells::sine(row)),
     ("test error", |_, _, row| cells::test_error(row)),
     ("best", |_, _, row| cells::best_error(row)),
+    ("images/s", |_, _, row| cells::images(row)),
     ("residual", |_, _, row| cells::residual(row)),
-    ("rate, of peak", |_, _, row| cells::rate(row)),
+    ("rate, of peak", |_, _, row| cells::rate_with_roof(row)),
     ("end to end", |_, _, row| cells::end_to_end(row)),
     ("USD", |report, _, row| {
         let dollars = report.prices.to_target(row);
@@ -82,17 +87,20 @@ const COLUMNS: [(&str, Cell); 16] = [
         joules.map(quantity::joules).unwrap_or_default()
     }),
     ("threads", |_, _, row| {
-        let threads = row.device.threads;
+        let threads = row.median().device.threads;
         threads.map(|n| n.to_string()).unwrap_or_default()
     }),
     ("clock", |_, _, row| {
-        let time = row.time.as_ref();
+        let time = row.median().time.as_ref();
         time.map(|time| time.clock.clone()).unwrap_or_default()
     }),
     ("repeats", |_, _, row| {
-        let time = row.time.as_ref();
-        time.map(|time| time.solve_s.len().to_string())
-            .unwrap_or_default()
+        let times = row.rows.iter().filter_map(|seed| seed.time.as_ref());
+        let repeats: usize = times.map(|time| time.solve_s.len()).sum();
+        match repeats {
+            0 => String::new(),
+            repeats => repeats.to_string(),
+        }
     }),
 ];
 
@@ -108,7 +116,7 @@ const ALWAYS: [&str; 5] = [
 /// End tags that HTML leaves out are left out: ten thousand rows are a page's greater part.
 fn results(report: &Report, group: &Group) -> String {
     let mut text =
-        "<div class=\"scroll\"><table class=\"sorts\">\n<tr><th>#</th><th class=\"name\">case</th>"
+        "<div class=\"scroll\"><table class=\"sorts\">\n<tr><th>#</th><th class=\"name\">competitor</th>"
             .to_string();
     let columns: Vec<(&str, Vec<String>)> = COLUMNS
         .into_iter()
@@ -125,12 +133,12 @@ fn results(report: &Report, group: &Group) -> String {
     }
     text += "</tr>\n";
     for (index, row) in group.rows.iter().enumerate() {
-        let class = match (group.slower(row), row.status) {
+        let class = match (group.slower(row), row.median().status) {
             (Some(1.0), _) => " class=best",
             (_, Status::Reached) => "",
             (_, status) => &format!(" class={}", status),
         };
-        let name = escape(&name::competitor(row));
+        let name = escape(&row.name);
         let _ = write!(text, "<tr{class}><td>{}<td class=name>{name}", index + 1);
         for (_, cells) in &columns {
             let _ = write!(text, "<td>{}", escape(&cells[index]));
@@ -140,21 +148,16 @@ fn results(report: &Report, group: &Group) -> String {
     text + "</table></div>\n"
 }
 
-/// What the seeds of each case have in common, where there are several.
-fn over_seeds(group: &Group) -> String {
-    let Some(rows) = seeds::summary(group) else {
-        return String::new();
-    };
-    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
-    format!("<h3>Over seeds</h3>\n{}", table(&seeds::HEADS, &rows))
-}
-
-/// The command of every row, by the row's number.
-fn commands(group: &Group) -> String {
+/// The commands of every row, by the row's number: one for all seeds, unless they were asked for differently.
+fn again(group: &Group) -> String {
     let mut text =
         "<details><summary>The command that makes each row again</summary>\n<ol>\n".to_string();
     for row in &group.rows {
-        let _ = writeln!(text, "<li><code>{}</code>", escape(&command(row)));
+        text += "<li>";
+        for command in commands(row) {
+            let _ = write!(text, "<code>{}</code> ", escape(&command));
+        }
+        text.push('\n');
     }
     text + "</ol>\n</details>\n"
 }

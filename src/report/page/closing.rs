@@ -1,16 +1,21 @@
 //! The end of a page: how to read it, and which machines measured.
 
-use crate::record::{Instance, Machine, software_label};
+use crate::record::{Instance, Machine, Peak, software_label};
 use crate::report::document::Report;
 use crate::report::group::Group;
 use crate::report::markup::escape;
+use crate::report::roofline::limits;
 use std::fmt::Write;
 
 /// How to read the page.
 pub fn reading(_: &Report) -> String {
     "<h2 id=\"reading\">How to read this</h2>\n<ul>\n\
+     <li>A row is a competitor: method, operator, rule with its parameters, batch, precision, device. Limits and tolerances \
+     are <b>conditions</b>, said under the title where all rows share them and below the table where not. <b>Seeds</b> are samples \
+     of one competitor: times and errors are medians with quartiles over them, and a seed that missed the target counts as one \
+     without end.</li>\n\
      <li><b>to target</b>: median time of solving until the answer's error was at or under the target, or how the case \
-     ended without it. <b>slower</b>: that time against the fastest case of the same task.</li>\n\
+     ended without it. <b>slower</b>: that time against the fastest competitor of the same task.</li>\n\
      <li><b>solve</b>: median time until the method itself stopped, with the quartiles of the repeats. It begins with the \
      data on the device; <b>end to end</b> adds setup and transfer. <b>device</b>: what of it the device computed by its own \
      clock, where it has one; the rest is the host, and waiting.</li>\n\
@@ -23,18 +28,21 @@ pub fn reading(_: &Report) -> String {
      <li><b>residual</b>: the largest |A v - lambda v| / lambda_1, computed anew in f64 for every answer.</li>\n\
      <li><b>test error</b>: of a network at the end of training, on samples that it never saw, scored again in f64; <b>best\
      </b>: the least on the way, which no one could have known.</li>\n\
-     <li><b>rate</b>: the fewest bytes or operations that the steps need, per second, as a share of what the same device \
-     reached in the same run: by a stream read (GB/s) or a matrix product (GFLOP/s), whichever binds. Data that stays in \
-     cache can pass the stream's 100 %, sums of bytes, done in integers, that of the matrix product.</li>\n\
+     <li><b>rate</b>: bytes or operations of the steps per second, whichever binds; the percentage is the least time that the \
+     measured roofs of the device allow for that work over the time taken, with the roof that takes most of it in brackets: \
+     memory or a cache (last level, L2, L1) for bytes, products on f32, f64 or integers for operations. \
+     <b>dense-equivalent</b> counts operations that zeros saved too: the rate of a dense way that took as long.</li>\n\
      <li><b>energy</b>: joules to the target at the mean power of a pass of solves, of the card (NVML) or of the \
      processor's packages (RAPL), idle share included; empty where no counter can be read.</li>\n\
      <li><b>threads</b>, <b>clock</b>, <b>repeats</b>: the processor's threads that computed, whose clock the times go by, and \
      how many times each was taken. A <b>#</b> is the row's number in the list of commands below the charts.</li>\n\
      <li>A colour is an update rule, in every chart; dashes tell lines of one rule apart, and hatched bars are software \
-     adapters. Bands are quartiles over seeds. With scripts allowed, a click on a head sorts a table, and one on a name in \
+     adapters. A curve is that of the median repeat, of several seeds the median seed's; its band spans all repeats. With scripts \
+     allowed, a click on a head sorts a table, and one on a name in \
      a legend hides its line; a pointer on a dot is told its value.</li>\n\
      <li>In the charts the strong line is the error of all components together, 1 until a deflation has its last one; the \
-     faint line is the error of the component being sought. A full dot is where the target was met; an open one, where a \
+     faint line is the error of the component being sought. A full dot is where the target was met, at the table's time; \
+     records from before schema 4 have the curve of their first repeat, which may pass beside it. An open dot is where a \
      case ended without it: there its limit came, or it stopped by itself.</li>\n\
      <li>A component's sign is free; its picture is turned so that its largest entry is orange.</li>\n</ul>\n"
         .into()
@@ -89,20 +97,38 @@ fn facts(machine: &Machine) -> Vec<String> {
         machine.rustc.clone(),
     ];
     facts.extend(machine.instance.as_ref().map(rented));
-    facts.extend(machine.peaks.iter().map(|peak| {
-        let driver = match &peak.driver {
-            Some(driver) => format!(", {}, {driver}", peak.name),
-            None => String::new(),
-        };
-        format!(
-            "{}{}{driver}: stream read {:.1} GB/s, f32 matrix product {:.0} GFLOP/s",
-            peak.device,
-            software_label(peak.software),
-            peak.stream_gb_per_s,
-            peak.gemm_gflop_per_s
-        )
-    }));
+    facts.extend(machine.peaks.iter().map(roofs));
+    facts.extend(machine.peaks.iter().filter_map(disturbed));
     facts
+}
+
+/// Every roof of a device in words, with how far its measurements lie apart.
+fn roofs(peak: &Peak) -> String {
+    let driver = match &peak.driver {
+        Some(driver) => format!(", {}, {driver}", peak.name),
+        None => String::new(),
+    };
+    let limits: Vec<String> = limits(peak).iter().map(|limit| limit.label()).collect();
+    let spread = match (peak.measurements, peak.spread) {
+        (measurements, Some(spread)) => format!(
+            "; {measurements} measurements, whose f32 products lie {:.1} % apart",
+            100.0 * spread
+        ),
+        (1, None) => "; measured once".into(),
+        _ => String::new(),
+    };
+    let device = &peak.device;
+    let software = software_label(peak.software);
+    format!("{device}{software}{driver}: {}{spread}", limits.join(", "))
+}
+
+/// A line about roofs whose measurement something else disturbed.
+fn disturbed(peak: &Peak) -> Option<String> {
+    let told = peak.disturbed.as_ref()?;
+    Some(format!(
+        "disturbed roofs of {}: {told}; close other programs and race again",
+        peak.device
+    ))
 }
 
 /// What a machine is rented as, in words.
@@ -129,22 +155,34 @@ mod tests {
     use crate::record::fixture;
 
     #[test]
-    fn the_peaks_of_a_software_adapter_are_labelled_and_those_of_a_card_have_its_driver() {
+    fn the_roofs_of_a_software_adapter_are_labelled_and_those_of_a_card_have_its_driver() {
         let mut machine = fixture::machine();
         machine.peaks[0].device = "wgpu:0".into();
         machine.peaks[0].software = true;
-        assert!(
-            facts(&machine)
-                .iter()
-                .any(|fact| fact.starts_with("wgpu:0 (software): stream"))
-        );
         machine.peaks[1].device = "cuda:0".into();
         machine.peaks[1].name = "NVIDIA L4".into();
         machine.peaks[1].driver = Some("CUDA 13.0".into());
-        assert!(
-            facts(&machine)
-                .iter()
-                .any(|fact| fact.starts_with("cuda:0, NVIDIA L4, CUDA 13.0: stream"))
-        );
+        let facts = facts(&machine);
+        for words in [
+            "wgpu:0 (software): memory 15.5 GB/s, f32 product 140 GFLOP/s",
+            "cuda:0, NVIDIA L4, CUDA 13.0: memory 31.0 GB/s",
+        ] {
+            assert!(facts.iter().any(|fact| fact.starts_with(words)), "{words}");
+        }
+    }
+
+    #[test]
+    fn every_roof_stands_with_its_spread_and_a_disturbed_one_with_what_to_do() {
+        let mut machine = fixture::machine();
+        machine.peaks[1] = crate::report::roofline::tests::levels();
+        machine.peaks[1].disturbed = Some("199 GFLOP/s before, 101 now".into());
+        let facts = facts(&machine);
+        assert!(facts.contains(
+            &"cpu: memory 31.0 GB/s, last level 60.0 GB/s, L2 150.0 GB/s, f32 product 980 GFLOP/s, f64 product 490 \
+              GFLOP/s, integer product 2000 GOP/s; 3 measurements, whose f32 products lie 1.5 % apart"
+                .into()
+        ), "{facts:?}");
+        let line = "disturbed roofs of cpu: 199 GFLOP/s before, 101 now; close other programs";
+        assert!(facts.iter().any(|fact| fact.starts_with(line)), "{facts:?}");
     }
 }

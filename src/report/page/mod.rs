@@ -133,6 +133,6 @@ mod tests {
 
     #[test]
     fn no_records_still_make_a_page() {
-        assert!(page(&[]).contains("0 cases"));
+        assert!(page(&[]).contains("0 competitors"));
     }
 }

@@ -1,9 +1,9 @@
 //! What stands on top: which measurements these are, and the answers in short.
 
 use super::parts::{anchor, list, table};
-use crate::record::{Record, Status, statistics::Quartiles};
+use crate::record::{Record, Status};
 use crate::report::document::Report;
-use crate::report::family::families;
+use crate::report::family::Family;
 use crate::report::group::Group;
 use crate::report::markup::escape;
 use crate::report::speedup::Span;
@@ -11,16 +11,19 @@ use crate::report::table::superseded;
 use crate::report::{name as names, quantity};
 use std::fmt::Write;
 
+/// The share above which the race itself calls a share a mistake; the report knows no race.
+const MOST: f64 = 1.03;
+
 /// The title, and what was measured by what.
 pub fn heading(report: &Report) -> String {
-    let cases: usize = report
+    let competitors: usize = report
         .chapters
         .iter()
         .map(|chapter| chapter.group.rows.len())
         .sum();
     let programs = report.programs.iter().copied().collect::<Vec<_>>();
     let mut text = format!(
-        "<h1>gradrace report</h1>\n<p class=\"muted\">{cases} cases, measured by gradrace {}</p>\n",
+        "<h1>gradrace report</h1>\n<p class=\"muted\">{competitors} competitors, measured by gradrace {}</p>\n",
         escape(&programs.join(", "))
     );
     if report.older > 0 {
@@ -66,7 +69,7 @@ pub fn answers(report: &Report) -> String {
     if !report
         .groups()
         .iter()
-        .any(|group| group.rows.iter().any(|row| is_gpu(row)))
+        .any(|group| group.records().any(is_gpu))
     {
         text += "<p>No case here ran on a hardware GPU: software adapters show that the answers are right, not how \
                  fast a GPU is.</p>\n";
@@ -81,24 +84,25 @@ pub fn answers(report: &Report) -> String {
 
 /// The row of a task among the winners; nothing when no case reached the target.
 fn winner(group: &Group) -> Option<Vec<String>> {
-    let families = families(&group.rows);
-    let first = families.first().filter(|f| f.middle_s().is_finite())?;
+    let (first, next) = (group.rows.first()?, group.rows.get(1));
+    let times = first.to_target()?;
     let reached = group.rows.iter().filter(|row| row.to_target_s().is_some());
-    let next = families.get(1).filter(|f| f.middle_s().is_finite());
-    let behind = next.and_then(|next| {
-        let (a, b) = (
-            Quartiles::of(&first.times())?,
-            Quartiles::of(&next.times())?,
-        );
-        let ratio = b.median / a.median;
-        let (low, high) = (b.q1 / a.q3, b.q3 / a.q1);
-        Some(format!("{ratio:.2}x [{low:.2}, {high:.2}]"))
+    let next = next.and_then(|next| Some((next, next.to_target()?)));
+    let behind = next.as_ref().map(|(_, next)| {
+        let ratio = next.median / times.median;
+        let (low, high) = (next.q1 / times.q3, next.q3 / times.q1);
+        // Endless where seeds of the next one miss the target.
+        let high = match high.is_finite() {
+            true => format!("{high:.2}"),
+            false => "missed".into(),
+        };
+        format!("{ratio:.2}x [{low:.2}, {high}]")
     });
     Some(vec![
         group.title.clone(),
         first.name.clone(),
-        quantity::quartiles(&first.times()),
-        next.map(|next| next.name.clone()).unwrap_or_default(),
+        quantity::spread(&times),
+        next.map(|(next, _)| next.name.clone()).unwrap_or_default(),
         behind.unwrap_or_default(),
         format!("{} of {}", reached.count(), group.rows.len()),
     ])
@@ -111,13 +115,13 @@ fn is_gpu(row: &Record) -> bool {
 /// The best of each GPU against the best of the CPU with all threads and with one, by solving and from end to end.
 fn worth(group: &Group) -> Vec<String> {
     let best = |wanted: &dyn Fn(&Record) -> bool, span: Span| {
-        let rows = group.rows.iter().filter(|row| wanted(row));
-        rows.filter_map(|row| Some((span.time_s(row)?, *row)))
+        let rows = group.rows.iter().filter(|row| wanted(row.median()));
+        let time_s = |row: &Family| row.middle_of(|seed| span.time_s(seed));
+        rows.filter_map(|row| Some((time_s(row)?, row.median())))
             .min_by(|a, b| a.0.total_cmp(&b.0))
     };
     let mut names: Vec<&str> = group
-        .rows
-        .iter()
+        .records()
         .filter(|row| is_gpu(row))
         .map(|row| row.device.label.as_str())
         .collect();
@@ -168,14 +172,14 @@ fn worth(group: &Group) -> Vec<String> {
     sentences
 }
 
-/// On every device the case that comes nearest to the peak that binds it. What passes it is left out: that ran in cache, or
-/// in integers, and says nothing about the limit.
+/// On every device the case that comes nearest to what its roofs allow. What passes them is left out: it is a mistake, which
+/// its own note tells.
 fn nearest(report: &Report) -> Vec<String> {
     let groups = report.groups();
     let rows = || {
         groups
             .iter()
-            .flat_map(|group| group.rows.iter().map(move |row| (*group, *row)))
+            .flat_map(|group| group.records().map(move |row| (*group, row)))
     };
     let mut devices: Vec<(&str, &str)> = rows()
         .map(|(group, row)| (group.machine, row.device.label.as_str()))
@@ -183,7 +187,7 @@ fn nearest(report: &Report) -> Vec<String> {
     devices.sort_unstable();
     devices.dedup();
     let sentence = |(machine, name): (&str, &str)| {
-        let share = |row: &Record| row.rate.as_ref()?.share_of_peak.filter(|s| *s <= 1.0);
+        let share = |row: &Record| row.rate.as_ref()?.share_of_peak.filter(|s| *s <= MOST);
         let here = rows().filter(|(group, row)| {
             let reached = row.status == Status::Reached;
             group.machine == machine && row.device.label == name && reached
@@ -192,10 +196,10 @@ fn nearest(report: &Report) -> Vec<String> {
             .filter_map(|(group, row)| Some((group, row, share(row)?)))
             .max_by(|a, b| a.2.total_cmp(&b.2))?;
         Some(format!(
-            "{name} of machine {machine}: {} of {} works at {} of the peak",
+            "{name} of machine {machine}: {} of {} works at {} of what the roofs allow",
             names::competitor(row),
             group.id,
-            quantity::rate(row.rate.as_ref()?)
+            quantity::rate_with_roof(row.rate.as_ref()?)
         ))
     };
     devices.into_iter().filter_map(sentence).collect()

@@ -2,13 +2,10 @@
 
 pub mod cells;
 
+use super::family::Family;
 use super::group::{Group, groups};
 use super::markup::escape_markdown;
-use super::{name, seeds};
 use crate::record::{Record, Status};
-use cells::{
-    best_error, device, iterations, rate, residual, sine, slower, solve, test_error, to_target,
-};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, LineStyle, Table, presets};
 use std::io::IsTerminal;
 
@@ -39,69 +36,79 @@ struct Column {
     name: &'static str,
     /// Columns with smaller numbers are put in first where there is room; 0 is always there.
     spare: u8,
-    value: fn(&Group, &Record) -> String,
+    value: fn(&Group, &Family) -> String,
 }
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 14] = [
     Column {
-        name: "case",
+        name: "competitor",
         spare: 0,
-        value: |_, row| name::competitor(row),
+        value: |_, row| row.name.clone(),
+    },
+    Column {
+        name: "seeds",
+        spare: 0,
+        value: |_, row| cells::seeds(row),
     },
     Column {
         name: "status",
         spare: 4,
-        value: |_, row| row.status.word().into(),
+        value: |_, row| row.median().status.word().into(),
     },
     Column {
         name: "to target",
         spare: 0,
-        value: |_, row| to_target(row),
+        value: |_, row| cells::to_target(row),
     },
     Column {
         name: "slower",
         spare: 0,
-        value: slower,
+        value: cells::slower,
     },
     Column {
         name: "solve [q1, q3]",
         spare: 1,
-        value: |_, row| solve(row),
+        value: |_, row| cells::solve(row),
     },
     Column {
         name: "device",
         spare: 6,
-        value: |_, row| device(row),
+        value: |_, row| cells::device(row),
     },
     Column {
         name: "iterations",
         spare: 3,
-        value: |_, row| iterations(row),
+        value: |_, row| cells::iterations(row),
     },
     Column {
         name: "sine",
         spare: 0,
-        value: |_, row| sine(row),
+        value: |_, row| cells::sine(row),
     },
     Column {
         name: "test error",
         spare: 0,
-        value: |_, row| test_error(row),
+        value: |_, row| cells::test_error(row),
     },
     Column {
         name: "best",
         spare: 4,
-        value: |_, row| best_error(row),
+        value: |_, row| cells::best_error(row),
+    },
+    Column {
+        name: "images/s",
+        spare: 5,
+        value: |_, row| cells::images(row),
     },
     Column {
         name: "residual",
         spare: 5,
-        value: |_, row| residual(row),
+        value: |_, row| cells::residual(row),
     },
     Column {
         name: "rate, of peak",
         spare: 2,
-        value: |_, row| rate(row),
+        value: |_, row| cells::rate(row),
     },
 ];
 
@@ -113,29 +120,28 @@ pub fn terminal(records: &[Record], style: Style) -> String {
     let (groups, older) = groups(records);
     let mut text = String::new();
     for group in &groups {
-        text += &format!("{}\n\n", group.title);
+        text += &format!("{}\n", group.title);
+        text += &group
+            .conditions()
+            .map(|line| line + "\n")
+            .unwrap_or_default();
+        text.push('\n');
         text += &block(group, style);
         text.push('\n');
-        if let Some(rows) = seeds::summary(group) {
-            text += "over seeds:\n\n";
-            text += &plain(&seeds::HEADS, &rows, 1);
-            text.push('\n');
-        }
         for note in group.notes() {
             text += &format!("{note}\n");
         }
-        if group.slower(group.rows[0]).is_some() {
+        if group.fastest_s().is_some() {
             text += "slower: time to target against the fastest; ";
+            if group.rows.iter().any(Family::has_seeds) {
+                text += "[q1, q3]: quartiles over seeds where there are several; ";
+            }
             text += match group.classifies() {
                 true => "test error: at the end of training, best: the least on the way\n",
                 false => "sine: angle to the reference's subspace\n",
             };
         }
-        if group
-            .rows
-            .iter()
-            .any(|row| row.status == Status::Unresolved)
-        {
+        if group.records().any(|row| row.status == Status::Unresolved) {
             text += "unresolved: a component asked for is too small beside the largest for f64 to tell; (checked of asked)\n";
         }
         text.push('\n');
@@ -147,9 +153,9 @@ pub fn terminal(records: &[Record], style: Style) -> String {
     text
 }
 
-/// The words for measurements that a later one of the same case replaces.
+/// The words for measurements that later ones of the same competitors replace.
 pub(super) fn superseded(older: usize) -> String {
-    format!("{older} older measurements of the same cases are not shown")
+    format!("{older} older measurements of the same competitors are not shown")
 }
 
 fn block(group: &Group, style: Style) -> String {
@@ -196,7 +202,7 @@ fn block(group: &Group, style: Style) -> String {
     for (index, column) in table.column_iter_mut().enumerate() {
         let last = index + 1 == columns.len();
         column.set_padding((0, if last { 0 } else { GAP as u16 }));
-        if !matches!(columns[index].name, "case" | "status") {
+        if !matches!(columns[index].name, "competitor" | "status") {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -252,8 +258,8 @@ fn fitting(columns: &[&Column], cells: &[Vec<String>], room: usize) -> Vec<usize
     kept
 }
 
-fn paint(cell: Cell, group: &Group, row: &Record) -> Cell {
-    match row.status {
+fn paint(cell: Cell, group: &Group, row: &Family) -> Cell {
+    match row.median().status {
         Status::Diverged | Status::Failed => cell.fg(Color::Red),
         Status::Skipped => cell.add_attribute(Attribute::Dim),
         Status::Budget | Status::Stalled | Status::Unresolved => cell.fg(Color::Yellow),
@@ -262,41 +268,46 @@ fn paint(cell: Cell, group: &Group, row: &Record) -> Cell {
     }
 }
 
+/// A column in Markdown: its head and its cells.
+type Plain = (&'static str, fn(&Group, &Family) -> String);
+
+/// What a reader of a page of text needs; what no row has is left out, but for those that every table has.
+const MARKDOWN: [Plain; 10] = [
+    ("seeds", |_, row| cells::seeds(row)),
+    ("to target", |_, row| cells::to_target(row)),
+    ("slower", cells::slower),
+    ("solve [q1, q3]", |_, row| cells::solve(row)),
+    ("iterations", |_, row| cells::iterations(row)),
+    ("sine", |_, row| cells::sine(row)),
+    ("test error", |_, row| cells::test_error(row)),
+    ("best", |_, row| cells::best_error(row)),
+    ("images/s", |_, row| cells::images(row)),
+    ("rate, of peak", |_, row| cells::rate_with_zeros(row)),
+];
+
 /// The table in Markdown with the columns that a reader of a page needs; groups one below the other.
 pub fn markdown(records: &[Record]) -> String {
     let mut text = String::new();
     for group in groups(records).0 {
         text += &format!("**{}**\n\n", escape_markdown(&group.title));
-        if let Some(rows) = seeds::summary(&group) {
-            text += &format!("| {} |\n", seeds::HEADS.join(" | "));
-            text += "|:--|--:|--:|--:|--:|--:|--:|\n";
-            for [name, rest @ ..] in rows {
-                let name = name.replace('|', "\\|");
-                text += &format!("| `{name}` | {} |\n", rest.join(" | "));
-            }
-            text.push('\n');
-            continue;
+        if let Some(line) = group.conditions() {
+            text += &format!("{}\n\n", escape_markdown(&line));
         }
-        let error = if group.classifies() {
-            "test error"
-        } else {
-            "sine"
+        let cells = |value: fn(&Group, &Family) -> String| -> Vec<String> {
+            group.rows.iter().map(|row| value(&group, row)).collect()
         };
-        text += &format!(
-            "| case | to target | slower | solve [q1, q3] | iterations | {error} | rate, of peak |\n"
-        );
-        text += "|:--|--:|--:|--:|--:|--:|--:|\n";
-        for row in &group.rows {
-            let cells = [
-                format!("`{}`", name::competitor(row).replace('|', "\\|")),
-                to_target(row),
-                slower(&group, row),
-                solve(row),
-                iterations(row),
-                sine(row) + &test_error(row),
-                rate(row),
-            ];
-            text += &format!("| {} |\n", cells.join(" | "));
+        let columns = MARKDOWN.map(|(head, value)| (head, cells(value)));
+        let there = |(head, cells): &(&str, Vec<String>)| {
+            *head == "to target" || cells.iter().any(|cell| !cell.is_empty())
+        };
+        let columns: Vec<(&str, Vec<String>)> = columns.into_iter().filter(there).collect();
+        let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
+        text += &format!("| competitor | {} |\n", heads.join(" | "));
+        text += &format!("|:--|{}\n", "--:|".repeat(heads.len()));
+        for (index, row) in group.rows.iter().enumerate() {
+            let name = row.name.replace('|', "\\|");
+            let cells: Vec<&str> = columns.iter().map(|(_, of)| of[index].as_str()).collect();
+            text += &format!("| `{name}` | {} |\n", cells.join(" | "));
         }
         for note in group.notes() {
             text += &format!("\n{}\n", escape_markdown(&note));

@@ -1,6 +1,5 @@
-use super::cells::sine;
 use super::*;
-use crate::record::fixture;
+use crate::record::fixture::{self, networks};
 use crate::report::name;
 
 const PLAIN: Style = Style {
@@ -36,8 +35,8 @@ fn a_wide_terminal_gets_every_column_and_a_narrow_one_the_result() {
             ..PLAIN
         },
     );
-    // Principal components have no test error.
-    let of_networks = ["test error", "best"];
+    // Principal components have no test error, and one seed each.
+    let of_networks = ["seeds", "test error", "best", "images/s"];
     assert!(
         COLUMNS
             .iter()
@@ -58,14 +57,14 @@ fn a_column_that_no_device_fills_is_left_out() {
             ..PLAIN
         },
     );
-    let header = wide.lines().nth(2).unwrap();
+    let header = wide.lines().nth(3).unwrap();
     assert!(header.contains("residual") && !header.contains("device"));
 }
 
 #[test]
 fn the_fastest_is_first_with_1_00_and_the_reasons_are_below() {
     let text = terminal(&fixture::race(), PLAIN);
-    let first = text.lines().nth(4).unwrap();
+    let first = text.lines().nth(5).unwrap();
     assert!(
         first.contains("subspace/covariance/nesterov/cpu") && first.contains("1.00x"),
         "{text}"
@@ -109,6 +108,10 @@ fn json_is_an_array_of_the_same_records() {
 
 #[test]
 fn a_case_with_a_component_that_is_not_resolved_says_so_beside_its_sine() {
+    let sine = |record: &Record| {
+        let records = [record.clone()];
+        cells::sine(&groups(&records).0[0].rows[0])
+    };
     let mut record = fixture::race().remove(0);
     let asked = record.components.expect("a pca case");
     assert!(!sine(&record).contains(" of "), "{}", sine(&record));
@@ -120,6 +123,66 @@ fn a_case_with_a_component_that_is_not_resolved_says_so_beside_its_sine() {
     assert!(terminal(&[record.clone()], PLAIN).contains("unresolved: a component"));
     record.accuracy.as_mut().expect("it ran").subspace_sine = None;
     assert!(sine(&record).starts_with("< "), "{}", sine(&record));
+}
+
+#[test]
+fn seeds_are_one_row_with_medians_and_quartiles_and_a_single_seed_is_no_rival() {
+    let records = networks();
+    let text = terminal(
+        &records,
+        Style {
+            width: 140,
+            ..PLAIN
+        },
+    );
+    let rows: Vec<&str> = text.lines().filter(|line| line.contains("/cpu ")).collect();
+    assert_eq!(rows.len(), 3, "{text}");
+    for words in ["3.00 s [2.50, 3.50]", "1.00x", "2.30 % [2.20, 2.40]"] {
+        assert!(rows[0].contains(words), "{words}: {text}");
+    }
+    assert!(rows[1].contains("3, 2 missed") && rows[1].contains("budget"));
+    assert!(
+        rows[2].starts_with("budget sgd/cpu (2 of 3 seeds): "),
+        "{text}"
+    );
+    let text = markdown(&records);
+    assert!(
+        text.contains("| `adam/cpu` | 3 | 3.00 s [2.50, 3.50] | 1.00x |"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_conditions_stand_once_under_the_title() {
+    let records = fixture::race();
+    for text in [terminal(&records, PLAIN), markdown(&records)] {
+        assert_eq!(text.matches("conditions: tolerance 1e-6").count(), 1);
+    }
+}
+
+#[test]
+fn seeds_of_principal_components_are_one_row_too() {
+    let mut records: Vec<Record> = (1..=3)
+        .map(|seed| {
+            let mut record = fixture::race().remove(0);
+            record.seed = seed;
+            let id = format!("{}/seed{seed}", record.case);
+            fixture::rename(&mut record, id);
+            record
+        })
+        .collect();
+    records[0].accuracy.as_mut().unwrap().subspace_sine = Some(9e-4);
+    let text = terminal(&records, PLAIN);
+    assert_eq!(
+        text.matches("deflation/covariance/sgd/cpu@1").count(),
+        1,
+        "{text}"
+    );
+    let sine = records[1]
+        .error()
+        .map(crate::report::quantity::error)
+        .unwrap();
+    assert!(text.contains(&format!("{sine} [")), "{text}");
 }
 
 #[test]

@@ -24,8 +24,8 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
     /// A weak line of the same colour below it.
     pub faint: Vec<(f64, f64)>,
-    /// A band around it: place, low, high.
-    pub band: Vec<(f64, f64, f64)>,
+    /// The two edges of a band around it, both from left to right.
+    pub band: [Vec<(f64, f64)>; 2],
     /// Dots on it.
     pub marks: Vec<Mark>,
     /// Many small dots that tell nothing one by one; the label is written at their middle.
@@ -40,7 +40,7 @@ impl Line {
             color,
             points: Vec::new(),
             faint: Vec::new(),
-            band: Vec::new(),
+            band: Default::default(),
             marks: Vec::new(),
             cloud: Vec::new(),
         }
@@ -248,12 +248,9 @@ impl Plot {
                 };
                 area.draw(&PathElement::new(path(&line.faint), faint))?;
             }
-            if line.band.len() > 1 {
-                let upper: Vec<_> = line.band.iter().map(|&(x, _, high)| (x, high)).collect();
-                let lower: Vec<_> = line.band.iter().map(|&(x, low, _)| (x, low)).collect();
-                let around = path(&upper)
-                    .into_iter()
-                    .chain(path(&lower).into_iter().rev());
+            let [one, other] = &line.band;
+            if one.len() > 1 {
+                let around = path(one).into_iter().chain(path(other).into_iter().rev());
                 let shade = line.color.mix(0.18).filled();
                 area.draw(&Polygon::new(around.collect::<Vec<_>>(), shade))?;
             }

@@ -1,23 +1,22 @@
-//! Error against iterations, passes or seconds, one line a competitor, with the target; of several seeds the median and
-//! the quartiles.
+//! Error against iterations, passes or seconds, one line a competitor, with the target, in the order of the table.
+
+mod shape;
 
 use super::axis::Axis;
 use super::pen::{Pen, Subject};
-use super::plot::{Level, Line, Mark, NamedAxis, Plot};
-use super::style::{INK, MUTED, rule_color};
+use super::plot::{Level, NamedAxis, Plot};
+use super::style::{INK, MUTED};
 use super::svg::Chart;
 use crate::error::Result;
-use crate::record::statistics::Quartiles;
-use crate::record::{CurvePoint, Record, Status, Word, software_label};
+use crate::record::{CurvePoint, Status, Word, software_label};
 use crate::report::family::Family;
 use crate::report::{lecun, name as names, quantity};
+pub use shape::{Dot, dot};
 
 /// Errors below this are drawn here: f32 answers have no digits left under it.
 const FLOOR: f64 = 1e-8;
 /// Lines in a chart: more are not told apart.
 const MOST: usize = 12;
-/// Places at which the seeds of a competitor are put together.
-const PLACES: usize = 64;
 
 /// What a curve is drawn against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +73,7 @@ impl Against {
 pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
     let mut charts = Vec::new();
     for (id, families) in subject.group.curves() {
-        let title = id.clone() + software_label(families[0].first().device.software);
+        let title = id.clone() + software_label(families[0].median().device.software);
         let mut drawn = Vec::new();
         for against in Against::ALL {
             let name = pen.name_in(subject.group, &format!("{id}/{}", against.word()));
@@ -90,11 +89,11 @@ pub fn draw(subject: Subject, pen: &mut Pen) -> Result<Vec<Chart>> {
 /// One chart of the competitors' curves; `title` names what they share, `name` is the file's.
 ///
 /// The strong line is the error of the whole subspace: 1 until a deflation has its last component. The faint one is the
-/// error of the component being sought. Both axes are logarithmic.
+/// error of the component being sought. The band is that of all repeats. Both axes are logarithmic.
 ///
 /// # Errors
 /// `Error::Failed` when the drawing library gives up.
-pub fn chart(name: String, title: &str, families: &[Family], against: Against) -> Result<Chart> {
+pub fn chart(name: String, title: &str, families: &[&Family], against: Against) -> Result<Chart> {
     let caption = format!("{title}: error against {}", against.word());
     let shown = &families[..families.len().min(MOST)];
     let rows = || shown.iter().flat_map(|family| &family.rows);
@@ -117,13 +116,8 @@ pub fn chart(name: String, title: &str, families: &[Family], against: Against) -
     let (first, latest) = reach(shown, against);
     let x = Axis::log(first, (latest * 1.03).max(first));
     let labels = labels(shown);
-    let lines = shown.iter().zip(labels).map(|(family, label)| {
-        let mut line = line(family, label, against, first, target);
-        // A line begins at the edge: with its last point before it.
-        let before = line.points.iter().position(|(at, _)| *at >= first);
-        line.points.drain(..before.unwrap_or(0).saturating_sub(1));
-        line
-    });
+    let lines = shown.iter().zip(labels);
+    let lines = lines.map(|(family, label)| shape::line(family, label, against, first));
     let lines = lines.collect();
     Plot {
         name,
@@ -138,8 +132,8 @@ pub fn chart(name: String, title: &str, families: &[Family], against: Against) -
     .draw()
 }
 
-/// Where the curves begin and where the last of them ends.
-fn reach(families: &[Family], against: Against) -> (f64, f64) {
+/// Where the curves begin and where the last of them ends, with its band and its dot.
+fn reach(families: &[&Family], against: Against) -> (f64, f64) {
     let rows = || families.iter().flat_map(|family| &family.rows);
     let ends = rows().filter_map(|row| row.curve.last());
     let (soonest, latest) = ends
@@ -147,6 +141,13 @@ fn reach(families: &[Family], against: Against) -> (f64, f64) {
         .fold((f64::INFINITY, 0.0f64), |(low, high), end| {
             (low.min(end), high.max(end))
         });
+    let slowest = |point: &CurvePoint| match (against, point.band_s) {
+        (Against::Seconds, Some((_, most))) => most,
+        _ => against.value(point),
+    };
+    let slowest = rows().flat_map(|row| &row.curve).map(slowest);
+    let dots = families.iter().filter_map(|family| dot(family, against));
+    let latest = slowest.chain(dots.map(|dot| dot.at)).fold(latest, f64::max);
     let first = rows()
         .flat_map(|row| &row.curve)
         .map(|p| against.value(p))
@@ -160,7 +161,7 @@ fn reach(families: &[Family], against: Against) -> (f64, f64) {
 }
 
 /// The axis of the errors, which holds every level too.
-fn errors(families: &[Family], levels: &[Level], target: f64) -> NamedAxis {
+fn errors(families: &[&Family], levels: &[Level], target: f64) -> NamedAxis {
     let rows = || families.iter().flat_map(|family| &family.rows);
     let points = rows().flat_map(|row| &row.curve);
     let values = points.flat_map(|p| [p.error, p.component_error]);
@@ -179,86 +180,15 @@ fn errors(families: &[Family], levels: &[Level], target: f64) -> NamedAxis {
     NamedAxis::new(axis, "sine of the largest angle", quantity::power)
 }
 
-fn line(family: &Family, label: String, against: Against, first: f64, target: f64) -> Line {
-    let record = family.first();
-    let curve = |row: &Record, error: fn(&CurvePoint) -> f64| -> Vec<(f64, f64)> {
-        let points = row.curve.iter();
-        points.map(|p| (against.value(p), error(p))).collect()
-    };
-    let mut line = Line::new(label, rule_color(record));
-    if let [row] = family.rows.as_slice() {
-        line.points = curve(row, |p| p.error);
-        let parts = |p: &CurvePoint| p.component_error != p.error;
-        if row.curve.iter().any(parts) {
-            line.faint = curve(row, |p| p.component_error);
-            line.faint.retain(|(at, _)| *at >= first);
-        }
-    } else {
-        let curves: Vec<_> = family.rows.iter().map(|r| curve(r, |p| p.error)).collect();
-        for (at, q) in together(&curves, first) {
-            line.points.push((at, q.median));
-            line.band.push((at, q.q1, q.q3));
-        }
-    }
-    // A dot where the line meets the target, or else an open one where it ends.
-    let met = line.points.iter().find(|(_, error)| *error <= target);
-    line.marks = met
-        .or(line.points.last())
-        .map(|&at| Mark {
-            at,
-            open: met.is_none(),
-            says: format!(
-                "{}: {} {}, error {}",
-                line.label,
-                match against {
-                    Against::Seconds => quantity::seconds(at.0),
-                    _ => quantity::count(at.0),
-                },
-                against.word(),
-                quantity::error(at.1)
-            ),
-        })
-        .into_iter()
-        .collect();
-    line
-}
-
-/// Quartiles over curves of (place, error) at places that are spaced geometrically; between its points a curve is straight,
-/// after its last it holds, before its first it counts for nothing.
-fn together(curves: &[Vec<(f64, f64)>], first: f64) -> Vec<(f64, Quartiles)> {
-    let starts = curves.iter().filter_map(|curve| Some(curve.first()?.0));
-    let first = starts.fold(0.0, f64::max).max(first);
-    let ends = curves.iter().filter_map(|curve| Some(curve.last()?.0));
-    let last = ends.fold(first, f64::max);
-    let place = |index| match index {
-        0 => first,
-        index if index == PLACES => last,
-        index => first * (last / first).powf(index as f64 / PLACES as f64),
-    };
-    let places = (0..=PLACES).map(place).filter(|at| *at > 0.0);
-    let quartiles = |at: f64| {
-        let held = |curve: &Vec<(f64, f64)>| {
-            let after = curve.partition_point(|(place, _)| *place <= at * (1.0 + 1e-12));
-            let (place, error) = *curve.get(after.checked_sub(1)?)?;
-            let share = |next: &(f64, f64)| ((at - place) / (next.0 - place)).clamp(0.0, 1.0);
-            let rise = curve.get(after).map(|next| share(next) * (next.1 - error));
-            Some(error + rise.unwrap_or_default())
-        };
-        let errors: Vec<f64> = curves.iter().filter_map(held).collect();
-        Some((at, Quartiles::of(&errors)?))
-    };
-    places.filter_map(quartiles).collect()
-}
-
 /// What each line is called: what its name does not share with the others, and how it ended if not at the target.
-fn labels(families: &[Family]) -> Vec<String> {
-    let words = |family: &Family| names::words_without_seed(family.first());
-    let all: Vec<Vec<Word>> = families.iter().map(words).collect();
+fn labels(families: &[&Family]) -> Vec<String> {
+    let words = families.iter().map(|family| family.median().own_words());
+    let all: Vec<Vec<Word>> = words.collect();
     let shared = |word: &Word| all.iter().all(|words| words.contains(word));
-    let label = |(family, words): (&Family, &Vec<Word>)| {
+    let label = |(family, words): (&&Family, &Vec<Word>)| {
         let own = words.iter().filter(|word| !shared(word));
         let own: Vec<&str> = own.map(|word| word.text.as_str()).collect();
-        let row = family.first();
+        let row = family.median();
         let label = match own.as_slice() {
             [] => names::rule(row).to_string(),
             own => own.join(" "),
@@ -278,8 +208,8 @@ fn labels(families: &[Family]) -> Vec<String> {
 mod tests {
     use super::super::style::{PALETTE, hex};
     use super::*;
+    use crate::record::Record;
     use crate::record::fixture::{self, networks};
-    use crate::report::family::families;
     use crate::report::group::groups;
 
     fn draw_first(change: impl Fn(&mut Record)) -> String {
@@ -313,22 +243,12 @@ mod tests {
         let mut pair = [records[0].clone(), records[0].clone()];
         let id = pair[0].case.replace("/sgd/", "/sgd/eta0.5/");
         fixture::rename(&mut pair[1], id);
-        let families = families(&[&pair[0], &pair[1]]);
-        assert_eq!(labels(&families), ["sgd", "eta0.5"]);
+        let (groups, _) = groups(&pair);
+        assert_eq!(labels(&groups[0].curves()[0].1), ["eta0.5", "sgd"]);
     }
 
     #[test]
-    fn seeds_are_one_line_with_a_band_of_quartiles() {
-        let curve = |factor: f64| -> Vec<(f64, f64)> {
-            (1..=50)
-                .map(|i| (f64::from(i), factor / f64::from(i)))
-                .collect()
-        };
-        let middle = together(&[curve(1.0), curve(3.0), curve(2.0)], 0.5);
-        assert_eq!((middle[0].0, middle.len()), (1.0, PLACES + 1));
-        let (at, q) = middle[PLACES];
-        assert_eq!((at, q.median), (50.0, 2.0 / 50.0));
-        assert!((q.q1 - 1.5 / 50.0).abs() < 1e-12 && (q.q3 - 2.5 / 50.0).abs() < 1e-12);
+    fn seeds_are_one_line_with_a_band_in_the_order_of_the_table() {
         let mut records = networks();
         for record in &mut records {
             record.data.as_mut().unwrap().spec = "mnist".into();
@@ -339,21 +259,9 @@ mod tests {
             .unwrap()
             .svg;
         assert_eq!(svg.matches("<polygon").count(), 2);
-        assert!(svg.contains("adam, 3 seeds") && svg.contains("sgd, 2 of 3 seeds missed"));
+        let place = |words| svg.find(words).expect(words);
+        assert!(place("data-s=\"adam, 3 seeds") < place("data-s=\"sgd, 2 of 3 seeds missed"));
         assert!(svg.contains("s table, 300 hidden"));
-    }
-
-    #[test]
-    fn a_curve_that_ends_early_holds_its_last_value() {
-        let held = together(
-            &[
-                vec![(1.0, 0.5), (10.0, 0.1)],
-                vec![(1.0, 0.5), (1000.0, 0.1)],
-            ],
-            1.0,
-        );
-        assert_eq!(held[PLACES].1.median, 0.1);
-        assert!(held[PLACES / 2].1.median > 0.1);
     }
 
     #[test]
@@ -367,7 +275,8 @@ mod tests {
                 record
             })
             .collect();
-        let families = families(&many.iter().collect::<Vec<_>>());
+        let (groups, _) = groups(&many);
+        let (_, families) = groups[0].curves().remove(0);
         let svg = chart("x".into(), "t", &families, Against::Iterations)
             .unwrap()
             .svg;
