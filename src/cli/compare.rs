@@ -59,9 +59,11 @@ impl Compare {
     /// is on both.
     pub fn run(self) -> Result<End> {
         let (a, b) = (records(self.a)?, records(self.b)?);
-        let comparison = verdict::compare(&a, &b);
+        let comparison = verdict::compare(&a, &b, &verdict::Terms::default());
         print(&match self.format {
-            Format::Table => verdict::text::terminal(&comparison),
+            Format::Table => {
+                verdict::text::terminal(&comparison, crate::report::table::Style::of_stdout().width)
+            }
             Format::Markdown => verdict::text::markdown(&comparison),
             Format::Json => {
                 serde_json::to_string_pretty(&comparison).expect("plain values are JSON") + "\n"
