@@ -78,7 +78,8 @@ pub struct Pair {
     pub case: String,
     /// What is found of B against A.
     pub verdict: Finding,
-    /// Time of B over that of A (see [`effect`]); null when one misses the target. The same holds for the next two.
+    /// Time of B over that of A (see [`effect`]); null when one misses the target, or the samples differ.
+    /// The same holds for the next two.
     pub ratio: Option<f64>,
     /// Lower end of the ratio's interval.
     pub low: Option<f64>,
@@ -322,14 +323,17 @@ fn pair(case: &str, a: &[&Record], b: &[&Record], terms: &Terms) -> Pair {
         b: right,
         next: None,
     };
-    let effect = effect::effect(&rounds_a, &rounds_b, alpha, seed(case));
+    let other = samples(a).zip(samples(b)).filter(|(a, b)| a != b);
+    let effect = match other {
+        Some(_) => None,
+        None => effect::effect(&rounds_a, &rounds_b, alpha, seed(case)),
+    };
     if let Some(effect) = effect {
         pair.ratio = Some(effect.middle.exp());
         pair.low = Some((effect.middle - effect.half).exp());
         pair.high = Some((effect.middle + effect.half).exp());
         pair.paired = effect.paired;
     }
-    let other = samples(a).zip(samples(b)).filter(|(a, b)| a != b);
     let (verdict, next) = match (other, effect) {
         (Some((a, b)), _) => (Finding::Ambiguous, Some(other_samples(a.0 == b.0))),
         (None, None) => by_ending(a, b, &pair),

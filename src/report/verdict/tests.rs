@@ -128,6 +128,7 @@ fn other_samples_under_the_same_name_are_not_compared() {
     other.data.as_mut().unwrap().sha256 = "another".into();
     let pair = only(&timed(&A), &other);
     assert_eq!(pair.verdict, Finding::Ambiguous);
+    assert_eq!(pair.ratio, None);
     assert!(pair.next.unwrap().contains("SHA-256"));
 }
 
