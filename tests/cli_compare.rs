@@ -255,7 +255,7 @@ fn two_programs_race_in_turn_until_each_case_has_its_verdict() {
         value["measured"]
             .as_str()
             .expect("words")
-            .contains("8, 16, 32, 64")
+            .contains("raced in turn: ")
     );
     let lines = stderr(&assert);
     assert!(lines.contains("round 8: "), "{lines}");

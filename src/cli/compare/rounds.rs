@@ -373,16 +373,16 @@ fn repeats(solve_s: f64) -> usize {
 
 /// How it was measured, and how the error is spent.
 fn sentence(rounds: usize, seconds: f64, out: &Path) -> String {
-    let percent = |share: f64| format!("{:.1}", 100.0 * share);
-    let spent = LOOKS.map(|look| percent(looks::error(look).unwrap_or_default()));
-    let looks = LOOKS.map(|look| look.to_string());
+    let spent = LOOKS.map(|look| {
+        let error = looks::error(look).unwrap_or_default();
+        format!("{:.1} % after {look}", 100.0 * error)
+    });
     format!(
-        "raced in turn: {rounds} rounds in {}, records in {}; looks after {} rounds spend the {} % error as {} % (Lan and DeMets), a \
-         last look before them what is left",
+        "raced in turn: {rounds} rounds in {}, records in {}; of the {:.0} % error the looks spend {} rounds (Lan and DeMets), and the \
+         end what is left",
         seconds_word(seconds),
         out.display(),
-        looks.join(", "),
-        percent(looks::ERROR),
+        100.0 * looks::ERROR,
         spent.join(", "),
     )
 }

@@ -4,7 +4,7 @@ use super::Finding;
 use super::effect::Effect;
 
 /// Rounds beyond which no number is named: nobody waits for them.
-const MOST_NAMED: f64 = 9999.0;
+const MOST_NAMED: f64 = 999.0;
 
 /// SLOWER and FASTER where the whole interval lies beyond the threshold (a share: 0.03 is a ratio of 1.03, or 1 / 1.03), SAME
 /// where the whole interval lies within it.

@@ -388,21 +388,29 @@ fn by_ending(a: &Record, b: &Record, pair: &Pair) -> (Finding, Option<String>) {
 
 /// What to do about an interval that reaches over the threshold.
 fn more_rounds(pair: &Pair, one_device: bool) -> String {
-    let how = match one_device && pair.a.machine == pair.b.machine {
-        true => "gradrace compare --run OLD NEW races two programs in turn",
-        false => "race each side again into its folder",
-    };
+    let in_turn = one_device && pair.a.machine == pair.b.machine;
     if pair.rounds < effect::FEWEST {
+        let how = match in_turn {
+            true => "gradrace compare --run OLD NEW races two programs in turn",
+            false => "race each side again, several times, into its folder",
+        };
         return format!(
             "under {} rounds a side, {:.0} % a round are allowed for drift: {how}",
             effect::FEWEST,
             100.0 * effect::ALLOWANCE
         );
     }
-    match pair.rounds_needed {
-        Some(_) => format!("the interval reaches over the threshold: more rounds: {how}"),
-        None => "the ratio lies at the threshold: name another --threshold".into(),
-    }
+    let how = match (pair.rounds_needed, in_turn) {
+        (Some(..=looks::MOST), true) => {
+            "race more rounds (gradrace compare --run with a longer --time-limit)"
+        }
+        (Some(_), false) => "race each side more often into its folder",
+        (Some(_), true) => {
+            "too wide for the rounds of --run: quieten the machine, or name a higher --threshold"
+        }
+        (None, _) => "the ratio lies at the threshold itself: name another --threshold",
+    };
+    format!("the interval reaches over the threshold: {how}")
 }
 
 /// How a case ended, with its reason where there is one.
