@@ -57,7 +57,7 @@ fn the_threshold_decides_what_matters() {
     let open = found(0.1);
     assert_eq!(open.verdict, Finding::Ambiguous);
     assert!(open.next.unwrap().contains("--threshold"));
-    let open = found(0.101);
+    let open = found(0.11);
     assert!(open.rounds_needed.is_some_and(|rounds| rounds > 8));
     assert!(open.next.unwrap().contains("--run"));
 }
