@@ -21,6 +21,15 @@ pub(super) fn pass(time: Duration) {
     PASSED.set(PASSED.get() + time);
 }
 
+/// Makes what was timed a tenth longer: `scripts/compare-check` builds a program with it, which `gradrace compare` must find.
+#[cfg(gradrace_slow)]
+fn spin_a_tenth(since: Instant) {
+    let end = now() + (now() - since) / 10;
+    while now() < end {
+        std::hint::spin_loop();
+    }
+}
+
 /// A clock that is stopped while the host looks.
 #[derive(Debug, Default)]
 pub struct Stopwatch {
@@ -46,15 +55,6 @@ impl Stopwatch {
     /// Seconds for which it has run until it was last stopped.
     pub fn seconds(&self) -> f64 {
         self.total.as_secs_f64()
-    }
-}
-
-/// Makes what was timed a tenth longer: `scripts/compare-check` builds a program with it, which `gradrace compare` must find.
-#[cfg(gradrace_slow)]
-fn spin_a_tenth(since: Instant) {
-    let end = now() + (now() - since) / 10;
-    while now() < end {
-        std::hint::spin_loop();
     }
 }
 

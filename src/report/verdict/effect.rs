@@ -7,7 +7,7 @@
 //!   [`FEWEST`], round k of A is paired with round k of B, so that a drift that both share cancels; else each side stands by itself.
 //! * The effect is the mean over the rounds with the outermost fifth cut off at each end (the trimmed mean; of 4 rounds nothing
 //!   is cut), so that a disturbed round moves it little.
-//! * Its standard error comes from a hierarchical bootstrap: [`RESAMPLES`] times, rounds are drawn with replacement, and for
+//! * Its standard error comes from a hierarchical bootstrap: 600 times, rounds are drawn with replacement, and for
 //!   each one its repeats. A drawn round beyond the kept ones counts as the outermost of them, and the spread of the means is
 //!   scaled to that of the trimmed mean (Tukey and McLaughlin, Sankhya A 25, 1963; Yuen, Biometrika 61, 1974).
 //! * The interval is the effect plus and minus that error times the quantile of Student's t, with one degree of freedom less
