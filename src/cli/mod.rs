@@ -46,7 +46,7 @@ enum Command {
     /// Make one self-contained page from any number of results folders and record files
     Report(report::Report),
     /// Say of every case whether B is as fast as A: SAME, FASTER, SLOWER or AMBIGUOUS
-    Compare(compare::Compare),
+    Compare(Box<compare::Compare>),
     /// Find a network's learning rates: the same budget for every rule
     Tune(tune::Tune),
     /// Print the JSON Schema of the records

@@ -210,7 +210,7 @@ fn check_save(path: &Path, cases: usize) -> Result<()> {
     Ok(())
 }
 
-fn now_s() -> u64 {
+pub(super) fn now_s() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
@@ -218,7 +218,7 @@ fn now_s() -> u64 {
 
 /// Seconds since 1970 as `20261123T211500Z`: names that sort by time and suit every file system. The calendar is
 /// Hinnant's (days from civil), in years that begin in March.
-fn stamp(seconds: u64) -> String {
+pub(super) fn stamp(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;

@@ -70,6 +70,11 @@ impl Asked {
         self.0.get(flag).map(String::as_str)
     }
 
+    /// Every flag with its value.
+    pub fn flags(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
     /// The device with its threads, as an id has it: `cpu@1`, `cpu`, `cuda:0`.
     pub fn device(&self) -> String {
         let device = self.get("device").unwrap_or_default();

@@ -6,7 +6,7 @@
 //! its word of an id in [`crate::record::asked`].
 
 use clap::{ArgAction, Args};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
@@ -24,7 +24,7 @@ const BELOW_COMPONENTS: usize = 11;
 
 /// One list a parameter; an empty one takes the default. The names are the flags and the keys of suites; the comments are
 /// the help.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize, Serialize)]
 #[command(next_help_heading = "Cases")]
 #[serde(deny_unknown_fields, default)]
 pub struct Axes {

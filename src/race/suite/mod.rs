@@ -11,6 +11,8 @@ use super::choice::{Choice, Present};
 use super::name::{Kind, unknown};
 use super::task::AnyEntry;
 
+pub mod write;
+
 /// Name of the suite that runs when nothing is asked for.
 pub const DEFAULT: &str = "quick";
 

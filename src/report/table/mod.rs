@@ -210,17 +210,13 @@ fn block(group: &Group, style: Style) -> String {
 }
 
 /// A plain table with a rule under its head; all but the first `left` columns stand to the right.
-pub(super) fn plain<const N: usize>(
-    heads: &[&str; N],
-    rows: &[[String; N]],
-    left: usize,
-) -> String {
+pub(super) fn plain(heads: &[&str], rows: &[impl AsRef<[String]>], left: usize) -> String {
     let mut table = Table::new();
     table.force_no_tty();
     table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─')));
     table.set_header(heads);
     rows.iter().for_each(|row| {
-        table.add_row(row);
+        table.add_row(row.as_ref());
     });
     for (index, column) in table.column_iter_mut().enumerate() {
         let last = index + 1 == heads.len();
