@@ -2,7 +2,7 @@
 
 mod program;
 
-use gradrace::race::floor::MOST;
+use gradrace::race::roofs::floor::MOST;
 use gradrace::record::Record;
 use gradrace::record::read::{Results, read};
 use gradrace::record::statistics::median;
