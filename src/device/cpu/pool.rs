@@ -24,6 +24,8 @@ use crate::machine::Placement;
 const SPINS: u32 = 3000;
 /// Spins between two looks at which core a worker is on.
 const SPINS_PER_LOOK: u32 = 512;
+/// Jobs between two looks at which core the calling thread is on.
+const RUNS_PER_LOOK: u32 = 64;
 /// A thread that sleeps looks again after this time, whatever woke it or did not.
 const NAP: Duration = Duration::from_millis(1);
 
@@ -44,6 +46,7 @@ struct Shared {
     asleep: AtomicBool,
     /// What the first part that panicked said.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
+    panicked: AtomicBool,
     closing: AtomicBool,
 }
 
@@ -83,6 +86,7 @@ impl Shared {
             && let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(part)))
         {
             self.panic().get_or_insert(panic);
+            self.panicked.store(true, Ordering::Relaxed);
         }
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 && self.asleep.load(Ordering::SeqCst) {
             let sleeper = self.sleeper.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,6 +127,7 @@ impl Pool {
             sleeper: Mutex::new(None),
             asleep: AtomicBool::new(false),
             panic: Mutex::new(None),
+            panicked: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         });
         let mut pool = Self {
@@ -167,8 +172,10 @@ impl Pool {
             *shared.job.get() = Some(erased);
         }
         shared.left.store(shared.parts, Ordering::Relaxed);
-        shared.core.store(Placement::core(), Ordering::Relaxed);
         let number = shared.posted().wrapping_add(1);
+        if number.is_multiple_of(RUNS_PER_LOOK) {
+            shared.core.store(Placement::core(), Ordering::Relaxed);
+        }
         // Part 0 is claimed with the posting.
         shared
             .claims
@@ -182,9 +189,10 @@ impl Pool {
             part = shared.claim(number);
         }
         self.wait();
-        let panic = shared.panic().take();
-        if let Some(panic) = panic {
-            resume_unwind(panic);
+        if shared.panicked.load(Ordering::Relaxed) {
+            shared.panicked.store(false, Ordering::Relaxed);
+            let panic = shared.panic().take();
+            resume_unwind(panic.unwrap_or_else(|| Box::new("a part of a job panicked")));
         }
     }
 
