@@ -16,6 +16,7 @@ use super::clock::timed;
 use super::device::{self, DeviceSpec, with};
 use super::problem::Problem;
 use super::roofs::measure::{Effort, measure};
+use super::roofs::probe::Probe;
 
 /// A device with samples on it.
 pub trait Opened<P: Problem> {
@@ -43,6 +44,12 @@ pub trait Lane<P: Problem> {
     /// # Errors
     /// As the device says.
     fn solve(&mut self, watch: &mut dyn Watch<P::Snapshot>) -> Result<(P::Answer, Option<f64>)>;
+
+    /// Seconds of the short product that shows the pace of the cores; `None` on anything but a CPU.
+    ///
+    /// # Errors
+    /// As the device says.
+    fn probe(&mut self) -> Result<Option<f64>>;
 }
 
 /// Opens a device: what it says of itself, and its peaks.
@@ -134,6 +141,7 @@ impl<D: Device + 'static, P: Problem> Opened<P> for OnDevice<D, P> {
             device: &mut self.device,
             samples: &self.samples,
             ready: None,
+            probe: None,
         })
     }
 }
@@ -142,6 +150,8 @@ struct OnLane<'a, D: Device + 'static, P: Problem> {
     device: &'a mut D,
     samples: &'a P::OnDevice<D>,
     ready: Option<P::Ready<'a, D>>,
+    /// Made when it is first asked for, before the first solve.
+    probe: Option<Probe<D>>,
 }
 
 impl<D: Device + 'static, P: Problem> Lane<P> for OnLane<'_, D, P> {
@@ -162,5 +172,18 @@ impl<D: Device + 'static, P: Problem> Lane<P> for OnLane<'_, D, P> {
         let after_s = self.device.device_time_s();
         let device_s = after_s.zip(before_s).filter(|_| P::DEVICE_TIME);
         Ok((answer, device_s.map(|(after, before)| after - before)))
+    }
+
+    fn probe(&mut self) -> Result<Option<f64>> {
+        if self.device.info().kind != "cpu" {
+            return Ok(None);
+        }
+        let probe = match self.probe.take() {
+            Some(probe) => probe,
+            None => Probe::new(self.device)?,
+        };
+        let seconds = probe.seconds(self.device)?;
+        self.probe = Some(probe);
+        Ok(Some(seconds))
     }
 }

@@ -193,6 +193,10 @@ impl Track<'_> {
                 case,
                 meter: energy::meter(opened.info()),
                 cores: cores(opened.info()),
+                probe_s: book
+                    .roofs
+                    .peak(&case.device.to_string())
+                    .and_then(|peak| peak.probe_s),
                 lane: opened.lane(),
             })
         });

@@ -26,7 +26,7 @@ use super::super::report::LOCAL;
 /// more than repeats do.
 const ROUND_S: f64 = 0.2;
 /// The fewest repeats of a round and the most.
-const REPEATS: (f64, f64) = (3.0, 25.0);
+const REPEATS: (f64, f64) = (2.0, 25.0);
 /// Seconds of a solve from which a round has one repeat: the solve that draws the curve, which has warmed up by itself.
 const LONG_S: f64 = 1.5;
 

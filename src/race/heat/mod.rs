@@ -69,6 +69,8 @@ pub struct Starter<'a, P: Problem> {
     pub meter: Option<Box<dyn Meter>>,
     /// Cores that a solve uses; `None` where waiting for them says nothing (see [`super::noise::between`]).
     pub cores: Option<usize>,
+    /// Least seconds that the lane's probe took on this machine, where that is known.
+    pub probe_s: Option<f64>,
 }
 
 /// What was measured on one device.

@@ -78,6 +78,12 @@ impl Lane<Pca> for Fake<'_> {
         // The device named c has a clock.
         Ok((outcome, (self.name == "c").then_some(self.calls as f64)))
     }
+
+    /// The cores of the device named p are half as fast between its fourth and its fifth solve.
+    fn probe(&mut self) -> Result<Option<f64>> {
+        let seconds = if self.calls == 4 { 2.0 } else { 1.0 };
+        Ok((self.name == "p").then_some(seconds))
+    }
 }
 
 fn steady(_: usize, _: &mut u64, _: &mut f32, _: &mut Duration) {}
@@ -131,6 +137,7 @@ fn heat_under(
             case,
             meter: None,
             cores: Some(1),
+            probe_s: None,
             lane: Box::new(Fake {
                 name,
                 behaviour,
@@ -401,6 +408,23 @@ fn a_disturbed_repeat_is_set_aside_and_made_again_up_to_a_limit() {
     assert_eq!((found.solve_s.len(), found.set_aside_s.len()), (1, 1));
 }
 
+#[test]
+fn a_repeat_beside_which_the_cores_are_slow_is_set_aside() {
+    let never = AtomicBool::new(false);
+    let load = || Some(Load::default());
+    let (results, _) = heat_under(&[("p", steady)], Some(4), |_| {}, &never, &load);
+    let found = results.into_iter().next().unwrap().unwrap();
+    // Three solves of drawing and warm-up come first.
+    assert_eq!((found.solve_s.len(), found.set_aside_s.len()), (4, 2));
+    assert!(
+        found
+            .noise
+            .unwrap()
+            .iter()
+            .all(|noise| noise.pace == Some(1.0))
+    );
+}
+
 /// Two joules a reading.
 struct Counter(f64);
 
@@ -422,6 +446,7 @@ fn energy_is_that_of_a_pass_after_the_repeats_and_its_solves_are_no_repeats() {
         case: &case,
         meter: Some(Box::new(Counter(0.0))),
         cores: Some(1),
+        probe_s: None,
         lane: Box::new(Fake {
             name: "a",
             behaviour: |_, _, _, step| *step = Duration::from_millis(2),

@@ -28,6 +28,8 @@ pub struct Warm<'a, P: Problem> {
     lane: Box<dyn Lane<P> + 'a>,
     weighing: Option<Weighing>,
     cores: Option<usize>,
+    /// Least seconds of the short product that shows the pace.
+    probe_s: f64,
     answer: P::Answer,
     prepare_s: f64,
     /// The curve as it was drawn.
@@ -56,11 +58,15 @@ impl<'a, P: Problem> Warm<'a, P> {
             mut lane,
             meter,
             cores,
+            probe_s,
         } = starter;
+        let mut probe_s = probe_s.unwrap_or(f64::INFINITY);
         let plan = P::plan(case)?;
         let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&plan)));
         prepared?;
-        let (answer, drawn) = watched(setting, cores, || draw(case, &mut *lane, setting))?;
+        let (answer, drawn) = watched(setting, &mut *lane, cores, &mut probe_s, |lane| {
+            draw(case, lane, setting)
+        })?;
         if drawn.interrupted {
             return Ok(None);
         }
@@ -70,6 +76,7 @@ impl<'a, P: Problem> Warm<'a, P> {
             lane,
             weighing: meter.map(Weighing::new),
             cores,
+            probe_s,
             answer,
             prepare_s,
             repeats: Vec::new(),
@@ -109,8 +116,9 @@ impl<'a, P: Problem> Warm<'a, P> {
     fn solve(&mut self, setting: &Setting<'_, P>) -> Result<(P::Answer, Seen)> {
         let noting = Noting::Time(&self.drawn.looks);
         let observer = Observer::new(noting, self.case.time_limit_s, setting.interrupted);
-        watched(setting, self.cores, || {
-            solve::<P>(&mut *self.lane, observer)
+        let (cores, probe_s) = (self.cores, &mut self.probe_s);
+        watched(setting, &mut *self.lane, cores, probe_s, |lane| {
+            solve::<P>(lane, observer)
         })
     }
 
@@ -211,17 +219,28 @@ impl<'a, P: Problem> Warm<'a, P> {
     }
 }
 
-/// A solve with what it lost to others, as the counters of the system tell.
+/// A solve with what it lost to others, as the counters of the system say, and the pace of the cores around it. `probe_s` is the
+/// least time of the product that shows it, so far.
 fn watched<P: Problem>(
     setting: &Setting<'_, P>,
+    lane: &mut dyn Lane<P>,
     cores: Option<usize>,
-    solve: impl FnOnce() -> Result<(P::Answer, Seen)>,
+    probe_s: &mut f64,
+    solve: impl FnOnce(&mut dyn Lane<P>) -> Result<(P::Answer, Seen)>,
 ) -> Result<(P::Answer, Seen)> {
+    let early_s = guarded(|| lane.probe())?;
     let before = (setting.load)();
-    let (solved, wall_s) = timed(solve);
+    let (solved, wall_s) = timed(|| solve(&mut *lane));
     let (answer, seen) = solved?;
-    let loads = before.zip((setting.load)());
-    let noise = loads.map(|(before, after)| noise::between(&before, &after, wall_s, cores));
+    let after = (setting.load)();
+    let pace = early_s
+        .zip(guarded(|| lane.probe())?)
+        .map(|(early_s, late_s)| {
+            *probe_s = probe_s.min(early_s).min(late_s);
+            *probe_s / early_s.max(late_s)
+        });
+    let loads = before.zip(after);
+    let noise = loads.map(|(before, after)| noise::between(&before, &after, wall_s, cores, pace));
     Ok((
         answer,
         Seen {

@@ -10,6 +10,8 @@ use crate::machine::{Cache, caches};
 use crate::race::clock::timed;
 use crate::record::{Bandwidth, Peak};
 
+use super::probe::Probe;
+
 /// Smallest stream of memory, in bytes. It is no larger because the memory that a run takes is itself a result.
 const STREAM_BYTES: usize = 96 << 20;
 /// A stream of memory is this many times as large as the last-level cache.
@@ -90,6 +92,7 @@ pub fn measure<D: Device>(device: &mut D, label: String, effort: Effort) -> Resu
         streams,
         integer_gop_per_s,
         f64_gflop_per_s: double(device, effort)?,
+        probe_s: probe(device, effort)?,
         measurements: 1,
         ..Peak::default()
     })
@@ -243,6 +246,23 @@ fn pace(seconds: [f64; 2], flops: [f64; 2]) -> f64 {
         true => more / 1e9,
         false => whole / 1e9,
     }
+}
+
+/// Seconds of the short product that judges the pace of repeats: of a CPU, whose cores others may share.
+fn probe<D: Device>(device: &mut D, effort: Effort) -> Result<Option<f64>> {
+    if device.info().kind != "cpu" {
+        return Ok(None);
+    }
+    let probe = Probe::new(device)?;
+    let looks = match effort {
+        Effort::Whole => 100,
+        Effort::Brief => 10,
+    };
+    let mut best = f64::INFINITY;
+    for _ in 0..looks {
+        best = best.min(probe.seconds(device)?);
+    }
+    Ok(Some(best))
 }
 
 /// Shortest time of several runs of `work` within `time_s`, each ended synchronised.

@@ -7,6 +7,7 @@
 pub mod floor;
 mod kept;
 pub mod measure;
+pub mod probe;
 
 use std::collections::BTreeMap;
 
@@ -132,6 +133,10 @@ fn better(a: &Peak, b: &Peak) -> Peak {
         f64_gflop_per_s: most(a.f64_gflop_per_s, b.f64_gflop_per_s),
         integer_gop_per_s: most(a.integer_gop_per_s, b.integer_gop_per_s),
         streams,
+        probe_s: match (a.probe_s, b.probe_s) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        },
         ..b.clone()
     }
 }

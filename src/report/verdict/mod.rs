@@ -10,19 +10,19 @@ mod fold;
 pub mod judge;
 pub mod looks;
 pub mod map;
+mod quiet;
 mod student;
 pub mod text;
 
 use crate::record::Record;
 use crate::record::statistics::Quartiles;
 use map::{Map, Which};
+use quiet::{clean, disturbance, repeats, share};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The share by which a case must differ, where none is named.
 pub const THRESHOLD: f64 = 0.03;
-/// Undisturbed repeats of a round from which its disturbed ones do not count.
-const ENOUGH: usize = 3;
 
 /// What is found of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -252,40 +252,6 @@ fn samples(record: &Record) -> Option<(&str, bool)> {
     Some((data.sha256.as_str(), data.standardized))
 }
 
-/// How many repeats other programs disturbed, those measured again among them, and how many there were; `None` where the record
-/// does not say.
-fn disturbance(record: &Record) -> Option<(usize, usize)> {
-    let time = record.time.as_ref()?;
-    let noise = time.noise.as_ref()?;
-    let set_aside = time.set_aside_s.len();
-    let disturbed = noise.iter().filter(|noise| noise.disturbed).count();
-    Some((disturbed + set_aside, noise.len() + set_aside))
-}
-
-fn share(counts: impl Iterator<Item = (usize, usize)>) -> Option<f64> {
-    let sum = |x: (usize, usize), y: (usize, usize)| (x.0 + y.0, x.1 + y.1);
-    let (some, all) = counts.reduce(sum)?;
-    (all > 0).then(|| some as f64 / all as f64)
-}
-
-/// Times to target of a round's repeats: the undisturbed ones, where there are enough of them.
-fn repeats(record: &Record) -> Option<Vec<f64>> {
-    record.to_target_s()?;
-    let time = record.time.as_ref()?;
-    let Some(noise) = &time.noise else {
-        return Some(time.to_target_s.clone());
-    };
-    let both = time.to_target_s.iter().zip(noise);
-    let quiet: Vec<f64> = both
-        .filter(|(_, noise)| !noise.disturbed)
-        .map(|(time, _)| *time)
-        .collect();
-    Some(match quiet.len() {
-        ENOUGH.. => quiet,
-        _ => time.to_target_s.clone(),
-    })
-}
-
 fn side(records: &[&Record]) -> (Side, Vec<Vec<f64>>) {
     let last = records[records.len() - 1];
     let rounds: Vec<Vec<f64>> = records.iter().filter_map(|r| repeats(r)).collect();
@@ -305,6 +271,7 @@ fn side(records: &[&Record]) -> (Side, Vec<Vec<f64>>) {
 }
 
 fn pair(case: &str, a: &[&Record], b: &[&Record], terms: &Terms) -> Pair {
+    let [a, b] = &clean(a, b);
     let ((left, rounds_a), (right, rounds_b)) = (side(a), side(b));
     let (a, b) = (a[a.len() - 1], b[b.len() - 1]);
     let rounds = left.rounds.min(right.rounds);

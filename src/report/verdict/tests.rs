@@ -256,3 +256,32 @@ fn markdown_keeps_its_cells_whatever_a_case_is_called() {
     let cells = |row: &&str| row.replace("\\|", "").matches('|').count() == 7;
     assert!(rows.len() == 3 && rows.iter().all(cells), "{text}");
 }
+
+#[test]
+fn a_pair_of_rounds_of_which_one_was_disturbed_throughout_is_left_out() {
+    let noise = |disturbed| Noise {
+        disturbed,
+        ..Noise::default()
+    };
+    let told = |records: Vec<Record>, busy: &[usize]| -> Vec<Record> {
+        let mark = |(round, mut record): (usize, Record)| {
+            let time = record.time.as_mut().unwrap();
+            let disturbed = busy.contains(&round);
+            if disturbed {
+                time.to_target_s.iter_mut().for_each(|time| *time *= 2.0);
+            }
+            time.noise = Some(vec![noise(disturbed); time.to_target_s.len()]);
+            record
+        };
+        records.into_iter().enumerate().map(mark).collect()
+    };
+    let found = |a: &[usize], b: &[usize]| {
+        let (a, b) = (told(rounds(1.0), a), told(rounds(1.0), b));
+        against(&a, &b).cases.remove(0)
+    };
+    let pair = found(&[1], &[1, 5]);
+    assert_eq!((pair.verdict, pair.rounds), (Finding::Same, 6));
+    assert_eq!(pair.ratio, Some(1.0));
+    // Too few would be left: all count.
+    assert_eq!(found(&[0, 1, 2], &[3, 4]).rounds, 8);
+}
