@@ -12,9 +12,9 @@ const MOST_LOST: f64 = 0.02;
 /// What may be lost however short the repeat, in seconds a core: the system's own ticks take a few microseconds.
 const TICKS_S: f64 = 10e-6;
 
-/// Pace of the cores under which a repeat is disturbed: the two halves of one core, in the hands of two guests, go at some 0.55
-/// each, and a clock that changes with the load stays above 0.85.
-const SLOWEST: f64 = 0.8;
+/// Pace of the cores under which a repeat is disturbed: two cores that are the halves of one go at some 0.5 each, and on a quiet
+/// machine the pace stays above 0.8.
+const SLOWEST: f64 = 0.7;
 
 /// What lies between two readings around a repeat of `wall_s` seconds. `cores` are those that the repeat uses; `None` where
 /// waiting says nothing, because the device's own threads wait for each other (a software adapter).

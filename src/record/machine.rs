@@ -111,7 +111,7 @@ pub struct Peak {
     /// Product of bytes with themselves (the covariance's), 1e9 operations per second, by the best of the instruction sets.
     #[serde(default)]
     pub integer_gop_per_s: Option<f64>,
-    /// Least seconds of the short product by which the pace of repeats is judged (see [`Noise`](super::Noise)); null where it is not.
+    /// Usual seconds of the short product by which the pace of repeats is judged (see [`Noise`](super::Noise)); null where it is not.
     #[serde(default)]
     pub probe_s: Option<f64>,
     /// How often the roofs were measured in this run.

@@ -21,7 +21,7 @@ pub struct Noise {
     /// Clock of the cores at the end of the repeat, MHz, the mean, where it is told.
     #[serde(default)]
     pub mhz: Option<f64>,
-    /// Pace of the cores before or after the repeat, the worse of the two: the least time of a short matrix product on this machine
+    /// Pace of the cores before or after the repeat, the worse of the two: the usual time of a short matrix product on this machine
     /// over its time now. Null where it was not measured.
     #[serde(default)]
     pub pace: Option<f64>,

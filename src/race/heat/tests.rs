@@ -137,7 +137,7 @@ fn heat_under(
             case,
             meter: None,
             cores: Some(1),
-            probe_s: None,
+            probe_s: Some(1.0),
             lane: Box::new(Fake {
                 name,
                 behaviour,

@@ -28,8 +28,8 @@ pub struct Warm<'a, P: Problem> {
     lane: Box<dyn Lane<P> + 'a>,
     weighing: Option<Weighing>,
     cores: Option<usize>,
-    /// Least seconds of the short product that shows the pace.
-    probe_s: f64,
+    /// Usual seconds of the short product that shows the pace, where they are known.
+    probe_s: Option<f64>,
     answer: P::Answer,
     prepare_s: f64,
     /// The curve as it was drawn.
@@ -60,11 +60,10 @@ impl<'a, P: Problem> Warm<'a, P> {
             cores,
             probe_s,
         } = starter;
-        let mut probe_s = probe_s.unwrap_or(f64::INFINITY);
         let plan = P::plan(case)?;
         let (prepared, prepare_s) = timed(|| guarded(|| lane.prepare(&plan)));
         prepared?;
-        let (answer, drawn) = watched(setting, &mut *lane, cores, &mut probe_s, |lane| {
+        let (answer, drawn) = watched(setting, &mut *lane, cores, probe_s, |lane| {
             draw(case, lane, setting)
         })?;
         if drawn.interrupted {
@@ -116,7 +115,7 @@ impl<'a, P: Problem> Warm<'a, P> {
     fn solve(&mut self, setting: &Setting<'_, P>) -> Result<(P::Answer, Seen)> {
         let noting = Noting::Time(&self.drawn.looks);
         let observer = Observer::new(noting, self.case.time_limit_s, setting.interrupted);
-        let (cores, probe_s) = (self.cores, &mut self.probe_s);
+        let (cores, probe_s) = (self.cores, self.probe_s);
         watched(setting, &mut *self.lane, cores, probe_s, |lane| {
             solve::<P>(lane, observer)
         })
@@ -219,26 +218,30 @@ impl<'a, P: Problem> Warm<'a, P> {
     }
 }
 
-/// A solve with what it lost to others, as the counters of the system say, and the pace of the cores around it. `probe_s` is the
-/// least time of the product that shows it, so far.
+/// A solve with what it lost to others, as the counters of the system say, and the pace of the cores around it: the usual time of
+/// the lane's probe, `probe_s`, over the longer of its times before and after.
 fn watched<P: Problem>(
     setting: &Setting<'_, P>,
     lane: &mut dyn Lane<P>,
     cores: Option<usize>,
-    probe_s: &mut f64,
+    probe_s: Option<f64>,
     solve: impl FnOnce(&mut dyn Lane<P>) -> Result<(P::Answer, Seen)>,
 ) -> Result<(P::Answer, Seen)> {
-    let early_s = guarded(|| lane.probe())?;
+    let probe = |lane: &mut dyn Lane<P>| match probe_s {
+        Some(_) => guarded(|| lane.probe()),
+        None => Ok(None),
+    };
+    let early_s = probe(lane)?;
     let before = (setting.load)();
-    let (solved, wall_s) = timed(|| solve(&mut *lane));
+    let (solved, wall_s) = timed(|| solve(lane));
     let (answer, seen) = solved?;
     let after = (setting.load)();
-    let pace = early_s
-        .zip(guarded(|| lane.probe())?)
-        .map(|(early_s, late_s)| {
-            *probe_s = probe_s.min(early_s).min(late_s);
-            *probe_s / early_s.max(late_s)
-        });
+    let slower_s = early_s
+        .zip(probe(lane)?)
+        .map(|(early_s, late_s)| early_s.max(late_s));
+    let pace = probe_s
+        .zip(slower_s)
+        .map(|(usual_s, now_s)| usual_s / now_s);
     let loads = before.zip(after);
     let noise = loads.map(|(before, after)| noise::between(&before, &after, wall_s, cores, pace));
     Ok((

@@ -10,8 +10,9 @@ use crate::race::clock::timed;
 /// Order of the matrices: long enough to be split over the threads, some 30 microseconds, and small enough for every second
 /// cache.
 const ORDER: usize = 128;
-/// Products of a look, of which the fastest counts.
-const TIMES: usize = 5;
+/// Products of a look, of which the fastest counts: some 5 ms in all, so that threads that slept, on whatever core, are awake and
+/// apart before the end.
+const TIMES: usize = 150;
 
 /// The matrices of the product, on a device.
 pub struct Probe<D: Device> {
