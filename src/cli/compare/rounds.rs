@@ -396,7 +396,7 @@ mod tests {
     fn repeats_fill_a_fifth_of_a_second_within_their_bounds() {
         assert_eq!(
             [1e-4, 0.01, 0.02, 0.5, 3.0].map(repeats),
-            [25, 20, 10, 3, 1]
+            [25, 20, 10, 2, 1]
         );
     }
 
