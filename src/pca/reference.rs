@@ -13,8 +13,9 @@ use crate::data::{Samples, Statistics};
 use crate::device::Device;
 use crate::device::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::kernel::resolution;
+use crate::kernel::{Arithmetic, resolution};
 use crate::machine;
+use crate::optimizer::Cost;
 
 /// Relative gap below which neighbouring eigenvalues form one cluster: any rotation within a cluster is right.
 pub(super) const CLUSTER_GAP: f64 = 1e-4;
@@ -87,6 +88,18 @@ pub(super) fn check_dense(order: usize, memory_bytes: u64) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Work of the dense way: half of an n x d by d x n product, and the tridiagonal reduction (Golub and Van Loan, 8.3).
+pub(super) fn dense_cost(samples: &Samples, arithmetic: Arithmetic) -> Cost {
+    let order = samples.n.min(samples.d) as f64;
+    let half = samples.n as f64 * samples.d as f64 * (order + 1.0);
+    let gram = (samples.bytes() as f64, half);
+    let reduction = (8.0 * order * order, 4.0 / 3.0 * order.powi(3));
+    let mut cost = Cost::default();
+    cost.add_other("dense gram", 1.0, gram, arithmetic);
+    cost.add_other("eigensolver", 1.0, reduction, Arithmetic::F64);
+    cost
 }
 
 /// The top `m` eigenvectors in sample space, m x d, from the rows of `vectors` (order x order, ascending). Vectors of

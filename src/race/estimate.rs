@@ -14,7 +14,7 @@ use super::roofs::floor::floor;
 use super::size::Size;
 
 /// Seconds that warm-up, evaluation and the repeats of a short case take.
-const AROUND_S: f64 = 0.4;
+const AROUND_S: f64 = 0.15;
 /// Seconds of repeats of a case, where no number of them was asked for.
 const REPEAT_S: f64 = 1.5;
 /// Repeats of a short case until its noise is low.
@@ -35,7 +35,7 @@ fn usual_share(part: &Part, software: bool) -> f64 {
 /// Seconds of a launch besides its work.
 fn launch_s(kind: Kind, software: bool) -> f64 {
     match kind {
-        _ if software => 150e-6,
+        _ if software => 80e-6,
         Kind::Cpu => 0.7e-6,
         Kind::Cuda => 3e-6,
         Kind::Wgpu => 8e-6,

@@ -37,10 +37,11 @@ pub fn bytes_word(bytes: f64) -> String {
     }
 }
 
-/// Seconds as a person reads an estimate: `8 s`, `3 min`.
+/// Seconds as a person reads an estimate: `0.4 s`, `28 s`, `3 min`.
 pub fn seconds_word(seconds: f64) -> String {
     match seconds {
         s if s >= 100.0 => format!("{:.0} min", s / 60.0),
+        s if s < 9.95 => format!("{s:.1} s"),
         s => format!("{:.0} s", s.ceil()),
     }
 }
@@ -55,6 +56,9 @@ mod tests {
             [47.04e6, 3.136e9, 900.0].map(bytes_word),
             ["47 MB", "3.1 GB", "1 kB"]
         );
-        assert_eq!([7.2, 180.0].map(seconds_word), ["8 s", "3 min"]);
+        assert_eq!(
+            [0.42, 27.2, 180.0].map(seconds_word),
+            ["0.4 s", "28 s", "3 min"]
+        );
     }
 }

@@ -16,7 +16,7 @@ use super::{Basis, Ended, Look, Method, Outcome, Plan, Problem, Watch};
 use crate::device::{Device, Element, Gemm, Info, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{Arithmetic, Block, Kernel, control, resolution};
-use crate::optimizer::{Cost, launch, read};
+use crate::optimizer::{launch, read};
 
 /// A plan prepared on a device: its buffers and recordings, made before the clock starts.
 pub struct Solver<'a, D: Device> {
@@ -306,19 +306,6 @@ impl<'a, D: Device> Solver<'a, D> {
         complete(&mut components, d);
         device.synchronise()?;
         let kept: Vec<f64> = values.iter().rev().take(k).map(|x| x.max(0.0)).collect();
-        let arithmetic = device.gram_arithmetic(samples);
-        let order = order as f64;
-        let mut cost = Cost::default();
-        // Half of an n x d by d x n product, and the tridiagonal reduction (Golub and Van Loan, 8.3).
-        let half = n as f64 * d as f64 * (order + 1.0);
-        cost.add_other(
-            "dense gram",
-            1.0,
-            (samples.bytes() as f64, half),
-            arithmetic,
-        );
-        let reduction = (8.0 * order * order, 4.0 / 3.0 * order.powi(3));
-        cost.add_other("eigensolver", 1.0, reduction, Arithmetic::F64);
         let mut outcome = Outcome {
             ended: Ended::Converged,
             eigenvalues: kept.iter().map(|x| in_user_units(samples, *x)).collect(),
@@ -326,7 +313,7 @@ impl<'a, D: Device> Solver<'a, D> {
             residuals: Vec::new(),
             iterations: 0,
             passes: 1.0,
-            cost,
+            cost: super::reference::dense_cost(samples, device.gram_arithmetic(samples)),
             host_passes: 0.0,
             learning_rate: 0.0,
             residual: 0.0,
