@@ -67,7 +67,7 @@ pub struct Starter<'a, P: Problem> {
     pub lane: Box<dyn Lane<P> + 'a>,
     /// What tells the energy that it uses.
     pub meter: Option<Box<dyn Meter>>,
-    /// Cores that a solve uses; `None` where waiting for them says nothing (see [`super::noise::between`]).
+    /// Cores that a solve uses; `None` where waiting for them says nothing, because its own threads wait for each other.
     pub cores: Option<usize>,
     /// Least seconds that the lane's probe took on this machine, where that is known.
     pub probe_s: Option<f64>,
