@@ -248,7 +248,8 @@ fn two_programs_race_in_turn_until_each_case_has_its_verdict() {
     let cases = value["cases"].as_array().expect("cases");
     assert_eq!(cases.len(), 2);
     for case in cases {
-        assert!(case["rounds"].as_u64() >= Some(8), "{case}");
+        // Of the eight or more, those count that other tests did not disturb throughout; at least four do.
+        assert!(case["rounds"].as_u64() >= Some(4), "{case}");
         assert!(case["paired"] == json!(true), "{case}");
     }
     assert!(
