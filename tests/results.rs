@@ -2,7 +2,7 @@
 
 mod program;
 
-use gradrace::race::roofs::floor::MOST;
+use gradrace::record::MOST_SHARE;
 use gradrace::record::Record;
 use gradrace::record::read::{Results, read};
 use gradrace::record::statistics::median;
@@ -141,7 +141,7 @@ fn no_share_passes_its_roofs() {
         let kernels = kernels.filter_map(|k| Some((&k.kernel, k.rate.share_of_peak?)));
         for (name, share) in cases.chain(kernels) {
             assert!(
-                share <= MOST,
+                share <= MOST_SHARE,
                 "{file}: {name} reaches {share} of its roofs: the roof, the work or the clock is wrong"
             );
         }

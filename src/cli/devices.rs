@@ -12,6 +12,7 @@ use crate::race::lane;
 use crate::race::name::Kind;
 use crate::race::roofs::measure::Effort;
 use crate::record::{Peak, software_label};
+use crate::report::roofline::{Limit, limits};
 
 use super::output::{End, print};
 
@@ -91,30 +92,11 @@ fn measured(info: &Info, peak: &Peak) -> String {
             format!(", buffers of up to {gib:.2} GiB")
         }
     };
-    // Of each level the best size.
-    let mut levels: Vec<(&str, f64)> = Vec::new();
-    for stream in &peak.streams {
-        match levels.iter_mut().find(|(level, _)| *level == stream.level) {
-            Some((_, best)) => *best = best.max(stream.gb_per_s),
-            None => levels.push((&stream.level, stream.gb_per_s)),
-        }
-    }
-    let reads = levels
-        .iter()
-        .map(|(level, best)| format!("{level} {best:.1}"));
-    let products = [
-        ("f32", Some(peak.gemm_gflop_per_s)),
-        ("f64", peak.f64_gflop_per_s),
-        ("integer", peak.integer_gop_per_s),
-    ];
-    let products = products
-        .into_iter()
-        .filter_map(|(kind, roof)| Some(format!("{kind} {:.0}", roof?)));
+    let roofs: Vec<String> = limits(peak).iter().map(Limit::label).collect();
     format!(
-        "{:<8} reads in GB/s: {}; matrix products in GFLOP/s: {}{limit}{}\n",
+        "{:<8} {}{limit}{}\n",
         peak.device,
-        reads.collect::<Vec<_>>().join(", "),
-        products.collect::<Vec<_>>().join(", "),
+        roofs.join(", "),
         software_label(peak.software)
     )
 }

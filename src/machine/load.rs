@@ -15,7 +15,7 @@ pub struct Load {
     pub switches: u64,
     /// Threads of all programs that run or are ready now, without the one that asks.
     pub running: u32,
-    /// Clock of the cores now, MHz, the mean; `None` where it is not told.
+    /// Clock of the cores now, MHz, the mean; `None` where the system does not report it.
     pub mhz: Option<f64>,
 }
 
@@ -92,7 +92,7 @@ fn ticks_per_s() -> f64 {
     100.0
 }
 
-/// Mean of the clocks that the system tells as they are now.
+/// Mean of the clocks that the system reports as they are now.
 fn mhz() -> Option<f64> {
     let folder = fs::read_dir("/sys/devices/system/cpu/cpufreq").ok()?;
     let khz = |entry: fs::DirEntry| -> Option<f64> {
@@ -120,11 +120,12 @@ mod tests {
     #[test]
     fn work_shows_in_the_counters() {
         let before = load().unwrap();
+        // Some tenths of a second, far above the microseconds in which the system counts.
         let mut sum = 0u64;
-        while load().unwrap().cpu_s < before.cpu_s + 0.02 {
-            sum = std::hint::black_box(sum + 1);
+        for i in 0..100_000_000 {
+            sum = std::hint::black_box(sum + i);
         }
         let after = load().unwrap();
-        assert!(after.cpu_s > before.cpu_s && after.waited_s >= before.waited_s);
+        assert!(sum > 0 && after.cpu_s > before.cpu_s);
     }
 }

@@ -60,8 +60,8 @@ pub fn machine() -> Machine {
         .map(|isa| isa.name().to_string())
         .collect();
     let memory_bytes = memory_bytes();
-    // Facts that survive system and library updates; memory in GiB, because a kernel reserves some for itself. Generations
-    // that share a name ("AMD EPYC") and differ by a factor of two in speed are told apart by model and caches.
+    // Facts that survive system and library updates; memory in GiB, because a kernel reserves some for itself. Model and
+    // caches distinguish generations that share a name ("AMD EPYC") and differ by a factor of two in speed.
     let stable = format!(
         "{cpu}|{}|{cores}|{}|{}|{}|{}",
         model(),

@@ -26,7 +26,7 @@ impl Placement {
         Self { allowed }
     }
 
-    /// The core that the calling thread is on; negative where it is not told.
+    /// The core that the calling thread is on; negative where the system does not say.
     pub fn core() -> i32 {
         // SAFETY: a plain question.
         unsafe { libc::sched_getcpu() }
@@ -91,7 +91,7 @@ impl Placement {
         Self {}
     }
 
-    /// The core that the calling thread is on: not told here.
+    /// The core that the calling thread is on: this system does not say.
     pub fn core() -> i32 {
         -1
     }

@@ -8,7 +8,7 @@ use ndarray::ArrayView2;
 use crate::error::{Error, Result};
 use crate::record::file::{COMPONENTS, Folder, PROJECTIONS};
 use crate::record::statistics::median;
-use crate::record::{Machine, Rate, Record, Status, Times, Work};
+use crate::record::{MOST_SHARE, Machine, Rate, Record, Status, Times, Work};
 
 use super::case::{AsSettings, Case, Entry, Source};
 use super::clock::Age;
@@ -100,9 +100,9 @@ impl Book<'_> {
         let Ok(Ok((_, mut peak))) = lane::measure_peak(spec, effort) else {
             return Ok(None);
         };
-        // A short measurement that falls short may have met a hiccup.
+        // A brief measurement that falls short may have met a hiccup.
         if known
-            && self.roofs.falls_short(&peak)
+            && self.roofs.doubts(&peak)
             && let Ok(Ok((_, longer))) = lane::measure_peak(spec, Effort::Whole)
         {
             peak = longer;
@@ -176,7 +176,7 @@ impl Book<'_> {
         solve_s: f64,
     ) -> Result<()> {
         let label = spec.to_string();
-        let over = |rate: &Rate| rate.share_of_peak.is_some_and(|share| share > floor::MOST);
+        let over = |rate: &Rate| rate.share_of_peak.is_some_and(|share| share > MOST_SHARE);
         let mut rate = floor::rate(work, solve_s, self.roofs.peak(&label).as_ref());
         if over(&rate) {
             self.measure(spec)?;

@@ -9,14 +9,13 @@ use crate::data::Standardize;
 use crate::record::{Arithmetic, Part, Peak, Work};
 
 use super::case::{AsSettings, Case};
+use super::heat::REPEAT_S;
 use super::name::Kind;
 use super::roofs::floor::floor;
 use super::size::Size;
 
 /// Seconds that warm-up, evaluation and the repeats of a short case take.
 const AROUND_S: f64 = 0.15;
-/// Seconds of repeats of a case, where no number of them was asked for.
-const REPEAT_S: f64 = 1.5;
 /// Repeats of a short case until its noise is low.
 const REPEATS: f64 = 10.0;
 

@@ -1,7 +1,7 @@
 //! How gradrace measures: what is timed, how noise is met, what a share and a verdict mean, and what is known to be biased.
 //!
 //! This page holds no code. The rules are those of [`crate::race`] (times, noise, roofs) and [`crate::report::verdict`]
-//! (comparisons); each constant named here stands there, with its reason.
+//! (comparisons). The constants and their reasons are there.
 //!
 //! # What is timed
 //!
@@ -39,10 +39,13 @@
 //! # Noise
 //!
 //! Around each repeat the system's counters are read: seconds for which the program's threads were ready and waited for a
-//! core, seconds stolen by the host of a virtual machine, involuntary switches, and the clock of the cores where it is told. A
-//! repeat that lost more than 2 % of the time of its cores is *disturbed*: it is set aside and made again, ten times at most
-//! (as often as repeats were asked for, where they were). When too few clean repeats are left, the disturbed ones count, each
-//! marked, and the table says so in a line.
+//! core, seconds stolen by the host of a virtual machine, involuntary switches, and the clock of the cores where the system
+//! reports it. On a CPU a short matrix product shows the pace of the cores as well: two cores of a virtual machine that are
+//! halves of one go at half pace, and no counter moves ([`crate::race::roofs::probe`]).
+//!
+//! A repeat that lost more than 2 % of the time of its cores, or ran at less than 70 % of their usual pace, is *disturbed*: it
+//! is set aside and made again, ten times at most (as often as repeats were asked for, where they were). When too few clean
+//! repeats are left, the disturbed ones count, each marked, and the table says so in a line.
 //!
 //! Worker threads are spread over the cores, spin for some 50 microseconds and then sleep. The parts of a launch are claimed,
 //! so that a worker that lost its core holds up only what it had begun.
@@ -56,8 +59,8 @@
 //!
 //! The share of a solve is the least time that these roofs allow for its work, over the time it took. Every kernel's part of
 //! the work takes at least the time of its bytes or that of its operations, whichever is longer, and the parts add up
-//! ([`crate::race::roofs::floor`]). Work is what was done: what zeros in the samples saved is taken off, and told apart as the
-//! rate of a dense way. A share above 103 % is a mistake, of a roof or of a count; the record says so, and a test refuses it
+//! ([`crate::race::roofs::floor`]). Work is what was done: operations that zeros in the samples saved are not counted; the
+//! rate of a dense way that took as long is a number of its own. A share above 103 % is a mistake, of a roof or of a count; the record says so, and a test refuses it
 //! in everything under `results/`.
 //!
 //! # Verdicts
@@ -65,7 +68,8 @@
 //! `gradrace compare` states the ratio of the medians with a 95 % interval, from a bootstrap over rounds and then over the
 //! repeats within them. FASTER and SLOWER need the whole interval beyond the threshold (3 % unless asked otherwise),
 //! SAME needs the whole interval within it; all else is AMBIGUOUS. A round is one run of each program. Rounds made in turn
-//! are paired, so that a drift of the machine that both see cancels; `gradrace compare --run` makes them, looks after 8,
+//! are paired, so that a drift of the machine that both see cancels, and a pair of which one was disturbed in every repeat is
+//! left out while four others remain; `gradrace compare --run` makes them, looks after 8,
 //! 16, 32 and 64 of them, and divides the error of 5 % among these looks. `scripts/compare-check` shows on a machine that a
 //! program compared with itself gets no verdict, and that one slowed by 10 % gets its own.
 //!
@@ -81,8 +85,10 @@
 //! * Integer products are held against the program's own best kernel, since no library has one; f32 and f64 against BLAS.
 //! * Stolen time is counted by the system in ticks of some milliseconds and for the whole machine: a short repeat may be
 //!   marked for what its neighbour lost, or not marked at all.
-//! * A neighbour on another core takes memory bandwidth and cache without any thread waiting. That is not seen, except by the
-//!   roofs that follow.
+//! * A neighbour on another core takes memory bandwidth and cache without any thread waiting. Neither the counters nor the
+//!   probe of the pace, which runs from the cache, see that; the roofs that are measured next do.
+//! * The probe and the counters are read between repeats and leave the caches a little colder: some 3 % of a solve of 300
+//!   microseconds.
 //! * The warm-up is short. A processor that lowers its clock after minutes of load favours short runs.
 //! * Adaptive repeating stops early when the first repeats happen to agree.
 //! * The 5 % drift that `compare` allows for a single round is what was seen on shared virtual machines; yours may drift more.

@@ -70,7 +70,7 @@ pub struct Seen {
     pub interrupted: bool,
     /// Seconds of the solve on the wall, evaluation included; whoever runs it puts it in, and what follows.
     pub wall_s: f64,
-    /// What it lost to other programs, where the system tells it.
+    /// What it lost to other programs, where the system reports it.
     pub noise: Option<Noise>,
 }
 

@@ -1,7 +1,7 @@
 //! When repeating may stop. Pure: no clock in here.
 
-use crate::record::INTERRUPTED;
 use crate::record::statistics::Quartiles;
+use crate::record::{INTERRUPTED, MOST_REPEATS};
 
 /// Why repeating stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Stop {
         Self {
             noise: 0.02,
             min_repeats: 5,
-            max_repeats: 100,
+            max_repeats: MOST_REPEATS,
             time_s,
         }
     }

@@ -25,8 +25,8 @@ pub struct Machine {
     pub blas: String,
     /// Compiler that built the program.
     pub rustc: String,
-    /// Names the start of the system since which it runs, so that roofs of one start are told from those of another; null where
-    /// the system does not say, and before schema 4.
+    /// Identifies the boot of the system: roofs of another boot may be another host's. Null where the system has no such id, and
+    /// before schema 4.
     #[serde(default)]
     pub boot: Option<String>,
     /// What it is rented as, where its provider tells; null elsewhere.
@@ -79,7 +79,7 @@ pub struct Bandwidth {
     pub bytes: f64,
     /// 1e9 bytes per second.
     pub gb_per_s: f64,
-    /// Where a buffer of that size lies: `L1`, `L2`, `last level` or `memory`; `cache` where the sizes of the caches are not told.
+    /// Where a buffer of that size lies: `L1`, `L2`, `last level` or `memory`; `cache` where the sizes of the caches are unknown.
     pub level: String,
 }
 

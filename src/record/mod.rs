@@ -24,12 +24,15 @@ mod upgrade;
 pub use asked::{Asked, Word};
 pub use machine::{Bandwidth, Instance, KernelRate, Machine, Peak};
 pub use noise::Noise;
-pub use rate::{Arithmetic, Part, Rate, Work};
+pub use rate::{Arithmetic, MOST_SHARE, Part, Rate, Work};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record format.
 pub const SCHEMA: u32 = 4;
+
+/// The most repeats of a case for which no number of them was asked.
+pub const MOST_REPEATS: usize = 100;
 
 /// Why repeating stopped when Ctrl-C came: such a case is not finished, and `--resume` races it again.
 pub const INTERRUPTED: &str = "interrupted";

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the system says of one repeat: how much processor time it had, and how much it waited for.
+/// One repeat by the system's counters: the processor time it had, and what it waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Noise {
     /// Seconds on the host's clock, evaluation off the clock included.
@@ -18,7 +18,7 @@ pub struct Noise {
     pub switches: u64,
     /// Other programs' threads that were running or ready at the end of the repeat.
     pub others: u32,
-    /// Clock of the cores at the end of the repeat, MHz, the mean, where it is told.
+    /// Clock of the cores at the end of the repeat, MHz, the mean; null where the system does not report it.
     #[serde(default)]
     pub mhz: Option<f64>,
     /// Pace of the cores before or after the repeat, the worse of the two: the usual time of a short matrix product on this machine

@@ -56,6 +56,9 @@ pub struct Part {
     pub arithmetic: Arithmetic,
 }
 
+/// A share of the roofs above this is a mistake: of a roof, of the count of the work, or of the clock.
+pub const MOST_SHARE: f64 = 1.03;
+
 /// How fast work was done, and how near the limit that is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
@@ -73,6 +76,7 @@ pub struct Rate {
     /// That time over the time taken; null when the roofs were not measured, and in what is read of records before schema 4.
     pub share_of_peak: Option<f64>,
     /// The roof that takes most of that least time: `memory`, `last level`, `L2`, `L1` or `cache` for bytes, `f32`, `f64` or
-    /// `integer` for operations; null with the share.
+    /// `integer` for operations; null when the roofs were not measured. Of records before schema 4 `memory` or `f32`, whichever
+    /// was used more.
     pub peak: Option<String>,
 }

@@ -268,6 +268,11 @@ mod tests {
                 value.as_object_mut().unwrap().remove(field).expect(field);
             }
             value["device"].as_object_mut().unwrap().remove("label");
+            // Two roofs, by their names of then.
+            if let Some(peak) = value["rate"]["peak"].as_str() {
+                let old = if peak == "memory" { "stream" } else { "gemm" };
+                value["rate"]["peak"] = old.into();
+            }
             if let Some(rule) = value["optimizer"].as_object_mut() {
                 let decay = rule.remove("second_moment_decay").expect("it is written");
                 rule.insert("decay".into(), decay);
@@ -279,10 +284,15 @@ mod tests {
         let mut read = read(&[folder.path().to_path_buf()]).unwrap().records;
         // Their shares are of roofs that did not hold.
         for (record, new) in read.iter_mut().zip(&new) {
-            let Some(rate) = &mut record.rate else {
+            let (Some(rate), Some(now)) = (&record.rate, &new.rate) else {
                 continue;
             };
-            assert_eq!((rate.share_of_peak, &rate.peak), (None, &None));
+            let memory = now.peak.as_deref() == Some("memory");
+            let peak = if memory { "memory" } else { "f32" };
+            assert_eq!(
+                (rate.share_of_peak, rate.peak.as_deref()),
+                (None, Some(peak))
+            );
             record.rate.clone_from(&new.rate);
         }
         assert_eq!(read, new);

@@ -3,15 +3,13 @@
 
 use super::group::Group;
 use super::{name, quantity};
-use crate::record::Record;
+use crate::record::{MOST_REPEATS, Record};
 use std::collections::BTreeMap;
 
-/// Names in a note; of more only the number is told.
+/// Names in a note; more are counted.
 const NAMED: usize = 3;
 /// What a race does that no number of repeats was asked of.
 const UNTIL_QUIET: &str = "repeats until the noise is low";
-/// The most repeats of such a race: as many tell nothing of what was asked for.
-const AUTOMATIC: usize = 100;
 
 /// The conditions of a record in words, each in its place; `None` where a condition is none of its own: a dense eigensolver
 /// has no steps to limit, and what did not run was not repeated.
@@ -25,7 +23,7 @@ pub(super) fn conditions(record: &Record) -> [Option<String>; 5] {
         None => record.asked.get("epochs").map(String::from),
     };
     let repeats = record.time.as_ref().map(|time| {
-        let asked = time.stopped == "repeats" && time.solve_s.len() < AUTOMATIC;
+        let asked = time.stopped == "repeats" && time.solve_s.len() < MOST_REPEATS;
         match (asked, time.solve_s.len()) {
             (false, _) => UNTIL_QUIET.into(),
             (true, 1) => "1 repeat".into(),

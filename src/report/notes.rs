@@ -7,7 +7,7 @@ use super::name;
 use crate::record::{Record, Status};
 use std::collections::HashMap;
 
-/// Repeats that a disturbed race is told to take at least.
+/// The fewest repeats that the note on a disturbed table suggests.
 const REPEATS: usize = 20;
 
 impl Group<'_> {

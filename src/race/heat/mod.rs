@@ -29,6 +29,9 @@ use super::stop::Stopped;
 mod curve;
 mod warm;
 
+/// Seconds for the repeats of a case where no number of them was asked for; a longer solve is timed once.
+pub const REPEAT_S: f64 = 1.5;
+
 use warm::Warm;
 
 /// Errors of a snapshot of a case, or `None` when there is no reference.
@@ -37,7 +40,7 @@ pub type Evaluate<'a, P> = dyn Fn(&Case<P>, &<P as Problem>::Snapshot) -> Option
 /// Takes what was measured by a starter (its place in the list), as soon as its part is done.
 pub type Done<'a, A> = dyn FnMut(usize, Result<Measured<A>>) -> Result<()> + 'a;
 
-/// What a heat is told.
+/// How a heat runs, and whom it informs.
 pub struct Setting<'a, P: Problem> {
     /// The error of a snapshot.
     pub evaluate: &'a Evaluate<'a, P>,
@@ -49,7 +52,7 @@ pub struct Setting<'a, P: Problem> {
     pub announce: &'a dyn Fn(usize),
     /// Hears the iteration and the error of the first solve, now and then.
     pub tell: &'a dyn Fn(u64, f64),
-    /// Tells how busy the machine is.
+    /// Reads how busy the machine is.
     pub load: &'a dyn Fn() -> Option<Load>,
 }
 
@@ -84,7 +87,7 @@ pub struct Measured<A> {
     pub solve_s: Vec<f64>,
     /// The same by the device's own clock, where it has one.
     pub device_s: Option<Vec<f64>>,
-    /// What each repeat lost to others, where the system tells it.
+    /// What each repeat lost to others, where the system reports it.
     pub noise: Option<Vec<Noise>>,
     /// Seconds of repeats that lost too much and were made again.
     pub set_aside_s: Vec<f64>,

@@ -375,7 +375,7 @@ fn ctrl_c_keeps_every_solve_that_was_done() {
 
 #[test]
 fn a_disturbed_repeat_is_set_aside_and_made_again_up_to_a_limit() {
-    // Reads the counters twice a solve; of the solves whose numbers are told, half of the time is lost.
+    // The counters are read twice a solve. The solves with these numbers lose half of their time.
     fn waiting(lost: &'static [usize]) -> impl Fn() -> Option<Load> {
         let (calls, waited_s) = (Cell::new(0), Cell::new(0.0));
         move || {

@@ -11,12 +11,10 @@ use crate::race::observer::{Noting, Observer, Seen};
 use crate::race::problem::{Answer, Problem};
 use crate::race::stop::{Stop, Stopped};
 
-use super::{Measured, Setting, Starter, curve};
+use super::{Measured, REPEAT_S, Setting, Starter, curve};
 
 /// Seconds of warm-up before the repeats of a short case.
 const WARM_UP_S: f64 = 0.1;
-/// Seconds for the repeats of a case where no number of them was asked for.
-const REPEAT_S: f64 = 1.5;
 /// Disturbed repeats that are made again at most, where no number of repeats was asked for; else as many as that number.
 const MADE_AGAIN: usize = 10;
 /// Clean repeats under which disturbed ones count as well.

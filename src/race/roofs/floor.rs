@@ -9,9 +9,6 @@ use std::collections::BTreeMap;
 
 use crate::record::{Arithmetic, Part, Peak, Rate, Work};
 
-/// A share of a roof above this is a mistake: of the roof, of the count of the work, or of the clock.
-pub const MOST: f64 = 1.03;
-
 /// The least time for this work under these roofs, in seconds, and the name of the roof that takes most of it; `None` where
 /// a roof is missing.
 pub fn floor(work: &Work, peak: &Peak) -> Option<(f64, String)> {

@@ -25,7 +25,7 @@ const CACHED_BYTES: [usize; 6] = [24 << 10, 96 << 10, 384 << 10, 3 << 19, 6 << 2
 /// Bytes that are read in one replay of a small stream, at most [`MOST_LAUNCHES`] launches.
 const REPLAY_BYTES: usize = 8 << 20;
 const MOST_LAUNCHES: u64 = 64;
-/// A cache is told from memory, where sizes are not known, by being so many times as fast.
+/// Where the sizes of the caches are unknown, a buffer that is read so many times as fast as memory counts as cached.
 const FASTER: f64 = 1.25;
 /// Order of the square matrices that are multiplied: large enough for every BLAS, 12 MB in all.
 const ORDER: usize = 1024;

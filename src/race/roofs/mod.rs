@@ -56,9 +56,10 @@ impl Roofs {
         })
     }
 
-    /// Whether a measurement falls short of what was reached before.
-    pub fn falls_short(&self, measured: &Peak) -> bool {
-        self.disturbed(std::slice::from_ref(measured)).is_some()
+    /// Whether a brief measurement is not enough: it falls short of what was reached before, or that was another device or driver.
+    pub fn doubts(&self, measured: &Peak) -> bool {
+        self.kept.peak(measured).is_none()
+            || self.disturbed(std::slice::from_ref(measured)).is_some()
     }
 
     /// The roofs of a device; `None` when it was not measured in this run.
@@ -173,6 +174,18 @@ mod tests {
         assert!(found.disturbed.is_some());
         roofs.add(peak(195.0, 19.0));
         assert_eq!(roofs.peak("cpu").unwrap().disturbed, None);
+    }
+
+    #[test]
+    fn a_brief_measurement_is_doubted_where_it_falls_short_or_the_driver_is_another() {
+        let mut roofs = Roofs::default();
+        roofs.add(peak(199.0, 18.0));
+        assert!(!roofs.doubts(&peak(190.0, 17.0)) && roofs.doubts(&peak(101.0, 18.0)));
+        let driver = Some("another".into());
+        assert!(roofs.doubts(&Peak {
+            driver,
+            ..peak(199.0, 18.0)
+        }));
     }
 
     #[test]

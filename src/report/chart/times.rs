@@ -299,15 +299,7 @@ mod tests {
 
     #[test]
     fn more_rows_than_a_chart_holds_are_counted() {
-        let record = fixture::race().remove(0);
-        let many: Vec<Record> = (0..MOST + 7)
-            .map(|index| {
-                let mut record = record.clone();
-                let id = record.case.replace("/sgd/", &format!("/sgd/eta{index}/"));
-                fixture::rename(&mut record, id);
-                record
-            })
-            .collect();
+        let many = fixture::at_rates(MOST + 7);
         let svg = chart("x".into(), &groups(&many).0[0]).unwrap().svg;
         assert!(svg.contains("7 more in the table"));
     }

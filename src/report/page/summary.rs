@@ -1,7 +1,7 @@
 //! What stands on top: which measurements these are, and the answers in short.
 
 use super::parts::{anchor, list, table};
-use crate::record::{Record, Status};
+use crate::record::{MOST_SHARE, Record, Status};
 use crate::report::document::Report;
 use crate::report::family::Family;
 use crate::report::group::Group;
@@ -10,9 +10,6 @@ use crate::report::speedup::Span;
 use crate::report::table::superseded;
 use crate::report::{name as names, quantity};
 use std::fmt::Write;
-
-/// The share above which the race itself calls a share a mistake; the report knows no race.
-const MOST: f64 = 1.03;
 
 /// The title, and what was measured by what.
 pub fn heading(report: &Report) -> String {
@@ -172,8 +169,8 @@ fn worth(group: &Group) -> Vec<String> {
     sentences
 }
 
-/// On every device the case that comes nearest to what its roofs allow. What passes them is left out: it is a mistake, which
-/// its own note tells.
+/// On every device the case that comes nearest to what its roofs allow. What passes them is left out: it is a mistake, and
+/// has a note of its own.
 fn nearest(report: &Report) -> Vec<String> {
     let groups = report.groups();
     let rows = || {
@@ -187,7 +184,12 @@ fn nearest(report: &Report) -> Vec<String> {
     devices.sort_unstable();
     devices.dedup();
     let sentence = |(machine, name): (&str, &str)| {
-        let share = |row: &Record| row.rate.as_ref()?.share_of_peak.filter(|s| *s <= MOST);
+        let share = |row: &Record| {
+            row.rate
+                .as_ref()?
+                .share_of_peak
+                .filter(|s| *s <= MOST_SHARE)
+        };
         let here = rows().filter(|(group, row)| {
             let reached = row.status == Status::Reached;
             group.machine == machine && row.device.label == name && reached

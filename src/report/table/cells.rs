@@ -120,7 +120,7 @@ pub fn rate(row: &Family) -> String {
     rate.map(quantity::rate).unwrap_or_default()
 }
 
-/// The same with what zeros saved told apart.
+/// The same, with the rate of a dense way beside it where zeros saved work.
 pub fn rate_with_zeros(row: &Family) -> String {
     let rate = row.median().rate.as_ref();
     rate.map(quantity::rate_with_zeros).unwrap_or_default()

@@ -266,15 +266,7 @@ mod tests {
 
     #[test]
     fn more_lines_than_can_be_told_apart_are_counted() {
-        let record = fixture::race().remove(0);
-        let many: Vec<Record> = (0..20)
-            .map(|index| {
-                let mut record = record.clone();
-                let id = record.case.replace("/sgd/", &format!("/sgd/eta{index}/"));
-                fixture::rename(&mut record, id);
-                record
-            })
-            .collect();
+        let many = fixture::at_rates(20);
         let (groups, _) = groups(&many);
         let (_, families) = groups[0].curves().remove(0);
         let svg = chart("x".into(), "t", &families, Against::Iterations)
