@@ -57,13 +57,18 @@ impl Limit {
     }
 }
 
-/// The limits of a device: of every level the most that a read of any size reached, the slowest first, then its products. Files
+/// The limits of a device: of every level the most that a read of any size reached, the slowest first, then its products. A level
+/// that is no faster than one behind it (a cache so small that launching takes longer than reading it) limits nothing. Files
 /// from before schema 4 have one of each.
 pub fn limits(peak: &Peak) -> Vec<Limit> {
-    let mut levels = BTreeMap::from([("memory", peak.stream_gb_per_s)]);
-    for stream in &peak.streams {
-        let best = levels.entry(&stream.level).or_default();
-        *best = best.max(stream.gb_per_s);
+    let mut levels = vec![("memory", peak.stream_gb_per_s)];
+    for stream in peak.streams.iter().rev() {
+        let last = levels.len() - 1;
+        match levels[last] {
+            (_, best) if stream.gb_per_s <= best => {}
+            (level, _) if level == stream.level => levels[last].1 = stream.gb_per_s,
+            _ => levels.push((&stream.level, stream.gb_per_s)),
+        }
     }
     let limit = |bytes| {
         move |(name, rate): (&str, f64)| Limit {
@@ -73,7 +78,6 @@ pub fn limits(peak: &Peak) -> Vec<Limit> {
         }
     };
     let mut limits: Vec<Limit> = levels.into_iter().map(limit(true)).collect();
-    limits.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     let products = [
         Some(peak.gemm_gflop_per_s).map(|rate| ("f32", rate)),
         peak.f64_gflop_per_s.map(|rate| ("f64", rate)),
@@ -209,6 +213,11 @@ pub(super) mod tests {
             ["memory 31.0 GB/s", "last level 60.0 GB/s", "L2 150.0 GB/s"]
         );
         assert_eq!(new[3..].len(), 3);
+        let mut slow = levels();
+        let mut first = slow.streams[0].clone();
+        (first.bytes, first.gb_per_s, first.level) = (2e4, 70.0, "L1".into());
+        slow.streams.insert(0, first);
+        assert_eq!(labels(&slow), new, "no L1");
     }
 
     #[test]
