@@ -1,7 +1,16 @@
-//! Tells the program what built it: the compiler's version and the commit, `abc1234`, `abc1234-dirty` or `unknown`.
+//! Tells the program what built it (the compiler's version and the commit, `abc1234`, `abc1234-dirty` or `unknown`), and
+//! makes Rust of the update rules in `src/optimizer/rules/`.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The language of the rules, as the program has it.
+#[path = "src/rule/mod.rs"]
+#[allow(dead_code, unused_imports)] // The program uses the rest.
+mod rule;
+
+const RULES: &str = "src/optimizer/rules";
 
 /// What the program is made of; a change elsewhere (a result, a page of text) does not make the program another one.
 const SOURCES: [&str; 7] = [
@@ -28,6 +37,78 @@ fn main() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
+    if let Err(why) = write_rules() {
+        // Cargo shows this, and ends the build.
+        println!("cargo::error={why}");
+    }
+}
+
+/// Writes `rules.rs`, the rules' files as texts, and `rules_cpu.rs`, their functions, with rules of fewer states first.
+fn write_rules() -> Result<(), String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(RULES).map_err(|e| format!("{RULES}: {e}"))? {
+        let path = entry.map_err(|e| format!("{RULES}: {e}"))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+            let text = std::fs::read_to_string(&path).map_err(|e| wrong(&e))?;
+            let rules = rule::read(&text).map_err(|e| wrong(&e))?;
+            let stem = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .unwrap_or_default();
+            if rules[0].name != stem {
+                return Err(wrong(&format!(
+                    "names {}: give both one name",
+                    rules[0].name
+                )));
+            }
+            files.push((text, rules));
+        }
+    }
+    files.sort_by_key(|(_, rules)| (rules[0].states.len(), rules[0].name.clone()));
+    let mut texts = String::from("const FILES: &[&str] = &[\n");
+    let mut functions = String::new();
+    let (mut arms, mut norms_arms) = (String::new(), String::new());
+    let rules = files.iter().flat_map(|(_, rules)| rules);
+    for (place, program) in rules.enumerate() {
+        functions += &rule::rust(program);
+        functions += "\n";
+        let states: String = (0..program.states.len())
+            .map(|i| format!(", s{i}"))
+            .collect();
+        let entry = &program.entry;
+        let _ = writeln!(arms, "        {place} => {entry}(step, p, g{states}),");
+        if !program.norms.is_empty() {
+            let _ = writeln!(
+                norms_arms,
+                "        {place} => {entry}_norms(step, p, g{states}),"
+            );
+        }
+    }
+    for (text, _) in &files {
+        let _ = writeln!(texts, "    {text:?},");
+    }
+    texts += "];\n";
+    let states: Vec<String> = (0..rule::MOST_STATES).map(|i| format!("s{i}")).collect();
+    let (names, most) = (states.join(", "), rule::MOST_STATES);
+    let _ = write!(
+        functions,
+        "/// Applies the shipped rule of this place.\n#[inline(always)]\npub fn shipped(place: usize, step: &Step<'_>, p: &mut [f32], g: \
+         &[f32], [{names}]: [&mut [f32]; {most}]) {{\n    match place {{\n{arms}        _ => unreachable!(\"no rule has the place \
+         {{place}}\"),\n    }}\n}}\n\n/// The sums of squares of the norms of the shipped rule of this place.\n#[inline(always)]\npub fn \
+         shipped_norms(place: usize, step: &Step<'_>, p: &[f32], g: &[f32], [{names}]: [&[f32]; {most}]) -> [f64; {norms}] \
+         {{\n    match place {{\n{norms_arms}        _ => unreachable!(\"no rule with norms has the place {{place}}\"),\n    \
+         }}\n}}\n",
+        norms = rule::MOST_NORMS
+    );
+    let folder = PathBuf::from(std::env::var("OUT_DIR").map_err(|e| e.to_string())?);
+    for (name, text) in [("rules.rs", texts), ("rules_cpu.rs", functions)] {
+        std::fs::write(folder.join(name), text).map_err(|e| format!("{name}: {e}"))?;
+    }
+    Ok(())
 }
 
 /// The commit's short hash, with `-dirty` when a source differs from it; `None` outside a checkout of this very project

@@ -248,6 +248,32 @@ impl<S> Watch<S> for Stopwatch {
     }
 }
 
+/// Update rules on a component of MNIST, on 784-300-100-10 and on a network beyond any cache; beside each the same rule read
+/// as a user's, which the CPU interprets.
+fn rules<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
+    for name in ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"] {
+        let rule = Rule::named(name);
+        let path = format!(
+            "{}/src/optimizer/rules/{name}.toml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let text = std::fs::read_to_string(&path).expect("the project has it");
+        let text = text.replacen(&format!("\"{name}\""), &format!("\"own_{name}\""), 1);
+        let own = Rule::read(&path, &text).expect("it reads under another name")[0];
+        for len in [784, 266_610, 10_000_000] {
+            for (rule, whose) in [(rule, ""), (own, ", a user's")] {
+                bench_row(
+                    criterion,
+                    lane,
+                    &format!("{name}{whose}, {len}"),
+                    rule.row(),
+                    &[len],
+                );
+            }
+        }
+    }
+}
+
 /// One step of deflation on a 784 x 784 covariance under each rule: product, deflation, ascent direction, rule,
 /// retraction.
 fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
@@ -256,7 +282,7 @@ fn steps<D: Device>(criterion: &mut Criterion, lane: &mut Lane<'_, D>) {
         quiet: true,
         ..Request::default()
     };
-    for rule in Rule::ALL {
+    for rule in Rule::plain() {
         let mut problem = None;
         let mut group = devices::group(criterion, &format!("step, {}", rule.name()));
         group.throughput(Throughput::Bytes(4 * 784 * 784));
@@ -311,6 +337,7 @@ fn all<D: Device>(criterion: &mut Criterion, device: D, spec: DeviceSpec, machin
         bench_row(criterion, &mut lane, &name, row, &[sizes[0], sizes[1], 16]);
     }
     products(criterion, &mut lane);
+    rules(criterion, &mut lane);
     steps(criterion, &mut lane);
 }
 

@@ -77,7 +77,7 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
         seed: 1,
     };
     for (name, layers) in NETWORKS {
-        for rule in Rule::ALL {
+        for rule in Rule::plain() {
             let name = format!("{case}/{name}/{}, step", rule.name());
             let mut group = devices::group(criterion, &name);
             group.throughput(Throughput::Elements(BATCH as u64));
@@ -91,9 +91,9 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
             group.finish();
         }
         for (rule, problem, of) in [
-            (Rule::Sgd, &problem, ""),
-            (Rule::Adam, &problem, ""),
-            (Rule::Sgd, &dense, ", no zeros"),
+            (Rule::named("sgd"), &problem, ""),
+            (Rule::named("adam"), &problem, ""),
+            (Rule::named("sgd"), &dense, ", no zeros"),
         ] {
             let name = format!("{case}/{name}/{}, epoch{of}", rule.name());
             let mut group = devices::group(criterion, &name);

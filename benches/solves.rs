@@ -42,11 +42,23 @@ fn components() -> Vec<Case<Pca>> {
         draft.settled().with(task)
     };
     vec![
-        case(Method::Deflation, OperatorKind::Covariance, Rule::Nesterov),
-        case(Method::Subspace, OperatorKind::Covariance, Rule::Nesterov),
-        case(Method::Subspace, OperatorKind::Samples, Rule::Nesterov),
-        case(Method::Subspace, OperatorKind::Samples, Rule::Adam),
-        case(Method::Direct, OperatorKind::Covariance, Rule::Sgd),
+        case(
+            Method::Deflation,
+            OperatorKind::Covariance,
+            Rule::named("nesterov"),
+        ),
+        case(
+            Method::Subspace,
+            OperatorKind::Covariance,
+            Rule::named("nesterov"),
+        ),
+        case(
+            Method::Subspace,
+            OperatorKind::Samples,
+            Rule::named("nesterov"),
+        ),
+        case(Method::Subspace, OperatorKind::Samples, Rule::named("adam")),
+        case(Method::Direct, OperatorKind::Covariance, Rule::named("sgd")),
     ]
 }
 
@@ -65,7 +77,10 @@ fn networks() -> Vec<Case<Mlp>> {
         };
         draft.settled().with(task)
     };
-    vec![case(&[], Rule::Sgd), case(&[300, 100], Rule::Adam)]
+    vec![
+        case(&[], Rule::named("sgd")),
+        case(&[300, 100], Rule::named("adam")),
+    ]
 }
 
 /// Says what is wrong with an answer.

@@ -1,9 +1,9 @@
 // advance and commit: bookkeeping after a step and after a component is found.
 //
 //   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
-//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state, s1 and s2
+//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state
 //
-// Geometry: `advance` one thread, `commit` one block that copies d elements. Bytes: 16 d.
+// Geometry: `advance` one thread, `commit` one block that copies d elements. Bytes: 8 d.
 
 /// time^-power. The powers in use are exact to one rounding; `powf` may be off by several.
 __device__ float decay(float time, float power) {
@@ -30,15 +30,13 @@ extern "C" __global__ void advance(float *control, unsigned batches) {
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
-commit(float *control, const float *v, float *basis, float *s1, float *s2, unsigned d, unsigned k) {
+commit(float *control, const float *v, float *basis, unsigned d, unsigned k) {
     const unsigned count = unsigned(control[COUNT]);
     if (count >= k) {
         return;
     }
     for (unsigned j = threadIdx.x; j < d; j += blockDim.x) {
         basis[Index(count) * d + j] = v[j];
-        s1[j] = 0.0f;
-        s2[j] = 0.0f;
     }
     // Every thread has read COUNT before it changes.
     __syncthreads();

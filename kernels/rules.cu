@@ -1,27 +1,96 @@
-// The update rules sgd, momentum, nesterov, adagrad, rmsprop and adam, on len elements each, in PyTorch's forms.
+// What every update rule has around its statements: one pass over p, g and the states, on len elements.
 //
-//   sgd        p -= RATE g
-//   momentum   s1 = mu s1 + g;                         p -= RATE s1
-//   nesterov   s1 = mu s1 + g;                         p -= RATE (g + mu s1)
-//   adagrad    s1 += g^2;                              p -= RATE g / (sqrt(s1) + epsilon)
-//   rmsprop    s1 = decay s1 + (1 - decay) g^2;        p -= RATE g / (sqrt(s1) + epsilon)
-//   adam       s1, s2 = moving averages of g and g^2;  p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon)
-//
-// g includes weight_decay p, as in PyTorch. RATE and t = STEP are read from the control buffer; once STOP is set,
-// nothing changes. States below FLUSH become 0.
+// A rule is a file of a few lines in src/optimizer/rules/; the program makes its entry from it and appends it to this text
+// (`gradrace rules show adam --as cuda`). g includes weight_decay p, as in PyTorch, unless a rule names the weight decay
+// itself. RATE and t = STEP are read from the control buffer; once STOP is set, nothing changes. States below FLUSH become 0.
 //
 // Geometry: four elements per thread with loads of 16 bytes, in strides if there are more elements than threads; the
-// first threads handle the up to three elements after the last quad. Bytes: 12 to 28 per element.
+// first threads handle the up to three elements after the last quad. Bytes: 12 per element, and 8 for each state. A rule
+// with norms has a pass before, of the same blocks, which sums squares into one part a block; every block adds the parts up.
 
 constexpr float FLUSH = 1e-30f;
 constexpr unsigned THREADS = 256;
 
-__device__ float flush(float x) { return fabsf(x) < FLUSH ? 0.0f : x; }
+[[maybe_unused]] static __device__ float flush(float x) { return fabsf(x) < FLUSH ? 0.0f : x; }
+[[maybe_unused]] static __device__ float square(float x) { return x * x; }
+/// -1, 0 or 1; NaN of NaN.
+[[maybe_unused]] static __device__ float sign(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
+[[maybe_unused]] static __device__ float smaller(float x, float y) { return x < y ? x : y; }
+[[maybe_unused]] static __device__ float larger(float x, float y) { return x > y ? x : y; }
 
-/// Applies `rule(p, g, s1, s2)` to every element, where g includes weight decay; only the first `States` states exist.
-template <unsigned States, typename Rule>
-__device__ void elementwise(const float *control, float *p, const float *g, float *s1, float *s2, unsigned len,
-                            float weight_decay, Rule rule) {
+/// Adds N values over the block; thread 0 gets the sums.
+template <int N> __device__ void block_sums(float (&x)[N]) {
+    __shared__ float shared[N][WARP];
+    const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        const float sum = team_sum<WARP>(x[k]);
+        if (lane == 0) {
+            shared[k][warp] = sum;
+        }
+    }
+    __syncthreads();
+    if (warp == 0) {
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            x[k] = team_sum<WARP>(lane < THREADS / WARP ? shared[k][lane] : 0.0f);
+        }
+    }
+}
+
+/// Writes this block's part of the sums of squares that `rule(p, g, state, sums)` adds up over every element.
+template <int States, int Norms, typename Rule>
+__device__ void squares(const float *control, const float *p, const float *g, float *const *states, unsigned len, float weight_decay,
+                        float *partial, Rule rule) {
+    if (frozen(control)) {
+        return;
+    }
+    float sums[Norms] = {};
+    for (Index i = Index(blockIdx.x) * THREADS + threadIdx.x; i < len; i += Index(gridDim.x) * THREADS) {
+        float own[States + 1];
+#pragma unroll
+        for (int k = 0; k < States; k++) {
+            own[k] = states[k][i];
+        }
+        rule(p[i], g[i] + weight_decay * p[i], own, sums);
+    }
+    block_sums(sums);
+    if (threadIdx.x == 0) {
+#pragma unroll
+        for (int k = 0; k < Norms; k++) {
+            partial[Index(blockIdx.x) * Norms + k] = sums[k];
+        }
+    }
+}
+
+/// The norms whose sums of squares have these parts, the same bits in every thread.
+template <int Norms> __device__ void norms_of(const float *partial, unsigned blocks, float (&norms)[Norms]) {
+    __shared__ float shared[Norms];
+    float sums[Norms] = {};
+    for (unsigned block = threadIdx.x; block < blocks; block += THREADS) {
+#pragma unroll
+        for (int k = 0; k < Norms; k++) {
+            sums[k] += partial[Index(block) * Norms + k];
+        }
+    }
+    block_sums(sums);
+    if (threadIdx.x == 0) {
+#pragma unroll
+        for (int k = 0; k < Norms; k++) {
+            shared[k] = sqrtf(sums[k]);
+        }
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < Norms; k++) {
+        norms[k] = shared[k];
+    }
+}
+
+/// Applies `rule(p, g, state)` to every element, where g includes weight decay and `state` holds the element's states.
+template <int States, typename Rule>
+__device__ void elementwise(const float *control, float *p, const float *g, float *const *states, unsigned len, float weight_decay,
+                            Rule rule) {
     if (frozen(control)) {
         return;
     }
@@ -31,86 +100,37 @@ __device__ void elementwise(const float *control, float *p, const float *g, floa
         float4 p4 = reinterpret_cast<float4 *>(p)[i];
         float4 g4 = reinterpret_cast<const float4 *>(g)[i];
         multiply_add(g4, weight_decay, p4);
-        float4 a4 = States > 0 ? reinterpret_cast<float4 *>(s1)[i] : zero4();
-        float4 b4 = States > 1 ? reinterpret_cast<float4 *>(s2)[i] : zero4();
-        rule(p4.x, g4.x, a4.x, b4.x);
-        rule(p4.y, g4.y, a4.y, b4.y);
-        rule(p4.z, g4.z, a4.z, b4.z);
-        rule(p4.w, g4.w, a4.w, b4.w);
+        float own[4][States + 1];
+#pragma unroll
+        for (int k = 0; k < States; k++) {
+            const float4 four = reinterpret_cast<const float4 *>(states[k])[i];
+            own[0][k] = four.x;
+            own[1][k] = four.y;
+            own[2][k] = four.z;
+            own[3][k] = four.w;
+        }
+        rule(p4.x, g4.x, own[0]);
+        rule(p4.y, g4.y, own[1]);
+        rule(p4.z, g4.z, own[2]);
+        rule(p4.w, g4.w, own[3]);
         reinterpret_cast<float4 *>(p)[i] = p4;
-        if (States > 0) reinterpret_cast<float4 *>(s1)[i] = a4;
-        if (States > 1) reinterpret_cast<float4 *>(s2)[i] = b4;
+#pragma unroll
+        for (int k = 0; k < States; k++) {
+            reinterpret_cast<float4 *>(states[k])[i] = make_float4(own[0][k], own[1][k], own[2][k], own[3][k]);
+        }
     }
     const Index i = 4 * quads + thread;
     if (i < len) {
-        float a = States > 0 ? s1[i] : 0.0f;
-        float b = States > 1 ? s2[i] : 0.0f;
-        rule(p[i], g[i] + weight_decay * p[i], a, b);
-        if (States > 0) s1[i] = a;
-        if (States > 1) s2[i] = b;
+        float own[States + 1];
+#pragma unroll
+        for (int k = 0; k < States; k++) {
+            own[k] = states[k][i];
+        }
+        rule(p[i], g[i] + weight_decay * p[i], own);
+#pragma unroll
+        for (int k = 0; k < States; k++) {
+            states[k][i] = own[k];
+        }
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) sgd(const float *control, float *p, const float *g, unsigned len,
-                                                                  float weight_decay) {
-    const float rate = control[RATE];
-    elementwise<0>(control, p, g, nullptr, nullptr, len, weight_decay, [=](float &p, float g, float &, float &) { p -= rate * g; });
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS)
-momentum(const float *control, float *p, const float *g, float *s1, unsigned len, float mu, float weight_decay) {
-    const float rate = control[RATE];
-    elementwise<1>(control, p, g, s1, nullptr, len, weight_decay, [=](float &p, float g, float &s1, float &) {
-        const float velocity = mu * s1 + g;
-        p -= rate * velocity;
-        s1 = flush(velocity);
-    });
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS)
-nesterov(const float *control, float *p, const float *g, float *s1, unsigned len, float mu, float weight_decay) {
-    const float rate = control[RATE];
-    elementwise<1>(control, p, g, s1, nullptr, len, weight_decay, [=](float &p, float g, float &s1, float &) {
-        const float velocity = mu * s1 + g;
-        p -= rate * (g + mu * velocity);
-        s1 = flush(velocity);
-    });
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS)
-adagrad(const float *control, float *p, const float *g, float *s1, unsigned len, float epsilon, float weight_decay) {
-    const float rate = control[RATE];
-    elementwise<1>(control, p, g, s1, nullptr, len, weight_decay, [=](float &p, float g, float &s1, float &) {
-        const float squares = s1 + g * g;
-        p -= rate * g / (sqrtf(squares) + epsilon);
-        s1 = flush(squares);
-    });
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS)
-rmsprop(const float *control, float *p, const float *g, float *s1, unsigned len, float decay, float epsilon,
-        float weight_decay) {
-    const float rate = control[RATE];
-    elementwise<1>(control, p, g, s1, nullptr, len, weight_decay, [=](float &p, float g, float &s1, float &) {
-        const float mean = decay * s1 + (1.0f - decay) * g * g;
-        p -= rate * g / (sqrtf(mean) + epsilon);
-        s1 = flush(mean);
-    });
-}
-
-/// `log1` and `log2` are the natural logarithms of the two decays, computed in f64 on the host, because 1 - beta^t
-/// would cancel.
-extern "C" __global__ void __launch_bounds__(THREADS)
-adam(const float *control, float *p, const float *g, float *s1, float *s2, unsigned len, float beta1, float beta2,
-     float epsilon, float weight_decay, float log1, float log2) {
-    const float rate = control[RATE];
-    const float correction1 = -expm1f(control[STEP] * log1);
-    const float correction2 = -expm1f(control[STEP] * log2);
-    elementwise<2>(control, p, g, s1, s2, len, weight_decay, [=](float &p, float g, float &s1, float &s2) {
-        const float mean = beta1 * s1 + (1.0f - beta1) * g;
-        const float square = beta2 * s2 + (1.0f - beta2) * g * g;
-        p -= rate * (mean / correction1) / (sqrtf(square / correction2) + epsilon);
-        s1 = flush(mean);
-        s2 = flush(square);
-    });
-}

@@ -1,7 +1,7 @@
 // advance and commit: bookkeeping after a step and after a component is found.
 //
 //   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
-//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state, s1 and s2
+//   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state
 //
 // Geometry: `advance` one invocation, `commit` one workgroup that copies d elements. The control buffer has the layout
 // of src/kernel/control/mod.rs; a test compares the numbers.
@@ -20,10 +20,8 @@ struct Commit {
 @group(0) @binding(0) var<storage, read_write> control: array<f32>;
 @group(0) @binding(1) var<storage, read> v: array<f32>;
 @group(0) @binding(2) var<storage, read_write> basis: array<f32>;
-@group(0) @binding(3) var<storage, read_write> s1: array<f32>;
-@group(0) @binding(4) var<storage, read_write> s2: array<f32>;
-@group(0) @binding(5) var<uniform> params: Commit;
-@group(0) @binding(5) var<uniform> batches: Advance;
+@group(0) @binding(3) var<uniform> params: Commit;
+@group(0) @binding(3) var<uniform> batches: Advance;
 
 const STOP: u32 = 0u;
 const STEP: u32 = 1u;
@@ -71,8 +69,6 @@ fn commit(@builtin(local_invocation_index) lane: u32) {
     let count = u32(control[COUNT]);
     for (var j = lane; j < params.d; j += WIDTH) {
         basis[count * params.d + j] = v[j];
-        s1[j] = 0.0;
-        s2[j] = 0.0;
     }
     // Every invocation has read COUNT before it changes.
     storageBarrier();

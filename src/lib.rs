@@ -12,12 +12,13 @@
 //!
 //! A module imports only modules to its left:
 //!
-//! `error` -> `record` -> `machine` -> `data`, `kernel` -> `device` -> `optimizer` -> `pca`, `mlp` -> `race`, `conformance` ->
+//! `error`, `rule` -> `record` -> `machine` -> `data`, `kernel` -> `device` -> `optimizer` -> `pca`, `mlp` -> `race`, `conformance` ->
 //! `report` -> `cli`
 //!
 //! | module | owns | leaves to others |
 //! |---|---|---|
 //! | [`error`] | the error type, and exit statuses | |
+//! | [`rule`] | the language of update rules: a file of a few lines becomes a reference, Rust, CUDA and WGSL | running anything |
 //! | [`record`] | what was measured: plain types, files, statistics over samples | devices |
 //! | [`machine`] | what this machine is: facts, instruction sets, cores, cloud instance | measuring it |
 //! | [`data`] | where samples come from | problems |
@@ -42,7 +43,8 @@
 //!
 //! Rows of the [`kernel`] table belong to a family: stream, product, gram, block, rules, control or network. Each family has one
 //! file of that name on every floor: `src/kernel`, `src/device/cpu`, `src/device/cuda/geometry`, `src/device/wgpu/geometry`,
-//! `kernels` and `shaders`. So the name of a kernel's family is the name of every file that implements it.
+//! `kernels` and `shaders`. So the name of a kernel's family is the name of every file that implements it. The family of the
+//! rules holds only what is around a rule's statements: its rows and entries are made from `src/optimizer/rules/*.toml`.
 //!
 //! # What is checked
 //!
@@ -77,3 +79,4 @@ pub mod pca;
 pub mod race;
 pub mod record;
 pub mod report;
+pub mod rule;

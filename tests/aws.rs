@@ -1,6 +1,7 @@
 //! Races on AWS. A folder of tests, since each of them needs the aws client in .venv-aws, which scripts/test installs.
 #![cfg(target_os = "linux")]
 
+#[path = "cli/program/mod.rs"]
 mod program;
 
 #[path = "aws/account.rs"]

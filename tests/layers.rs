@@ -10,16 +10,19 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// What a top-level module may name besides itself. `report` sees records alone, whatever stands below it.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("error", &[]),
+    ("rule", &[]),
     ("record", &["error"]),
     ("machine", &["error", "record"]),
     ("data", &["error", "machine"]),
-    ("kernel", &["error"]),
-    ("device", &["error", "machine", "data", "kernel"]),
+    ("kernel", &["error", "rule"]),
+    ("device", &["error", "rule", "machine", "data", "kernel"]),
     (
         "optimizer",
-        &["error", "record", "machine", "data", "kernel", "device"],
+        &[
+            "error", "rule", "record", "machine", "data", "kernel", "device",
+        ],
     ),
     ("pca", BELOW_PROBLEMS),
     ("mlp", BELOW_PROBLEMS),
@@ -32,6 +35,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
 
 const BELOW_PROBLEMS: &[&str] = &[
     "error",
+    "rule",
     "record",
     "machine",
     "data",
@@ -41,6 +45,7 @@ const BELOW_PROBLEMS: &[&str] = &[
 ];
 const BELOW_RACE: &[&str] = &[
     "error",
+    "rule",
     "record",
     "machine",
     "data",

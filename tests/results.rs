@@ -1,5 +1,6 @@
 //! The reference results in `results/` follow the public format, and what is drawn and said of them holds.
 
+#[path = "cli/program/mod.rs"]
 mod program;
 
 use gradrace::record::MOST_SHARE;

@@ -1,17 +1,21 @@
-"""Makes golden sequences in f64 with PyTorch, JAX and optax, for gradrace's tests.
+"""Makes golden sequences in f64 with PyTorch, Keras, JAX and optax, for gradrace's tests.
 
-src/optimizer/golden.json: iterates of every update rule on f(x) = |x|^2. A framework's form that differs from gradrace's
-is kept too, with what makes it differ.
+src/optimizer/golden.json: iterates of every update rule and variant on f(x) = |x|^2, from the framework whose form it is.
 src/mlp/golden.json: a small network by automatic differentiation: first gradient and the losses of every rule. PyTorch's
 numbers are stored after JAX's were found to be the same.
 """
 
 import argparse
 import json
+import os
 from pathlib import Path
+
+# TensorFlow and PyTorch do not go into one process.
+os.environ["KERAS_BACKEND"] = "jax"
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 import optax
 import torch
@@ -21,13 +25,21 @@ from rules import RULES, torch_optimizer
 
 jax.config.update("jax_enable_x64", True)
 
-VERSIONS = {"torch": torch.__version__.split("+")[0], "jax": jax.__version__, "optax": optax.__version__}
+keras.config.set_floatx("float64")
+
+VERSIONS = {
+    "torch": torch.__version__.split("+")[0],
+    "keras": keras.__version__,
+    "jax": jax.__version__,
+    "optax": optax.__version__,
+}
 DECAYS = [0.0, 0.01]
 
 START = [1.0, 2.0, 3.0]
 STEPS = 12
-# Large enough to move, small enough to stay; RMSprop's first step is ten times its rate.
-RATES = {"sgd": 0.1, "momentum": 0.05, "nesterov": 0.05, "adagrad": 1.0, "rmsprop": 0.05, "adam": 0.3}
+# Large enough to move, small enough to stay.
+RATE = 0.05
+RATES = {"adagrad": 1.0, "adadelta": 1.0, "adam": 0.3, "lion": 0.02, "lars": 20.0}
 
 N, D, CLASSES, LAYERS, BATCH = 48, 12, 3, [7, 5], 12
 UNIT = 1 / 16  # of a sample's element; a power of two, so that the products with it are exact
@@ -37,38 +49,51 @@ TRAINING_RATES = {"sgd": 0.2, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.0
 AGREED = 1e-12  # between two frameworks
 
 
-def optax_forms(rate: float) -> list[tuple[str, str, optax.GradientTransformation, str | None]]:
-    """Rule, call, optimizer, and what makes it differ from gradrace's form, if it does."""
-    inside = "epsilon inside the root"
-    return [
-        ("sgd", f"sgd({rate})", optax.sgd(rate), None),
-        ("momentum", f"sgd({rate}, momentum=0.9)", optax.sgd(rate, momentum=0.9), None),
-        (
-            "nesterov",
-            f"sgd({rate}, momentum=0.9, nesterov=True)",
-            optax.sgd(rate, momentum=0.9, nesterov=True),
-            None,
-        ),
-        ("adagrad", f"adagrad({rate})", optax.adagrad(rate), f"accumulator from 0.1, {inside} (1e-7)"),
-        (
-            "rmsprop",
-            f"rmsprop({rate}, decay=0.99, eps=1e-8, eps_in_sqrt=False)",
-            optax.rmsprop(rate, decay=0.99, eps=1e-8, eps_in_sqrt=False),
-            None,
-        ),
-        (
-            "rmsprop",
-            f"rmsprop({rate}, decay=0.99)",
-            optax.rmsprop(rate, decay=0.99),
-            f"{inside} (1e-8)",
-        ),
-        ("adam", f"adam({rate})", optax.adam(rate), None),
-    ]
+# Rule, what it is called in the framework, and its optimizer. PyTorch's has the parameters, the rate and the weight decay;
+# optax's and Keras's the rate and the weight decay, which is apart from the gradient where the rule's is and 0 elsewhere.
+TORCH = {
+    "sgd": lambda p, **more: torch.optim.SGD(p, **more),
+    "momentum": lambda p, **more: torch.optim.SGD(p, momentum=0.9, **more),
+    "momentum:dampened": lambda p, **more: torch.optim.SGD(p, momentum=0.9, dampening=0.5, **more),
+    "nesterov": lambda p, **more: torch.optim.SGD(p, momentum=0.9, nesterov=True, **more),
+    "adagrad": lambda p, **more: torch.optim.Adagrad(p, **more),
+    "rmsprop": lambda p, **more: torch.optim.RMSprop(p, **more),
+    "rmsprop:momentum": lambda p, **more: torch.optim.RMSprop(p, momentum=0.9, **more),
+    "rmsprop:centred": lambda p, **more: torch.optim.RMSprop(p, centered=True, **more),
+    "adam": lambda p, **more: torch.optim.Adam(p, **more),
+    "adamw": lambda p, **more: torch.optim.AdamW(p, **more),
+    "adamax": lambda p, **more: torch.optim.Adamax(p, **more),
+    "amsgrad": lambda p, **more: torch.optim.Adam(p, amsgrad=True, **more),
+    "adadelta": lambda p, **more: torch.optim.Adadelta(p, **more),
+}
+OPTAX = {
+    "sgd": optax.sgd,
+    "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
+    "nesterov": lambda rate: optax.sgd(rate, momentum=0.9, nesterov=True),
+    "adagrad:optax": optax.adagrad,
+    "rmsprop": lambda rate: optax.rmsprop(rate, decay=0.99, eps=1e-8, eps_in_sqrt=False),
+    "rmsprop:optax": optax.rmsprop,
+    "adam": optax.adam,
+    "nadam": optax.nadam,
+    "lars": optax.lars,
+}
+OPTAX_APART = {"adamw": optax.adamw, "lion": optax.lion, "lamb": optax.lamb}
+KERAS = {
+    "momentum:keras": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
+    "nesterov:keras": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+    "adagrad:keras": keras.optimizers.Adagrad,
+    "rmsprop:keras": keras.optimizers.RMSprop,
+    "adam:keras": keras.optimizers.Adam,
+}
+
+
+def rate_of(rule: str) -> float:
+    return RATES.get(rule.split(":")[0], RATE)
 
 
 def torch_iterates(rule: str, decay: float) -> list[list[float]]:
     x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
-    optimizer = torch_optimizer(torch, rule, [x], RATES[rule], decay)
+    optimizer = TORCH[rule]([x], lr=rate_of(rule), weight_decay=decay)
     iterates = []
     for _ in range(STEPS):
         optimizer.zero_grad()
@@ -78,11 +103,17 @@ def torch_iterates(rule: str, decay: float) -> list[list[float]]:
     return iterates
 
 
-def with_decay(optimizer: optax.GradientTransformation, decay: float) -> optax.GradientTransformation:
+def optax_optimizer(rule: str, rate: float, decay: float) -> optax.GradientTransformation | None:
+    if rule in OPTAX_APART:
+        return OPTAX_APART[rule](rate, weight_decay=decay)
+    if rule not in OPTAX:
+        return None
+    optimizer = OPTAX[rule](rate)
     return optax.chain(optax.add_decayed_weights(decay), optimizer) if decay else optimizer
 
 
-def optax_iterates(optimizer: optax.GradientTransformation) -> list[list[float]]:
+def optax_iterates(rule: str, decay: float) -> list[list[float]]:
+    optimizer = optax_optimizer(rule, rate_of(rule), decay)
     x = jnp.array(START)
     state = optimizer.init(x)
     iterates = []
@@ -93,30 +124,37 @@ def optax_iterates(optimizer: optax.GradientTransformation) -> list[list[float]]
     return iterates
 
 
+def keras_iterates(rule: str) -> list[list[float]]:
+    x = keras.Variable(START, dtype="float64")
+    optimizer = KERAS[rule](rate_of(rule))
+    iterates = []
+    for _ in range(STEPS):
+        optimizer.apply([2 * keras.ops.convert_to_tensor(x)], [x])
+        iterates.append(keras.ops.convert_to_numpy(x).tolist())
+    return iterates
+
+
 def sequences() -> list[dict]:
     found = []
 
-    def add(framework, rule, decay, call, differs, iterates):
+    def add(framework, rule, decay, iterates):
         found.append(
             {
                 "framework": framework,
                 "rule": rule,
-                "call": call,
-                "learning_rate": RATES[rule],
+                "learning_rate": rate_of(rule),
                 "weight_decay": decay,
-                "differs": differs,
                 "iterates": iterates,
             }
         )
 
     for decay in DECAYS:
-        for rule in RULES:
-            x = torch.zeros(1, requires_grad=True)
-            call = type(torch_optimizer(torch, rule, [x], 1.0, 0.0)).__name__
-            add("torch", rule, decay, call, None, torch_iterates(rule, decay))
-            for form, call, optimizer, differs in optax_forms(RATES[rule]):
-                if form == rule:
-                    add("optax", rule, decay, call, differs, optax_iterates(with_decay(optimizer, decay)))
+        for rule in TORCH:
+            add("torch", rule, decay, torch_iterates(rule, decay))
+        for rule in OPTAX | OPTAX_APART:
+            add("optax", rule, decay, optax_iterates(rule, decay))
+    for rule in KERAS:
+        add("keras", rule, 0.0, keras_iterates(rule))
     return found
 
 
@@ -167,11 +205,9 @@ def torch_training(rule, decay, start, x, y):
 
 
 def jax_training(rule, decay, start, x, y):
-    forms = optax_forms(TRAINING_RATES[rule])
-    same = [optimizer for form, _, optimizer, differs in forms if form == rule and not differs]
-    if not same:
+    optimizer = optax_optimizer(rule, TRAINING_RATES[rule], decay)
+    if optimizer is None:
         return None, None
-    optimizer = with_decay(same[0], decay)
     parameters = jnp.array(start)
     state = optimizer.init(parameters)
     losses, first = [], None

@@ -12,6 +12,7 @@ mod devices;
 pub mod output;
 mod progress;
 mod report;
+mod rules;
 mod run;
 mod schema;
 mod tune;
@@ -49,6 +50,8 @@ enum Command {
     Compare(Box<compare::Compare>),
     /// Find a network's learning rates: the same budget for every rule
     Tune(tune::Tune),
+    /// List the update rules with their formulas, or show one as Rust, CUDA or WGSL
+    Rules(rules::Rules),
     /// Print the JSON Schema of the records
     Schema(schema::Schema),
 }
@@ -67,6 +70,7 @@ impl Cli {
             Command::Report(report) => report.run(),
             Command::Compare(compare) => compare.run(),
             Command::Tune(tune) => tune.run(),
+            Command::Rules(rules) => rules.run(),
             Command::Schema(schema) => schema.run(),
         }
     }

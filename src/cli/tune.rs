@@ -6,7 +6,9 @@ use clap::Args;
 
 use crate::data::Request;
 use crate::error::{Error, Result};
+use crate::race::case::Batch;
 use crate::race::device::DeviceSpec;
+use crate::race::name::rule;
 use crate::race::rates::{FILE, Rates, Tuned};
 use crate::race::tune::{Budget, tune};
 use crate::race::words;
@@ -23,12 +25,19 @@ pub struct Tune {
     /// Hidden layers of the network, or none
     #[arg(long, value_name = "WIDTHS", default_value = "300,100")]
     layers: String,
-    /// full, or samples of a step
-    #[arg(long, value_name = "N", default_value = "128")]
+    /// full, or samples of a step; a list is tuned one after the other
+    #[arg(long, value_name = "LIST", default_value = "128")]
     batch: String,
-    /// Passes over the samples for every rate
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    epochs: u64,
+    /// Rules
+    #[arg(
+        long,
+        value_name = "LIST",
+        default_value = "sgd,momentum,nesterov,adagrad,rmsprop,adam,adamw,lion"
+    )]
+    optimizer: String,
+    /// Passes over the samples for every rate; by default 5, with batch 1 a single one, with the full batch 200
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
     /// Seeds that every rate is tried with
     #[arg(long, value_name = "LIST", default_value = "1")]
     seed: String,
@@ -44,6 +53,15 @@ pub struct Tune {
     out: Option<PathBuf>,
 }
 
+/// Epochs in which rates are told apart.
+fn usual_epochs(batch: Batch) -> u64 {
+    match batch {
+        Batch::Rows(1) => 1,
+        Batch::Rows(_) => 5,
+        Batch::Full => 200,
+    }
+}
+
 impl Tune {
     /// Tries every rate, and prints or stores the winners.
     ///
@@ -51,37 +69,53 @@ impl Tune {
     /// `Input` for bad usage and bad input.
     pub fn run(self) -> Result<End> {
         let seeds = self.seed.split(',').map(words::seed);
-        let budget = Budget {
+        let rules = words::split(&self.optimizer);
+        let mut budget = Budget {
             request: Request {
                 spec: self.data.clone(),
                 data_dir: self.data_dir.clone(),
                 ..Request::default()
             },
             layers: words::layers(&self.layers)?,
-            batch: words::batch(&self.batch)?,
-            epochs: self.epochs.max(1),
+            batch: Batch::Full,
+            epochs: 1,
             seeds: seeds.collect::<Result<_>>()?,
+            rules: rules.iter().map(|word| rule(word)).collect::<Result<_>>()?,
             device: DeviceSpec::parse(&self.device)?,
         };
+        let batches = words::split(&self.batch);
+        let batches = batches.iter().map(|word| words::batch(word));
+        let batches: Vec<Batch> = batches.collect::<Result<_>>()?;
         let mut rates = self.read()?;
         let interrupted = listen()?;
-        let tuned = tune(&budget, &interrupted, &mut |trial| {
-            let error = 100.0 * trial.error;
-            tell(&format!(
-                "{:<9} rate {:<9} validation error {error:.2} %",
-                trial.rule.name(),
-                trial.rate
-            ));
-        })?;
-        let Some(tuned) = tuned else {
-            return Ok(End::Interrupted);
-        };
-        let same = |t: &Tuned| (&t.layers, &t.batch) == (&tuned.layers, &tuned.batch);
-        match rates.tuned.iter().position(same) {
-            Some(place) => rates.tuned[place] = tuned,
-            None => rates.tuned.push(tuned),
+        for batch in batches {
+            budget.batch = batch;
+            budget.epochs = self.epochs.unwrap_or_else(|| usual_epochs(batch)).max(1);
+            let tuned = tune(&budget, &interrupted, &mut |trial| {
+                let error = 100.0 * trial.error;
+                tell(&format!(
+                    "batch {:<5} {:<9} rate {:<9} validation error {error:.2} %",
+                    batch.to_string(),
+                    trial.rule.name(),
+                    trial.rate
+                ));
+            })?;
+            let Some(tuned) = tuned else {
+                return Ok(End::Interrupted);
+            };
+            let same = |t: &Tuned| (&t.layers, &t.batch) == (&tuned.layers, &tuned.batch);
+            match rates.tuned.iter().position(same) {
+                Some(place) => rates.tuned[place] = tuned,
+                None => rates.tuned.push(tuned),
+            }
+            // After every batch, so that Ctrl-C costs only the one that is being tuned.
+            if self.out.is_some() {
+                self.write(&rates)?;
+            }
         }
-        self.write(&rates)?;
+        if self.out.is_none() {
+            self.write(&rates)?;
+        }
         Ok(End::Good)
     }
 

@@ -12,6 +12,8 @@ mod spoiled;
 mod steps;
 #[cfg(test)]
 mod trials;
+#[cfg(test)]
+mod users;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +21,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::device::{Device, Element, Launch, Slice, SliceMut, VIEW_ALIGNMENT};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Block, Fill, Kernel, Parameter, Row, Rules, control, table};
+use crate::kernel::{Access, Block, Fill, Kernel, Parameter, Row, Rule, control, table};
 
 /// How one check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +87,7 @@ fn parts<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
     device.write(&g, 0, Slice::F32(&[1.0; LEN]))?;
     let part = device.view(&whole, START, LEN);
     let launch = Launch {
-        kernel: Kernel::Rules(Rules::Sgd),
+        kernel: Kernel::Rules(Rule::named("sgd")),
         sizes: &[LEN],
         scalars: &[0.0],
         buffers: &[&control, &part, &g],
@@ -323,7 +325,7 @@ fn replay<D: Device>(device: &mut D, random: &mut ChaCha8Rng) -> Result<f64> {
     device.write(&gb, 0, Slice::F32(&[1.0; LEN]))?;
     let recording = device.record(&mut |device| {
         device.launch(&Launch {
-            kernel: Kernel::Rules(Rules::Sgd),
+            kernel: Kernel::Rules(Rule::named("sgd")),
             sizes: &[LEN],
             scalars: &[0.0],
             buffers: &[&control, &pb, &gb],

@@ -102,9 +102,24 @@ fn the_check_refuses_a_thousand_spoiled_answers_and_accepts_a_thousand_right_one
             let reference = Reference::new(&samples, &statistics, *k).expect("LAPACK");
             // Right answers of three ways: in f64, in f32 with its last step where it needs one.
             let ways = [
-                plan(Method::Direct, OperatorKind::Covariance, Rule::Sgd, *k),
-                plan(Method::Deflation, OperatorKind::Samples, Rule::Sgd, *k),
-                plan(Method::Subspace, OperatorKind::Covariance, Rule::Sgd, *k),
+                plan(
+                    Method::Direct,
+                    OperatorKind::Covariance,
+                    Rule::named("sgd"),
+                    *k,
+                ),
+                plan(
+                    Method::Deflation,
+                    OperatorKind::Samples,
+                    Rule::named("sgd"),
+                    *k,
+                ),
+                plan(
+                    Method::Subspace,
+                    OperatorKind::Covariance,
+                    Rule::named("sgd"),
+                    *k,
+                ),
             ];
             let right = ways.map(|plan| solve(&mut cpu, &samples, &plan).expect(name).0);
             (name, samples, truth, reference, right, *k)
@@ -149,7 +164,12 @@ fn without_a_reference_the_residuals_refuse_what_is_spoiled_and_find_a_component
         let truth = Truth::of(&x);
         let statistics = Statistics::of(&samples, 1);
         let reference = Reference::without_pairs(&samples, &statistics, k);
-        let direct = plan(Method::Direct, OperatorKind::Covariance, Rule::Sgd, k);
+        let direct = plan(
+            Method::Direct,
+            OperatorKind::Covariance,
+            Rule::named("sgd"),
+            k,
+        );
         let right = solve(&mut cpu, &samples, &direct).expect(name).0;
         let standing = |outcome: &Outcome| Assessment::of(outcome, &reference).standing(TARGET, k);
         assert_eq!(standing(&right), Standing::Right, "{name}");
@@ -162,7 +182,12 @@ fn without_a_reference_the_residuals_refuse_what_is_spoiled_and_find_a_component
         }
         // A direction without variance in place of the second: its residual is 0, and it is no component past the rank.
         if samples.d > 5 {
-            let past = plan(Method::Direct, OperatorKind::Covariance, Rule::Sgd, 6);
+            let past = plan(
+                Method::Direct,
+                OperatorKind::Covariance,
+                Rule::named("sgd"),
+                6,
+            );
             let past = solve(&mut cpu, &samples, &past).expect(name).0;
             let d = samples.d;
             let mut null = right.clone();
@@ -174,7 +199,7 @@ fn without_a_reference_the_residuals_refuse_what_is_spoiled_and_find_a_component
         let all = plan(
             Method::Direct,
             OperatorKind::Covariance,
-            Rule::Sgd,
+            Rule::named("sgd"),
             samples.d.min(4),
         );
         let all = solve(&mut cpu, &samples, &all).expect(name).0;

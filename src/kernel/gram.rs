@@ -40,10 +40,10 @@ const fn covariance<T: Stored>(kernel: Gram, name: &'static str) -> Row {
             ]
         },
         freezes: false,
-        bytes: |s| T::BYTES * (s[0] * s[1]) as f64 + 4.0 * (s[1] * s[1]) as f64,
-        flops: |s| (s[0] * s[1] * (s[1] + 1)) as f64,
+        bytes: &|s| T::BYTES * (s[0] * s[1]) as f64 + 4.0 * (s[1] * s[1]) as f64,
+        flops: &|s| (s[0] * s[1] * (s[1] + 1)) as f64,
         tolerance: 1e-5,
-        reference: columns,
+        reference: &columns,
         cases: &[
             (&[2, 1], &[0.0, 1.0, 1.0]),
             (&[33, 31], &[0.0, 1.0, 0.5]),
@@ -87,10 +87,10 @@ const fn dual<T: Stored>(kernel: Gram, name: &'static str) -> Row {
             ]
         },
         freezes: false,
-        bytes: |s| T::BYTES * ((s[0] + s[1]) * s[2]) as f64 + 4.0 * (s[0] * s[1]) as f64,
-        flops: |s| 2.0 * (s[0] * s[1] * s[2]) as f64,
+        bytes: &|s| T::BYTES * ((s[0] + s[1]) * s[2]) as f64 + 4.0 * (s[0] * s[1]) as f64,
+        flops: &|s| 2.0 * (s[0] * s[1] * s[2]) as f64,
         tolerance: 1e-5,
-        reference: samples_by_samples,
+        reference: &samples_by_samples,
         cases: &[
             (&[1, 1, 1, 1, 0, 0], &[1.0, 1.0]),
             (&[31, 31, 33, 31, 0, 0], &[1.0, 0.5]),

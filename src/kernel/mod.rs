@@ -32,7 +32,7 @@ pub use network::Network;
 pub use parameter::{Access, Element, Fill, Parameter};
 pub use product::Product;
 pub use reference::named;
-pub use rules::{FLUSH, Rules};
+pub use rules::{FLUSH, Rule};
 pub use stream::Stream;
 
 /// A row of the table, by its family; [`Kernel::row`] tells everything about it.
@@ -43,7 +43,7 @@ pub enum Kernel {
     Product(Product),
     Gram(Gram),
     Block(Block),
-    Rules(Rules),
+    Rules(Rule),
     Control(Control),
     Network(Network),
 }
@@ -105,6 +105,11 @@ pub enum Arithmetic {
 /// Sizes and scalars of a launch.
 pub type Case = (&'static [usize], &'static [f32]);
 
+/// A number that follows from the sizes.
+pub type Count = &'static (dyn Fn(&[usize]) -> f64 + Sync);
+/// A row in f64: sizes, scalars, and every buffer widened.
+pub type Reference = &'static (dyn Fn(&[usize], &[f64], &mut [Vec<f64>]) + Sync);
+
 /// One row of the kernel table.
 pub struct Row {
     /// The kernel.
@@ -122,13 +127,13 @@ pub struct Row {
     /// Whether it belongs to a step: it reads the control buffer, its first, and does nothing once [`control::STOP`] is set.
     pub freezes: bool,
     /// Fewest bytes moved to and from memory.
-    pub bytes: fn(&[usize]) -> f64,
+    pub bytes: Count,
     /// Operations (a multiply-add is two).
-    pub flops: fn(&[usize]) -> f64,
+    pub flops: Count,
     /// Largest `|out - reference| / |reference|` (2-norms over a buffer) that conformance accepts.
     pub tolerance: f64,
-    /// The same in f64, written plainly: sizes, scalars, and every buffer widened.
-    pub reference: fn(&[usize], &[f64], &mut [Vec<f64>]),
+    /// The same in f64, written plainly.
+    pub reference: Reference,
     /// Sizes and scalars that conformance runs: awkward ones, and every branch of the launch geometry.
     pub cases: &'static [Case],
     /// Sizes and scalars of the benchmark: those of MNIST, or of a step on it.
@@ -153,7 +158,7 @@ impl Kernel {
             Self::Product(kernel) => &product::ROWS[kernel as usize],
             Self::Gram(kernel) => &gram::ROWS[kernel as usize],
             Self::Block(kernel) => &block::ROWS[kernel as usize],
-            Self::Rules(kernel) => &rules::ROWS[kernel as usize],
+            Self::Rules(rule) => rule.row(),
             Self::Control(kernel) => &control::rows::ROWS[kernel as usize],
             Self::Network(kernel) => &network::ROWS[kernel as usize],
         }
@@ -177,18 +182,11 @@ impl Kernel {
 pub fn table() -> impl Iterator<Item = &'static Row> {
     let (products, lifts) = product::ROWS.split_at(Product::LiftF32 as usize);
     let (blocks, retraction) = block::ROWS.split_at(Block::Retract as usize);
-    let parts: [&[Row]; 9] = [
-        stream::ROWS,
-        products,
-        gram::ROWS,
-        lifts,
-        blocks,
-        rules::ROWS,
-        retraction,
-        control::rows::ROWS,
-        network::ROWS,
-    ];
-    parts.into_iter().flatten()
+    let before: [&[Row]; 5] = [stream::ROWS, products, gram::ROWS, lifts, blocks];
+    let after: [&[Row]; 3] = [retraction, control::rows::ROWS, network::ROWS];
+    let rules = Rule::shipped().iter().map(|rule| rule.row());
+    let before = before.into_iter().flatten();
+    before.chain(rules).chain(after.into_iter().flatten())
 }
 
 #[cfg(test)]

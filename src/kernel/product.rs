@@ -51,10 +51,10 @@ const fn samples_product<T: Stored>(kernel: Product, name: &'static str) -> Row 
             ]
         },
         freezes: true,
-        bytes: |s| T::BYTES * (s[0] * s[1]) as f64 + 12.0 * (s[1] * s[2]) as f64,
-        flops: |s| 4.0 * (s[0] * s[1] * s[2]) as f64 + (s[0] * s[1]) as f64,
+        bytes: &|s| T::BYTES * (s[0] * s[1]) as f64 + 12.0 * (s[1] * s[2]) as f64,
+        flops: &|s| 4.0 * (s[0] * s[1] * s[2]) as f64 + (s[0] * s[1]) as f64,
         tolerance: 1e-5,
-        reference: all_rows,
+        reference: &all_rows,
         // Single elements, odd lengths, every remainder of the register tiles, more rows than one flush of the f32 sums,
         // rows too long for a cache (column panels), and sums so long that a software adapter would end their loops.
         cases: &[
@@ -133,10 +133,10 @@ const fn batch_product<T: Stored>(kernel: Product, name: &'static str) -> Row {
             ]
         },
         freezes: true,
-        bytes: |s| T::BYTES * (s[3] * s[1]) as f64 + 12.0 * (s[1] * s[2]) as f64,
-        flops: |s| 4.0 * (s[3] * s[1] * s[2]) as f64 + (s[3] * s[1]) as f64,
+        bytes: &|s| T::BYTES * (s[3] * s[1]) as f64 + 12.0 * (s[1] * s[2]) as f64,
+        flops: &|s| 4.0 * (s[3] * s[1] * s[2]) as f64 + (s[3] * s[1]) as f64,
         tolerance: 1e-5,
-        reference: listed_rows,
+        reference: &listed_rows,
         cases: &[
             (&[2, 1, 1, 1, 0], &[0.0, 1.0, 1.0]),
             (&[64, 31, 1, 32, 0], &[0.0, 1.0, 0.5]),
@@ -178,10 +178,10 @@ const SYMMETRIC: Row = Row {
         f32("g", Write, |s| s[1] * s[0], Normal),
     ],
     freezes: true,
-    bytes: |s| 4.0 * (s[0] * s[0] + 2 * s[0] * s[1]) as f64,
-    flops: |s| 2.0 * (s[0] * s[0] * s[1]) as f64,
+    bytes: &|s| 4.0 * (s[0] * s[0] + 2 * s[0] * s[1]) as f64,
+    flops: &|s| 2.0 * (s[0] * s[0] * s[1]) as f64,
     tolerance: 1e-5,
-    reference: symmetric,
+    reference: &symmetric,
     cases: &[
         (&[1, 1], &[]),
         (&[31, 2], &[]),
@@ -222,10 +222,10 @@ const fn lift<T: Stored>(kernel: Product, name: &'static str) -> Row {
             ]
         },
         freezes: false,
-        bytes: |s| T::BYTES * (s[0] * s[1]) as f64 + 4.0 * (s[2] * (s[0] + s[1])) as f64,
-        flops: |s| 2.0 * (s[0] * s[1] * s[2]) as f64,
+        bytes: &|s| T::BYTES * (s[0] * s[1]) as f64 + 4.0 * (s[2] * (s[0] + s[1])) as f64,
+        flops: &|s| 2.0 * (s[0] * s[1] * s[2]) as f64,
         tolerance: 1e-5,
-        reference: lifted,
+        reference: &lifted,
         cases: &[
             (&[1, 1, 1, 1, 0], &[0.0, 1.0]),
             (&[31, 33, 2, 40, 5], &[1.0, 0.5]),

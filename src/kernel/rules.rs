@@ -1,259 +1,296 @@
-//! Update rules: one pass over the parameters p, their gradient g and the states s1 and s2.
+//! Update rules: one pass over the parameters p, their gradient g and the rule's states. Every row is made from a rule's file.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+
+use sha2::{Digest, Sha256};
 
 use super::parameter::{CONTROL, Parameter, f32};
-use super::reference::{frozen, named};
+use super::reference::frozen;
 use super::{Access, Case, Fill, Kernel, Row, control as c};
+use crate::error::{Error, Result};
+pub use crate::rule::FLUSH;
+use crate::rule::{self, Kind, Named, Plan, Program, Step};
 
 use Access::{Read, Update};
 use Fill::{Normal, Positive};
 
-/// Rows of update rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // Each is documented by its row.
-pub enum Rules {
-    Sgd,
-    Momentum,
-    Nesterov,
-    Adagrad,
-    Rmsprop,
-    Adam,
+include!(concat!(env!("OUT_DIR"), "/rules.rs"));
+
+/// An update rule: one that comes with the program, or one of the user's.
+///
+/// Equal names are equal rules: a rule of the user's is refused where its name is taken.
+#[derive(Clone, Copy)]
+pub struct Rule(&'static Definition);
+
+/// What is made of a rule's file.
+struct Definition {
+    program: Program,
+    /// Its place among those that come with the program.
+    shipped: Option<usize>,
+    /// The first of its statements' hash, in hexadecimal.
+    hash: String,
+    /// Those of [`Plan::in_f32`].
+    constants: Vec<Named>,
+    /// Entries of the passes before its own, for its norms.
+    entries: Option<[String; 2]>,
+    row: OnceLock<Row>,
 }
 
-/// States under this are set to 0, on every device alike: denormals would slow a CPU's later steps down.
-pub const FLUSH: f64 = 1e-30;
+static SHIPPED: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let rules = FILES.iter().map(|text| rule::read(text));
+    // The build has read the same texts.
+    let programs = rules.flat_map(|rules| rules.expect("the build refuses what does not read"));
+    let places = programs.enumerate();
+    places
+        .map(|(place, program)| Rule::new(program, Some(place)))
+        .collect()
+});
 
-/// In the order of [`Rules`]. The last scalar is the weight decay; what a row reads and writes beside p and g are its states.
-pub(super) static ROWS: &[Row] = &[
+/// The rules of the user's that were read so far.
+static USERS: Mutex<Vec<Rule>> = Mutex::new(Vec::new());
+
+impl Rule {
+    /// A rule lives as long as the program, since kernels are named by it.
+    fn new(mut program: Program, shipped: Option<usize>) -> Self {
+        if shipped.is_none() {
+            // Whatever the user calls it, no other kernel has this name.
+            program.entry = format!("users_{}", program.entry);
+        }
+        let mut hash = Sha256::new();
+        hash.update(rule::math(&program));
+        let states = program
+            .states
+            .iter()
+            .map(|state| (&state.name, state.kind, state.start));
+        let states: Vec<_> = states.collect();
+        let (parameters, decay) = (&program.parameters, program.weight_decay);
+        hash.update(format!("{parameters:?} {states:?} {decay}"));
+        let constants = Plan::in_f32(&program).constants;
+        let has_norms = !program.norms.is_empty();
+        let entry = |ending| format!("{}_{ending}", program.entry);
+        let entries = has_norms.then(|| ["norms", "sum"].map(entry));
+        Self(Box::leak(Box::new(Definition {
+            entries,
+            program,
+            shipped,
+            constants,
+            hash: hash
+                .finalize()
+                .iter()
+                .take(4)
+                .map(|b| format!("{b:02x}"))
+                .collect(),
+            row: OnceLock::new(),
+        })))
+    }
+
+    /// Every rule that comes with the program, each followed by its variants.
+    pub fn shipped() -> &'static [Self] {
+        &SHIPPED
+    }
+
+    /// Every rule that comes with the program, without variants.
+    pub fn plain() -> impl Iterator<Item = Self> {
+        SHIPPED
+            .iter()
+            .copied()
+            .filter(|rule| !rule.name().contains(':'))
+    }
+
+    /// A rule that comes with the program; a variant of Keras's is TensorFlow's too.
+    pub fn find(name: &str) -> Option<Self> {
+        let name = name.replace(":tensorflow", ":keras");
+        SHIPPED.iter().copied().find(|rule| rule.name() == name)
+    }
+
+    /// A rule that comes with the program.
+    ///
+    /// # Panics
+    /// When there is none of this name: for names in the program's own text.
+    pub fn named(name: &str) -> Self {
+        Self::find(name).unwrap_or_else(|| panic!("no rule {name} comes with the program"))
+    }
+
+    /// The rule of a user's file, and its variants.
+    ///
+    /// # Errors
+    /// `Input` with file, line and column.
+    pub fn read(file: &str, text: &str) -> Result<Vec<Self>> {
+        let programs =
+            rule::read(text).map_err(|fault| Error::input(format!("{file}, {fault}")))?;
+        if Self::find(&programs[0].name).is_some() {
+            return Err(Error::input(format!(
+                "{file}: a rule {} comes with the program: give this one another name",
+                programs[0].name
+            )));
+        }
+        let mut read = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let rules = programs.into_iter().map(|program| {
+            let new = Self::new(program, None);
+            match read.iter().find(|rule| **rule == new) {
+                Some(known) if known.id() == new.id() => Ok(*known),
+                Some(_) => Err(Error::input(format!(
+                    "{file}: two rules are named {}: give one of them another name",
+                    new.name()
+                ))),
+                None => {
+                    read.push(new);
+                    Ok(new)
+                }
+            }
+        });
+        rules.collect()
+    }
+
+    /// Name on the command line and in records: `adam`, `adam:keras`.
+    pub fn name(self) -> &'static str {
+        &self.0.program.name
+    }
+
+    /// Its name in a case's id: a rule of the user's ends with 8 digits of its statements' hash, since files change.
+    pub fn id(self) -> String {
+        match self.0.shipped {
+            Some(_) => self.name().into(),
+            None => format!("{}@{}", self.name(), self.0.hash),
+        }
+    }
+
+    /// What its file says.
+    pub fn program(self) -> &'static Program {
+        &self.0.program
+    }
+
+    /// Its place among [`Rule::shipped`]; `None` for a rule of the user's.
+    pub fn place(self) -> Option<usize> {
+        self.0.shipped
+    }
+
+    /// Its row of the kernel table.
+    pub fn row(self) -> &'static Row {
+        self.0.row.get_or_init(|| row(self))
+    }
+
+    /// What a device without f64 is given beside the scalars of a launch (see [`Plan::in_f32`]).
+    pub fn constants(self, scalars: &[f32]) -> Vec<f32> {
+        let scalars: Vec<f64> = scalars.iter().map(|x| f64::from(*x)).collect();
+        let scope = self.program().scope(Step {
+            scalars: &scalars,
+            rate: f64::NAN,
+            t: f64::NAN,
+        });
+        let constants = &self.0.constants;
+        constants
+            .iter()
+            .map(|named| scope.value(&named.value) as f32)
+            .collect()
+    }
+
+    /// The entry of the pass that takes its norms, where it has some.
+    pub fn norms_entry(self) -> Option<&'static str> {
+        self.0.entries.as_ref().map(|entries| entries[0].as_str())
+    }
+
+    /// The entry that adds the parts of the norms up, on a device that has a pass for that.
+    pub fn sum_entry(self) -> Option<&'static str> {
+        self.0.entries.as_ref().map(|entries| entries[1].as_str())
+    }
+
+    /// Number of its states.
+    pub fn states(self) -> usize {
+        self.0.program.states.len()
+    }
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.program.name == other.0.program.name
+    }
+}
+
+impl Eq for Rule {}
+
+impl Hash for Rule {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.program.name.hash(state);
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name())
+    }
+}
+
+/// A slice or function that lives as long as the program.
+fn kept<T: ?Sized>(value: Box<T>) -> &'static T {
+    Box::leak(value)
+}
+
+fn row(rule: Rule) -> Row {
+    let program = rule.program();
+    let scalars: Vec<&str> = program
+        .parameters
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let states = program.states.iter().map(|state| {
+        let fill = match state.kind {
+            Kind::Velocity => Normal,
+            Kind::Square => Positive,
+        };
+        f32(&state.name, Update, |s| s[0], fill)
+    });
+    let buffers = [CONTROL, P, G].into_iter().chain(states);
+    let own = |decay: f64| {
+        let exact = program.scalars(decay);
+        &*kept(exact.iter().map(|x| *x as f32).collect::<Box<[f32]>>())
+    };
+    let (plain, decayed) = (own(0.0), own(0.01));
+    let cases: [Case; 6] = [
+        (&[1], plain),
+        (&[31], decayed),
+        (&[33], plain),
+        (&[257], decayed),
+        (&[7840], plain),
+        (&[70001], plain),
+    ];
     Row {
-        kernel: Kernel::Rules(Rules::Sgd),
-        name: "sgd",
-        formula: "p -= RATE g",
+        kernel: Kernel::Rules(rule),
+        name: &program.entry,
+        formula: kept(rule::math(program).replace('\n', "; ").into_boxed_str()),
         sizes: &["len"],
-        scalars: &["weight_decay"],
-        buffers: &[CONTROL, P, G],
+        scalars: kept(scalars.into_iter().chain(["weight_decay"]).collect()),
+        buffers: kept(buffers.collect()),
         freezes: true,
-        bytes: |s| 12.0 * s[0] as f64,
-        flops: |s| 2.0 * s[0] as f64,
+        bytes: kept(Box::new(move |s: &[usize]| program.bytes() * s[0] as f64)),
+        flops: kept(Box::new(move |s: &[usize]| program.flops() * s[0] as f64)),
         tolerance: 1e-5,
-        reference: sgd,
-        cases: &cases(&[0.0], &[0.01]),
-        benchmark: (&[7840], &[0.0]),
-    },
-    Row {
-        kernel: Kernel::Rules(Rules::Momentum),
-        name: "momentum",
-        formula: "s1 = mu s1 + g; p -= RATE s1",
-        sizes: &["len"],
-        scalars: &["mu", "weight_decay"],
-        buffers: &[CONTROL, P, G, state("s1", Normal)],
-        freezes: true,
-        bytes: |s| 20.0 * s[0] as f64,
-        flops: |s| 4.0 * s[0] as f64,
-        tolerance: 1e-5,
-        reference: momentum,
-        cases: &cases(&[0.9, 0.0], &[0.9, 0.01]),
-        benchmark: (&[7840], &[0.9, 0.0]),
-    },
-    Row {
-        kernel: Kernel::Rules(Rules::Nesterov),
-        name: "nesterov",
-        formula: "s1 = mu s1 + g; p -= RATE (g + mu s1)",
-        sizes: &["len"],
-        scalars: &["mu", "weight_decay"],
-        buffers: &[CONTROL, P, G, state("s1", Normal)],
-        freezes: true,
-        bytes: |s| 20.0 * s[0] as f64,
-        flops: |s| 6.0 * s[0] as f64,
-        tolerance: 1e-5,
-        reference: nesterov,
-        cases: &cases(&[0.9, 0.0], &[0.9, 0.01]),
-        benchmark: (&[7840], &[0.9, 0.0]),
-    },
-    Row {
-        kernel: Kernel::Rules(Rules::Adagrad),
-        name: "adagrad",
-        formula: "s1 += g^2; p -= RATE g / (sqrt(s1) + epsilon)",
-        sizes: &["len"],
-        scalars: &["epsilon", "weight_decay"],
-        buffers: &[CONTROL, P, G, state("s1", Positive)],
-        freezes: true,
-        bytes: |s| 20.0 * s[0] as f64,
-        flops: |s| 7.0 * s[0] as f64,
-        tolerance: 1e-5,
-        reference: adagrad,
-        cases: &cases(&[1e-10, 0.0], &[1e-10, 0.01]),
-        benchmark: (&[7840], &[1e-10, 0.0]),
-    },
-    Row {
-        kernel: Kernel::Rules(Rules::Rmsprop),
-        name: "rmsprop",
-        formula: "s1 = decay s1 + (1 - decay) g^2; p -= RATE g / (sqrt(s1) + epsilon)",
-        sizes: &["len"],
-        scalars: &["decay", "epsilon", "weight_decay"],
-        buffers: &[CONTROL, P, G, state("s1", Positive)],
-        freezes: true,
-        bytes: |s| 20.0 * s[0] as f64,
-        flops: |s| 9.0 * s[0] as f64,
-        tolerance: 1e-5,
-        reference: rmsprop,
-        cases: &cases(&[0.99, 1e-8, 0.0], &[0.99, 1e-8, 0.01]),
-        benchmark: (&[7840], &[0.99, 1e-8, 0.0]),
-    },
-    Row {
-        kernel: Kernel::Rules(Rules::Adam),
-        name: "adam",
-        formula: "s1, s2 = moving averages of g, g^2; p -= RATE (s1 / (1 - beta1^t)) / (sqrt(s2 / (1 - beta2^t)) + epsilon), t = STEP",
-        sizes: &["len"],
-        scalars: &["beta1", "beta2", "epsilon", "weight_decay"],
-        buffers: &[CONTROL, P, G, state("s1", Normal), state("s2", Positive)],
-        freezes: true,
-        bytes: |s| 28.0 * s[0] as f64,
-        flops: |s| 14.0 * s[0] as f64,
-        tolerance: 1e-5,
-        reference: adam,
-        cases: &cases(&[0.9, 0.999, 1e-8, 0.0], &[0.9, 0.999, 1e-8, 0.01]),
-        benchmark: (&[7840], &[0.9, 0.999, 1e-8, 0.0]),
-    },
-];
+        reference: kept(Box::new(
+            move |_: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]| {
+                reference(program, scalars, buffers);
+            },
+        )),
+        cases: kept(Box::new(cases)),
+        benchmark: (&[7840], plain),
+    }
+}
 
 const P: Parameter = f32("p", Update, |s| s[0], Normal);
 const G: Parameter = f32("g", Read, |s| s[0], Normal);
 
-const fn state(name: &'static str, fill: Fill) -> Parameter {
-    f32(name, Update, |s| s[0], fill)
-}
-
-/// Lengths of every rule, with its scalars without and with weight decay.
-const fn cases(scalars: &'static [f32], decayed: &'static [f32]) -> [Case; 6] {
-    [
-        (&[1], scalars),
-        (&[31], decayed),
-        (&[33], scalars),
-        (&[257], decayed),
-        (&[7840], scalars),
-        (&[70001], scalars),
-    ]
-}
-
-fn flush(x: f64) -> f64 {
-    if x.abs() < FLUSH { 0.0 } else { x }
-}
-
-/// Runs a rule element by element: `step(t, g, s1, s2)` returns what p moves by, as a multiple of the rate, and the new
-/// states. With weight decay `g + decay p` takes the place of g, as in PyTorch.
-fn elementwise(
-    weight_decay: f64,
-    buffers: &mut [Vec<f64>],
-    step: impl Fn(f64, f64, f64, f64) -> (f64, f64, f64),
-) {
+fn reference(program: &Program, scalars: &[f64], buffers: &mut [Vec<f64>]) {
     let [control, p, g, states @ ..] = buffers else {
         panic!("a rule has a control buffer, p and g");
     };
     if frozen(control) {
         return;
     }
-    let (rate, t) = (control[c::RATE], control[c::STEP]);
-    for (i, (p, g)) in p.iter_mut().zip(g).enumerate() {
-        let [s1, s2] = [0, 1].map(|state| states.get(state).map_or(0.0, |s| s[i]));
-        let (direction, new1, new2) = step(t, *g + weight_decay * *p, s1, s2);
-        *p -= rate * direction;
-        for (state, new) in states.iter_mut().zip([new1, new2]) {
-            state[i] = flush(new);
-        }
-    }
-}
-
-fn sgd(_: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
-    let [weight_decay] = named(scalars);
-    elementwise(weight_decay, buffers, |_, g, _, _| (g, 0.0, 0.0));
-}
-
-fn momentum(_: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
-    let [mu, weight_decay] = named(scalars);
-    elementwise(weight_decay, buffers, |_, g, s1, _| {
-        let velocity = mu * s1 + g;
-        (velocity, velocity, 0.0)
-    });
-}
-
-fn nesterov(_: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
-    let [mu, weight_decay] = named(scalars);
-    elementwise(weight_decay, buffers, |_, g, s1, _| {
-        let velocity = mu * s1 + g;
-        (g + mu * velocity, velocity, 0.0)
-    });
-}
-
-fn adagrad(_: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
-    let [epsilon, weight_decay] = named(scalars);
-    elementwise(weight_decay, buffers, |_, g, s1, _| {
-        let sum = s1 + g * g;
-        (g / (sum.sqrt() + epsilon), sum, 0.0)
-    });
-}
-
-fn rmsprop(_: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
-    let [decay, epsilon, weight_decay] = named(scalars);
-    elementwise(weight_decay, buffers, |_, g, s1, _| {
-        let mean = decay * s1 + (1.0 - decay) * g * g;
-        (g / (mean.sqrt() + epsilon), mean, 0.0)
-    });
-}
-
-fn adam(_: &[usize], scalars: &[f64], buffers: &mut [Vec<f64>]) {
-    let [beta1, beta2, epsilon, weight_decay] = named(scalars);
-    elementwise(weight_decay, buffers, |t, g, s1, s2| {
-        let first = beta1 * s1 + (1.0 - beta1) * g;
-        let second = beta2 * s2 + (1.0 - beta2) * g * g;
-        let (hat1, hat2) = (
-            first / (1.0 - beta1.powf(t)),
-            second / (1.0 - beta2.powf(t)),
-        );
-        (hat1 / (hat2.sqrt() + epsilon), first, second)
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::reference::dot;
-    use super::*;
-
-    /// The sequence that optax prints for f(x) = |x|^2 from [1, 2, 3] with adagrad, rate 1 and an accumulator from 0.1
-    /// starts 14.0, 5.01, 2.40, 1.25, 0.69, 0.39.
-    #[test]
-    fn adagrad_gives_optax_golden_sequence() {
-        let mut control = vec![0.0; c::LEN];
-        control[c::RATE] = 1.0;
-        let mut b = vec![control, vec![1.0, 2.0, 3.0], vec![0.0; 3], vec![0.1; 3]];
-        for golden in [14.0, 5.01, 2.40, 1.25, 0.69, 0.39] {
-            let value = dot(&b[1], &b[1]);
-            assert!((value - golden).abs() <= 0.006, "{value} is not {golden}");
-            b[2] = b[1].iter().map(|x| 2.0 * x).collect();
-            adagrad(&[3], &[1e-7, 0.0], &mut b);
-        }
-    }
-
-    #[test]
-    fn first_steps_are_the_sign_of_the_gradient() {
-        let mut control = vec![0.0; c::LEN];
-        (control[c::RATE], control[c::STEP]) = (0.5, 1.0);
-        let start = || {
-            vec![
-                control.clone(),
-                vec![0.0; 2],
-                vec![3.0, -4.0],
-                vec![0.0; 2],
-                vec![0.0; 2],
-            ]
-        };
-        let mut b = start();
-        adagrad(&[2], &[0.0, 0.0], &mut b[..4]);
-        assert_eq!(b[1], [-0.5, 0.5]);
-        let mut b = start();
-        rmsprop(&[2], &[0.99, 0.0, 0.0], &mut b[..4]);
-        assert!((b[1][0] + 0.5 / 0.01f64.sqrt()).abs() < 1e-12);
-        let mut b = start();
-        adam(&[2], &[0.9, 0.999, 0.0, 0.0], &mut b);
-        assert!((b[1][0] + 0.5).abs() < 1e-12 && (b[1][1] - 0.5).abs() < 1e-12);
-    }
+    let step = Step {
+        scalars,
+        rate: control[c::RATE],
+        t: control[c::STEP],
+    };
+    program.evaluate(step, p, g, states);
 }

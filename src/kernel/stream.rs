@@ -26,10 +26,10 @@ pub(super) static ROWS: &[Row] = &[Row {
         f32("out", Write, |_| 1, Normal),
     ],
     freezes: false,
-    bytes: |s| 4.0 * s[0] as f64,
-    flops: |s| s[0] as f64,
+    bytes: &|s| 4.0 * s[0] as f64,
+    flops: &|s| s[0] as f64,
     tolerance: 1e-6,
-    reference: stream_read,
+    reference: &stream_read,
     cases: &[
         (&[1], &[]),
         (&[31], &[]),

@@ -137,7 +137,7 @@ mod tests {
         let test = load(&request).unwrap();
         let plan = Plan {
             layers: vec![],
-            rule: Rule::Sgd,
+            rule: Rule::named("sgd"),
             learning_rate: 0.1,
             weight_decay: 0.0,
             batch: None,

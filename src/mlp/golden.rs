@@ -77,7 +77,7 @@ fn every_rule_gives_the_losses_of_automatic_differentiation() {
     let golden = Golden::read();
     let rows = golden.rows();
     let order = |_| (0..rows.len() as u32).collect();
-    for rule in Rule::ALL {
+    for rule in ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"].map(Rule::named) {
         let trainings = golden.trainings.iter().filter(|t| t.rule == rule.name());
         let mut decays = 0;
         for training in trainings {

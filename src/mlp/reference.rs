@@ -2,8 +2,8 @@
 
 use super::{Plan, Shape};
 use crate::data::Samples;
-use crate::kernel::control;
 use crate::optimizer::shuffled;
+use crate::rule::Step;
 
 /// A network with its parameters: weights then biases, layer by layer.
 pub struct Network {
@@ -117,9 +117,10 @@ pub fn train_from(
     let batch = plan.batch.unwrap_or(all.len());
     let batches = all.len() / batch;
     let len = network.parameters.len();
-    let rule = plan.rule.kernel().row();
-    let scalars = plan.rule.exact_scalars(plan.weight_decay);
-    let mut states = [vec![0.0; len], vec![0.0; len]];
+    let program = plan.rule.program();
+    let scalars = program.scalars(plan.weight_decay);
+    let states = program.states.iter().map(|state| vec![state.start; len]);
+    let mut states: Vec<Vec<f64>> = states.collect();
     let mut losses = Vec::new();
     for step in 0..steps {
         let order = order((step / batches) as u64);
@@ -127,16 +128,12 @@ pub fn train_from(
         let rows: Vec<_> = chosen.iter().map(|&i| all[i as usize].clone()).collect();
         let (loss, gradient) = network.loss(&rows);
         losses.push(loss);
-        let mut control = vec![0.0; control::LEN];
-        control[control::RATE] = plan.learning_rate;
-        control[control::STEP] = step as f64 + 1.0;
-        let mut buffers = vec![control, network.parameters, gradient];
-        buffers.extend(states);
-        buffers.truncate(rule.buffers.len());
-        (rule.reference)(&[len], &scalars, &mut buffers);
-        network.parameters = buffers[1].clone();
-        let state = |i: usize| buffers.get(i).cloned().unwrap_or_else(|| vec![0.0; len]);
-        states = [state(3), state(4)];
+        let step = Step {
+            scalars: &scalars,
+            rate: plan.learning_rate,
+            t: step as f64 + 1.0,
+        };
+        program.evaluate(step, &mut network.parameters, &gradient, &mut states);
     }
     (losses, network.parameters)
 }

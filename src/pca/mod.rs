@@ -37,11 +37,12 @@ pub enum Gradient {
 }
 
 impl Gradient {
-    /// The gradient that a rule takes unless another one is requested: plain for sgd, projected for the others.
+    /// The gradient that a rule takes unless another one is requested: plain for a rule that steps along it, projected for
+    /// the others.
     pub fn of(rule: Rule) -> Self {
-        match rule {
-            Rule::Sgd => Self::Plain,
-            _ => Self::Projected,
+        match rule.states() == 0 && !rule.program().is_elementwise() {
+            true => Self::Plain,
+            false => Self::Projected,
         }
     }
 }
@@ -145,6 +146,6 @@ mod solver;
 pub use accuracy::{Assessment, Standing};
 pub use plane::plane;
 pub use problem::Problem;
-pub use rate::Schedule;
+pub use rate::{Pace, Schedule};
 pub use reference::Reference;
 pub use solver::Solver;

@@ -12,6 +12,8 @@
 //!   oscillating at a distance of about one step. They start from 0.3 / sqrt(order) and decay, Adam as
 //!   1 / sqrt(1 + t / 10) and RMSprop as 1 / (1 + t / 30). With Adam's decay, RMSprop still oscillates at 5e-3 after
 //!   20,000 steps if some columns are constant, because it also normalises coordinates whose gradient is rounding;
+//! - other rules get the rate of their like, as [`Pace`] tells them apart. Adadelta's first steps are 300 times shorter than its
+//!   rate, which makes up for that; the steps of LARS and LAMB have a length of their own, 0.3 at first;
 //! - mini-batches (Oja 1982): for the first three rules the error falls as one over the root of the number of samples
 //!   seen if the rate falls as 1 / t. The elementwise rules keep their schedules.
 //!
@@ -22,6 +24,54 @@
 use super::Plan;
 use crate::kernel::control;
 use crate::optimizer::Rule;
+
+/// What decides the automatic rate of a rule, read off its statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Steps along the gradient.
+    Plain,
+    /// Steps along a velocity.
+    Velocity,
+    /// Scales every element by a size that only grows: its steps shrink by themselves.
+    Shrinking,
+    /// Scales every element of the gradient, be it beside a velocity, or takes signs.
+    Scaled,
+    /// Scales every element of a velocity.
+    ScaledVelocity,
+    /// Scales the whole step by norms: its length does not follow the gradient's.
+    Normed,
+}
+
+impl Pace {
+    /// That of a rule.
+    pub fn of(rule: Rule) -> Self {
+        let program = rule.program();
+        let has_velocity = program.velocities().next().is_some();
+        if !program.norms.is_empty() {
+            return Self::Normed;
+        }
+        match (program.is_elementwise(), has_velocity) {
+            (false, false) => Self::Plain,
+            (false, true) => Self::Velocity,
+            (true, _) if program.accumulates() => Self::Shrinking,
+            (true, true) if program.has_sizes() && !program.steps_along_gradient() => {
+                Self::ScaledVelocity
+            }
+            (true, _) => Self::Scaled,
+        }
+    }
+}
+
+/// Length of an element's first step at rate 1 on a gradient of 1, where it is far under 1, as Adadelta's; else 1.
+fn first_step(rule: Rule) -> f64 {
+    let first = rule.program().step_length(1, 1);
+    if first < 0.1 { first } else { 1.0 }
+}
+
+/// Length of a step at rate 1 on vectors of length 1, after as many steps along the same gradient as a velocity takes to settle.
+fn steady_step(rule: Rule) -> f64 {
+    rule.program().step_length(64, 100)
+}
 
 /// Learning rate, its decay, and the stop criterion.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,14 +93,15 @@ impl Schedule {
     pub fn of(plan: &Plan, order: usize, batches: usize) -> Self {
         let length = 1.0 / (order as f64).sqrt();
         let stochastic = batches > 1;
-        let (auto, power, time) = match (plan.rule, stochastic) {
-            (Rule::Sgd, false) => (500.0, 0.0, 1.0),
-            (Rule::Momentum | Rule::Nesterov, false) => (0.5, 0.0, 1.0),
-            (Rule::Adagrad, _) => (length, 0.0, 1.0),
-            (Rule::Rmsprop, _) => (0.3 * length, 1.0, 30.0),
-            (Rule::Adam, _) => (0.3 * length, 0.5, 10.0),
-            (Rule::Sgd, true) => (2.0, 1.0, 10.0),
-            (Rule::Momentum | Rule::Nesterov, true) => (0.2, 1.0, 10.0),
+        let (auto, power, time) = match (Pace::of(plan.rule), stochastic) {
+            (Pace::Plain, false) => (500.0, 0.0, 1.0),
+            (Pace::Velocity, false) => (0.5, 0.0, 1.0),
+            (Pace::Shrinking, _) => (length, 0.0, 1.0),
+            (Pace::Scaled, _) => (0.3 * length / first_step(plan.rule), 1.0, 30.0),
+            (Pace::ScaledVelocity, _) => (0.3 * length, 0.5, 10.0),
+            (Pace::Normed, _) => (0.3 / steady_step(plan.rule), 1.0, 30.0),
+            (Pace::Plain, true) => (2.0, 1.0, 10.0),
+            (Pace::Velocity, true) => (0.2, 1.0, 10.0),
         };
         let criterion = if stochastic {
             control::BY_NONE

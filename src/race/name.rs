@@ -70,17 +70,38 @@ impl Named for Gradient {
         &[("plain", Self::Plain), ("projected", Self::Projected)];
 }
 
-impl Named for Rule {
-    const WHAT: &'static str = "optimizer";
-    const ALL: &'static [(&'static str, Self)] = &{
-        let mut all = [("", Rule::Sgd); Rule::ALL.len()];
-        let mut i = 0;
-        while i < all.len() {
-            all[i] = (Rule::ALL[i].name(), Rule::ALL[i]);
-            i += 1;
-        }
-        all
-    };
+/// The rule of that name, or the one in that file: a path that ends in `.toml`, with a variant after a colon.
+///
+/// # Errors
+/// `Input` with the nearest name and what is accepted, or with what is wrong in the file and where.
+pub fn rule(text: &str) -> Result<Rule> {
+    if let Some((stem, rest)) = text.rsplit_once(".toml") {
+        return from_file(&format!("{stem}.toml"), rest);
+    }
+    Rule::find(text).ok_or_else(|| {
+        let names: Vec<&str> = Rule::shipped().iter().map(|rule| rule.name()).collect();
+        let error = unknown("optimizer", text, &names);
+        Error::input(format!("{error}, or the path of a rule's .toml file"))
+    })
+}
+
+/// A rule of the user's, or its variant `:name`.
+fn from_file(path: &str, variant: &str) -> Result<Rule> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Error::input(format!(
+            "cannot read the rule {path}: {e}: give a file's path, or a rule's name"
+        ))
+    })?;
+    let rules = Rule::read(path, &text)?;
+    let wanted = format!("{}{variant}", rules[0].name());
+    let found = rules.iter().find(|rule| rule.name() == wanted);
+    found.copied().ok_or_else(|| {
+        let names: Vec<&str> = rules.iter().map(|rule| rule.name()).collect();
+        Error::input(format!(
+            "{path} has no rule {wanted}: it has {}",
+            names.join(", ")
+        ))
+    })
 }
 
 impl Named for Standardize {
@@ -148,15 +169,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_leads_back_to_its_choice() {
-        for (name, rule) in <Rule as Named>::ALL {
-            assert_eq!((rule.name(), Rule::parse(name).unwrap()), (*name, *rule));
+    fn every_rule_is_found_by_its_name_and_kerass_by_tensorflows() {
+        for shipped in Rule::shipped() {
+            assert_eq!(rule(shipped.name()).unwrap(), *shipped);
         }
+        let name = rule("adam:tensorflow").unwrap().name();
+        assert_eq!(name, "adam:keras");
     }
 
     #[test]
     fn an_unknown_name_is_told_the_nearest_and_what_is_accepted() {
-        let error = Rule::parse("adm").unwrap_err().to_string();
+        let error = rule("adm").unwrap_err().to_string();
         assert!(
             error.contains("did you mean adam?") && error.contains("rmsprop"),
             "{error}"

@@ -6,6 +6,7 @@ use crate::device::Info;
 use crate::error::Error;
 use crate::optimizer::Rule;
 use crate::record::{DataFacts, DeviceFacts, Limits, OptimizerFacts, Record, SCHEMA, Status};
+use crate::rule;
 
 use super::case::{AsSettings, Case};
 use super::device::{DeviceSpec, is_software};
@@ -136,16 +137,24 @@ pub fn device_facts(spec: DeviceSpec, info: &Info) -> DeviceFacts {
     }
 }
 
-/// The update rule as it ran.
-pub fn optimizer_facts(rule: Rule, rate: f64, auto: bool, schedule: String) -> OptimizerFacts {
+/// The update rule as it ran; `auto` says where a rate comes from that was not given.
+pub fn optimizer_facts(
+    rule: Rule,
+    rate: f64,
+    auto: Option<String>,
+    schedule: String,
+) -> OptimizerFacts {
+    let program = rule.program();
+    let statements = rule::math(program).replace('\n', "; ");
     OptimizerFacts {
         name: rule.name().into(),
         learning_rate: rate,
-        auto,
-        momentum: rule.momentum(),
-        second_moment_decay: rule.decay(),
-        epsilon: rule.epsilon(),
-        variant: rule.variant().into(),
+        auto: auto.is_some(),
+        rate_from: auto,
+        parameters: program.parameters.iter().cloned().collect(),
+        variant: [vec![statements], rule::starts(program)]
+            .concat()
+            .join("; "),
         schedule,
     }
 }

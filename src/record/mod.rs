@@ -25,6 +25,8 @@ pub use asked::{Asked, Word};
 pub use machine::{Bandwidth, Instance, KernelRate, Machine, Peak};
 pub use noise::Noise;
 pub use rate::{Arithmetic, MOST_SHARE, Part, Rate, Work};
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -129,7 +131,7 @@ pub struct Record {
     /// The reference's eigenvalues; empty when the reference is the residual alone.
     pub reference_eigenvalues: Vec<f64>,
     /// Files beside the record, relative to its folder, by name (`components`, `projections`).
-    pub artifacts: std::collections::BTreeMap<String, String>,
+    pub artifacts: BTreeMap<String, String>,
     /// Convergence, points spaced geometrically. Times are those of the median repeat by time to target (by time of solving
     /// where the target is not met), of an even number the mean of the two in the middle; those of the first repeat in records
     /// before schema 4.
@@ -159,20 +161,20 @@ pub struct DataFacts {
 /// The update rule as it ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OptimizerFacts {
-    /// `sgd`, `momentum`, `nesterov`, `adagrad`, `rmsprop` or `adam`.
+    /// `sgd`, `adam:keras`, or the name that a file of the user's gives.
     pub name: String,
     /// Learning rate used: for `pca` in units of 1 / lambda (see the crate page `pca`).
     pub learning_rate: f64,
     /// Whether the rate was chosen by the program.
     pub auto: bool,
-    /// Momentum or first-moment decay, where the rule has one.
-    pub momentum: Option<f64>,
-    /// Second-moment decay, where the rule has one; `decay` in records of schema 1 and 2.
-    #[serde(alias = "decay")]
-    pub second_moment_decay: Option<f64>,
-    /// Denominator's epsilon, where the rule has one.
-    pub epsilon: Option<f64>,
-    /// Which framework's form of the rule, in words.
+    /// Where the program has it from, in words; null where it was given, and in records of schemas before 5.
+    #[serde(default)]
+    pub rate_from: Option<String>,
+    /// The rule's parameters by their names; empty in records of schemas before 5.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, f64>,
+    /// The rule's statements, and the states that do not start from 0; in records of schemas before 5 the framework whose form
+    /// it is, in words.
     pub variant: String,
     /// Step schedule in words, for example `constant` or `1/sqrt(1 + t/10)`.
     pub schedule: String,

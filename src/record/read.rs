@@ -274,8 +274,8 @@ mod tests {
                 value["rate"]["peak"] = old.into();
             }
             if let Some(rule) = value["optimizer"].as_object_mut() {
-                let decay = rule.remove("second_moment_decay").expect("it is written");
-                rule.insert("decay".into(), decay);
+                rule.remove("parameters").expect("it is written");
+                rule.insert("momentum".into(), 0.9.into());
             }
             value.to_string() + "\n"
         };

@@ -13,13 +13,11 @@ pub fn run(kernel: Control, launch: &Launch<'_, Buffer>) {
         }
         Control::Commit => {
             let [d, _k] = named(launch.sizes);
-            let [control, v, basis, s1, s2] = named(launch.buffers);
+            let [control, v, basis] = named(launch.buffers);
             let mut control = control.f32_mut();
             let count = control[c::COUNT] as usize;
             basis.f32_mut()[count * d..][..d].copy_from_slice(&v.f32());
             commit(&mut control);
-            s1.f32_mut().fill(0.0);
-            s2.f32_mut().fill(0.0);
         }
     }
 }

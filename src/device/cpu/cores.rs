@@ -4,8 +4,10 @@ use std::sync::Mutex;
 
 use super::gemm::sparse;
 use super::pool::Pool;
+use super::rules::Interpreted;
 use super::scratch::Scratches;
 use crate::machine::Isa;
+use crate::rule::MOST_NORMS;
 
 /// The threads, their instruction set, and memory that is kept between launches.
 pub struct Cores {
@@ -18,6 +20,10 @@ pub struct Cores {
     pub work: Vec<f32>,
     /// Packed operands of products that skip zeros, of every worker.
     pub sparse: Vec<Mutex<sparse::Packed>>,
+    /// Rules that no build has compiled.
+    pub rules: Interpreted,
+    /// Sums of squares, for the norms of a rule.
+    pub norms: Vec<[f64; MOST_NORMS]>,
     /// Operations that those products have skipped so far.
     pub skipped_flops: f64,
 }
@@ -33,6 +39,8 @@ impl Cores {
             projections: Vec::new(),
             work: Vec::new(),
             sparse: (0..threads).map(|_| Mutex::default()).collect(),
+            rules: Interpreted::new(),
+            norms: Vec::new(),
             skipped_flops: 0.0,
         }
     }

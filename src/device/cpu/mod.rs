@@ -119,7 +119,7 @@ impl Cpu {
             Kernel::Product(kernel) => product::run(&mut self.cores, kernel, launch),
             Kernel::Gram(kernel) => gram::run(&mut self.cores, kernel, launch),
             Kernel::Block(kernel) => block::run(&mut self.cores, kernel, launch),
-            Kernel::Rules(kernel) => rules::run(&mut self.cores, kernel, launch),
+            Kernel::Rules(rule) => rules::run(&mut self.cores, rule, launch),
             Kernel::Control(kernel) => control::run(kernel, launch),
             Kernel::Network(kernel) => network::run(&mut self.cores, kernel, launch),
         }

@@ -10,21 +10,26 @@
 
 use std::rc::Rc;
 
-use super::pass::{Argument, CHAIN_ENTRY, MAX_THREADS, Part, Pass, TEAM_THREADS, Tuning, Unit};
+use super::pass::{
+    Argument, CHAIN_ENTRY, MAX_THREADS, Origin, Part, Pass, TEAM_THREADS, Tuning, Unit,
+};
 use crate::kernel::Family;
 #[cfg(test)]
 use {
     super::geometry,
     super::pass::CHAINED,
-    crate::kernel::{Block, Control, Kernel, Product, Rules},
+    crate::kernel::{Block, Control, Kernel, Product, Rule},
 };
 
 impl Part {
     /// Most threads that a chain with this part may have, for its registers, and bytes of its static shared memory at most;
     /// `None` for what no step launches in one block.
     fn limits(&self) -> Option<(usize, usize)> {
-        match self.family {
-            Family::Control | Family::Rules => Some((MAX_THREADS, 0)),
+        match self.origin.family() {
+            Family::Control => Some((MAX_THREADS, 0)),
+            // Sums of norms: a float a warp for each, and the norms themselves.
+            Family::Rules if self.has_norms() => Some((MAX_THREADS, 1024)),
+            Family::Rules => Some((MAX_THREADS, 0)),
             Family::Block | Family::Network => Some((MAX_THREADS, 1024)),
             // A thread of `one_row` has up to 255 registers.
             Family::Product => Some((TEAM_THREADS, 4096)),
@@ -32,16 +37,22 @@ impl Part {
         }
     }
 
+    fn has_norms(&self) -> bool {
+        matches!(self.origin, Origin::Rule(rule) if rule.norms_entry().is_some())
+    }
+
     /// As a part of a chain: a pass of one block of a file.
     fn of(pass: &Pass) -> Option<Self> {
-        match pass.unit {
-            Unit::File(family) | Unit::Entries(family, _) if pass.grid == [1; 3] => Some(Self {
-                family,
-                entry: pass.entry,
-                threads: pass.block,
-            }),
-            _ => None,
-        }
+        let origin = match pass.unit {
+            Unit::File(family) | Unit::Entries(family, _) => Origin::File(family),
+            Unit::Rule(rule) => Origin::Rule(rule),
+            Unit::Chain(_) => return None,
+        };
+        (pass.grid == [1; 3]).then_some(Self {
+            origin,
+            entry: pass.entry,
+            threads: pass.block,
+        })
     }
 }
 
@@ -148,20 +159,20 @@ pub(super) fn examples() -> Vec<Unit> {
             (Kernel::Control(Control::Advance), &[7]),
             (Kernel::Block(Block::Deflate), &[64, 10]),
             (Kernel::Block(Block::Ascent), &[64, 1]),
-            (Kernel::Rules(Rules::Adam), &[64]),
+            (Kernel::Rules(Rule::named("adam")), &[64]),
             (Kernel::Block(Block::Retract), &[64, 1]),
         ],
         &[
             (Kernel::Control(Control::Advance), &[1]),
             (Kernel::Block(Block::Deflate), &[784, 10]),
             (Kernel::Block(Block::Ascent), &[784, 1]),
-            (Kernel::Rules(Rules::Momentum), &[784]),
+            (Kernel::Rules(Rule::named("momentum")), &[784]),
             (Kernel::Block(Block::Retract), &[784, 1]),
         ],
         &[
             (Kernel::Control(Control::Advance), &[1]),
             (Kernel::Block(Block::Ascent), &[64, 10]),
-            (Kernel::Rules(Rules::Rmsprop), &[640]),
+            (Kernel::Rules(Rule::named("rmsprop")), &[640]),
             (Kernel::Block(Block::Retract), &[64, 10]),
         ],
     ];
@@ -180,7 +191,7 @@ mod tests {
     /// What each launch runs.
     fn entries(launches: &[Pass]) -> Vec<String> {
         let names = launches.iter().map(|pass| match &pass.unit {
-            Unit::File(_) | Unit::Entries(..) => pass.entry.to_string(),
+            Unit::File(_) | Unit::Rule(_) | Unit::Entries(..) => pass.entry.to_string(),
             Unit::Chain(parts) => {
                 let names: Vec<&str> = parts.iter().map(|part| part.entry).collect();
                 names.join(" ")
@@ -196,7 +207,7 @@ mod tests {
             (Kernel::Control(Control::Advance), &[1]),
             (Kernel::Block(Block::Deflate), &[784, 10]),
             (Kernel::Block(Block::Ascent), &[784, 1]),
-            (Kernel::Rules(Rules::Sgd), &[784]),
+            (Kernel::Rules(Rule::named("sgd")), &[784]),
             (Kernel::Block(Block::Retract), &[784, 1]),
         ]);
         assert_eq!(
@@ -211,7 +222,7 @@ mod tests {
         let long = launches(&[
             (Kernel::Control(Control::Advance), &[1]),
             (Kernel::Block(Block::Ascent), &[30_000, 1]),
-            (Kernel::Rules(Rules::Sgd), &[30_000]),
+            (Kernel::Rules(Rule::named("sgd")), &[30_000]),
             (Kernel::Block(Block::Retract), &[30_000, 1]),
         ]);
         assert_eq!(entries(&long), ["advance ascent", "sgd", "retract"]);

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::kernel::Family;
+use crate::kernel::{Family, Rule};
 
 pub(super) use crate::device::scratch::Scratch;
 
@@ -35,6 +35,8 @@ pub(super) struct Tuning {
 pub(super) enum Unit {
     /// The file of a family.
     File(Family),
+    /// The file of the rules with this one.
+    Rule(Rule),
     /// Some entries of a family's file.
     Entries(Family, &'static [&'static str]),
     /// Entries that one block runs one after the other.
@@ -48,6 +50,7 @@ impl fmt::Display for Unit {
             Unit::File(family) | Unit::Entries(family, _) => {
                 write!(f, "kernels/{}.cu", family.name())
             }
+            Unit::Rule(rule) => write!(f, "the rule {}", rule.name()),
             Unit::Chain(parts) => {
                 let entries: Vec<&str> = parts.iter().map(|part| part.entry).collect();
                 write!(f, "the chain of {}", entries.join(", "))
@@ -56,11 +59,29 @@ impl fmt::Display for Unit {
     }
 }
 
+/// What holds an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Origin {
+    /// A file of `kernels/`.
+    File(Family),
+    /// The text made of a rule.
+    Rule(Rule),
+}
+
+impl Origin {
+    pub fn family(self) -> Family {
+        match self {
+            Self::File(family) => family,
+            Self::Rule(_) => Family::Rules,
+        }
+    }
+}
+
 /// An entry of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Part {
-    /// Whose file in `kernels/` holds it.
-    pub family: Family,
+    /// What holds it.
+    pub origin: Origin,
     /// Name of the entry.
     pub entry: &'static str,
     /// Its threads, the first ones of the block.

@@ -1,8 +1,12 @@
-//! The files of `kernels/`, embedded, one a family with its headers put before it, and what is found in their text.
+//! The files of `kernels/`, embedded, one a family with its headers put before it, and what is found in their text. The
+//! entries of the update rules are made from the rules' files and appended to theirs.
 //!
 //! NVRTC has no files: the texts are joined, with `#line` so that a compiler's message names the file that it means.
 
-use crate::kernel::Family;
+use crate::kernel::{Family, Rule};
+use crate::rule;
+
+use super::pass::Origin;
 
 /// A file of `kernels/` by its name.
 macro_rules! file {
@@ -41,7 +45,39 @@ fn lined((name, text): &File) -> String {
 
 /// What NVRTC compiles for a family, with the headers put in.
 pub(super) fn unit(family: Family) -> String {
-    files(family).iter().map(lined).collect()
+    let headers: String = headers_of(family).iter().map(lined).collect();
+    headers + &own(Origin::File(family))
+}
+
+/// What NVRTC compiles for one rule, with the headers put in.
+pub(super) fn unit_of(rule: Rule) -> String {
+    let headers: String = headers_of(Family::Rules).iter().map(lined).collect();
+    headers + &own(Origin::Rule(rule))
+}
+
+/// The headers of a family's file.
+fn headers_of(family: Family) -> Vec<File> {
+    let mut files = files(family);
+    files.pop();
+    files
+}
+
+/// The text that holds an entry, without headers: a file of `kernels/`, which for the rules ends with those that come with the
+/// program, or ends with one rule.
+pub(super) fn own(origin: Origin) -> String {
+    let file = files(origin.family())
+        .pop()
+        .expect("the file itself comes last");
+    let rules = match origin {
+        Origin::File(Family::Rules) => Rule::shipped(),
+        Origin::File(_) => &[],
+        Origin::Rule(rule) => &[rule],
+    };
+    let rules = rules.iter().map(|rule| {
+        let text = rule::cuda(rule.program());
+        format!("#line 1 \"rule {}\"\n{text}", rule.name())
+    });
+    std::iter::once(lined(&file)).chain(rules).collect()
 }
 
 /// As [`unit`], with these entries alone: the others become functions, which a compiler drops when nothing calls them,
@@ -65,11 +101,6 @@ pub(super) fn headers() -> String {
         .iter()
         .map(lined)
         .collect()
-}
-
-/// The file of a family without its headers.
-pub(super) fn file(family: Family) -> File {
-    files(family).pop().expect("the file itself comes last")
 }
 
 /// A text cut at its entries: what stands before the first one, and of each what follows `ENTRY`, up to the next one.

@@ -4,15 +4,15 @@
 //! one pass keeps and a chain does not: the compiler would read an input, which an earlier pass writes, through a cache that
 //! need not see that.
 
-use super::pass::{CHAIN_ENTRY, Part, Unit};
+use super::pass::{CHAIN_ENTRY, Origin, Part, Unit};
 use super::source;
-use crate::kernel::Family;
 
 impl Unit {
     /// What NVRTC compiles, with the headers put in.
     pub fn text(&self) -> String {
         match self {
             Unit::File(family) => source::unit(*family),
+            Unit::Rule(rule) => source::unit_of(*rule),
             Unit::Entries(family, wanted) => source::some(*family, wanted),
             Unit::Chain(parts) => chain(parts),
         }
@@ -21,7 +21,10 @@ impl Unit {
 
 /// The namespace of a part.
 fn namespace(part: &Part) -> String {
-    format!("{}_{}", part.family.name(), part.threads)
+    match part.origin {
+        Origin::File(family) => format!("{}_{}", family.name(), part.threads),
+        Origin::Rule(rule) => format!("{}_{}", rule.row().name, part.threads),
+    }
 }
 
 /// A chain; see `kernels/chain.h`.
@@ -37,7 +40,7 @@ fn chain(parts: &[Part]) -> String {
                 "namespace {namespace} {{\nconstexpr uint3 blockIdx = {{0, 0, 0}}, gridDim = {{1, 1, 1}}, \
                  blockDim = {{{}, 1, 1}};\n{}}}\n",
                 part.threads,
-                functions(part.family)
+                functions(part.origin)
             );
         }
     }
@@ -69,23 +72,23 @@ fn chain(parts: &[Part]) -> String {
     text
 }
 
-/// A file with its entries as functions that a chain calls, line by line.
-fn functions(family: Family) -> String {
-    let (name, text) = source::file(family);
-    let (before, entries) = source::split(text);
+/// A text with its entries as functions that a chain calls, line by line.
+fn functions(origin: Origin) -> String {
+    let text = source::own(origin);
+    let (before, entries) = source::split(&text);
     let entries = entries
         .iter()
         .map(|entry| source::unbounded(entry))
         .map(|entry| format!("static __device__ __forceinline__ void{entry}"));
     let text: String = std::iter::once(before.to_string()).chain(entries).collect();
-    format!("#line 1 \"kernels/{name}\"\n{text}")
-        .replace("__restrict__", "")
+    text.replace("__restrict__", "")
         .replace("__syncthreads()", "part_barrier()")
 }
 
 /// Types of an entry's parameters, each with what stands between it and the name.
 fn types(part: &Part) -> Vec<String> {
-    let (_, entries) = source::split(source::file(part.family).1);
+    let text = source::own(part.origin);
+    let (_, entries) = source::split(&text);
     let mut declared = entries.into_iter().map(source::declaration);
     let (_, list) = declared
         .find(|(name, _)| *name == part.entry)
@@ -115,7 +118,7 @@ mod tests {
             "if (threadIdx.x < 1) control_1::advance(",
             "if (threadIdx.x < 32) block_32::deflate(",
             "if (threadIdx.x < 32) block_32::ascent(",
-            "    rules_256::adam(",
+            "    adam_256::adam(",
             "if (threadIdx.x < 32) block_32::retract(",
         ];
         let places: Vec<usize> = order

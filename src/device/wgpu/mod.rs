@@ -82,6 +82,14 @@ impl Wgpu {
         })))
     }
 
+    /// Makes the shader of a rule that is launched for the first time.
+    fn add(&mut self, kernel: Kernel) -> Result<()> {
+        match kernel {
+            Kernel::Rules(rule) => self.shaders.add_rule(&self.queue.device, rule),
+            _ => Ok(()),
+        }
+    }
+
     /// Encodes dispatches, or notes them down while recording.
     fn run(&mut self, dispatches: Rc<[Dispatch]>) -> Result<()> {
         if let Some(recording) = &mut self.recording {
@@ -126,6 +134,7 @@ impl Device for Wgpu {
     fn warm(&mut self, kernels: &[Kernel]) -> Result<()> {
         // Sizes stand for shapes: constants follow from few of them, so that the launch itself makes what this missed.
         for kernel in kernels {
+            self.add(*kernel)?;
             let (sizes, scalars) = kernel.row().benchmark;
             for pass in geometry::passes(&self.tuning, *kernel, sizes, scalars)? {
                 self.pipeline(&pass)?;
@@ -195,6 +204,7 @@ impl Device for Wgpu {
             buffers: launch.buffers.iter().map(|buffer| buffer.0.id).collect(),
         };
         let (kernel, sizes, scalars) = (launch.kernel, launch.sizes, launch.scalars);
+        self.add(kernel)?;
         let dispatches = self.dispatches(key, launch.buffers, |tuning| {
             geometry::passes(tuning, kernel, sizes, scalars)
         })?;

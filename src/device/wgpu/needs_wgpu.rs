@@ -39,7 +39,7 @@ fn the_steps_between_two_looks_are_one_submission() {
         device.write(buffer, 0, Slice::F32(&[1.0; 33])).unwrap();
     }
     let launch = Launch {
-        kernel: Kernel::Rules(crate::kernel::Rules::Sgd),
+        kernel: Kernel::Rules(crate::kernel::Rule::named("sgd")),
         sizes: &[33],
         scalars: &[0.0],
         buffers: &[&control, &p, &g],

@@ -5,7 +5,7 @@ use super::super::parameter::{CONTROL_RW, f32};
 use super::super::reference::{frozen, named, named_mut};
 use super::super::{Access, Fill, Kernel, Row};
 
-use Access::{Read, Update, Write};
+use Access::{Read, Update};
 use Fill::{Normal, Orthonormal};
 
 /// Rows over the control buffer.
@@ -27,10 +27,10 @@ const ADVANCE: Row = Row {
     scalars: &[],
     buffers: &[CONTROL_RW],
     freezes: true,
-    bytes: |_| 8.0 * c::LEN as f64,
-    flops: |_| 4.0,
+    bytes: &|_| 8.0 * c::LEN as f64,
+    flops: &|_| 4.0,
     tolerance: 1e-6,
-    reference: advance,
+    reference: &advance,
     cases: &[(&[1], &[]), (&[2], &[]), (&[235], &[])],
     benchmark: (&[1], &[]),
 };
@@ -50,28 +50,26 @@ fn advance(sizes: &[usize], _: &[f64], buffers: &mut [Vec<f64>]) {
 const COMMIT: Row = Row {
     kernel: Kernel::Control(Control::Commit),
     name: "commit",
-    formula: "basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); the run state, s1 and s2 start anew",
+    formula: "basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); the run state starts anew",
     sizes: &["d", "k"],
     scalars: &[],
     buffers: &[
         CONTROL_RW,
         f32("v", Read, |s| s[0], Normal),
         f32("basis", Update, |s| s[1] * s[0], Orthonormal),
-        f32("s1", Write, |s| s[0], Normal),
-        f32("s2", Write, |s| s[0], Normal),
     ],
     freezes: false,
-    bytes: |s| 16.0 * s[0] as f64,
-    flops: |_| 0.0,
+    bytes: &|s| 8.0 * s[0] as f64,
+    flops: &|_| 0.0,
     tolerance: 1e-6,
-    reference: commit,
+    reference: &commit,
     cases: &[(&[3, 3], &[]), (&[31, 3], &[]), (&[784, 10], &[])],
     benchmark: (&[784, 10], &[]),
 };
 
 fn commit(sizes: &[usize], _: &[f64], buffers: &mut [Vec<f64>]) {
     let [d, _k] = named(sizes);
-    let [control, v, basis, s1, s2] = named_mut(buffers);
+    let [control, v, basis] = named_mut(buffers);
     let count = control[c::COUNT] as usize;
     basis[count * d..][..d].copy_from_slice(v);
     control[c::COUNT] += 1.0;
@@ -81,6 +79,4 @@ fn commit(sizes: &[usize], _: &[f64], buffers: &mut [Vec<f64>]) {
     control[c::SCALE] = 0.0;
     control[c::BEST] = f64::from(f32::MAX);
     control[c::BEST_STEP] = 0.0;
-    s1.fill(0.0);
-    s2.fill(0.0);
 }

@@ -5,7 +5,7 @@ use super::{FIRST_LOSSES, Outcome, Plan, Problem, Scores};
 use crate::device::{Device, Element, Slice, SliceMut};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Control, Kernel, control};
-use crate::optimizer::{Cost, Ended, Look, Next, Watch, launch, read, shuffled};
+use crate::optimizer::{Cost, Ended, Look, Next, States, Watch, launch, read, shuffled};
 
 /// Most rows of a batch processed at once: more would only cost memory.
 const CHUNK: usize = 8192;
@@ -28,7 +28,7 @@ pub struct Trainer<'a, D: Device> {
     /// Loss of every batch of this epoch.
     losses: D::Buffer,
     parameters: Parameters<D>,
-    states: [D::Buffer; 2],
+    states: States<D>,
     step: D::Recording,
     step_cost: Cost,
     evaluation: Evaluation<D>,
@@ -81,9 +81,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         let losses = device.alloc(Element::F32, batches)?;
         let parameters = Parameters::alloc(device, &shape)?;
         let gradients = Parameters::alloc(device, &shape)?;
-        let states = [0, 1].map(|_| device.alloc(Element::F32, parameters.len));
-        let [first, second] = states;
-        let states = [first?, second?];
+        let states = States::alloc(device, plan.rule, parameters.len)?;
         let chunk = chunk_rows(device, &shape, batch.min(most));
         let activations = Activations::alloc(device, &shape, chunk)?;
         let deltas = Activations::alloc(device, &shape, chunk)?;
@@ -135,11 +133,8 @@ impl<'a, D: Device> Trainer<'a, D> {
                     beta,
                 )?;
             }
-            cost.add(plan.rule.kernel(), &[parameters.len]);
             let buffers = [&control, &parameters.all, &gradients.all];
-            let states = [&states[0], &states[1]];
-            plan.rule
-                .launch(device, parameters.len, plan.weight_decay, buffers, states)
+            states.update(device, cost, plan.weight_decay, buffers)
         })?;
         let evaluation = Evaluation::prepare(device, problem, &shape, &parameters)?;
         Ok(Self {
@@ -254,11 +249,7 @@ impl<'a, D: Device> Trainer<'a, D> {
         device.write(&self.control, 0, Slice::F32(&values))?;
         let initial = self.shape.initial(self.plan.seed);
         device.write(&self.parameters.all, 0, Slice::F32(&initial))?;
-        let zeros = vec![0.0; self.parameters.len];
-        for state in &self.states {
-            device.write(state, 0, Slice::F32(&zeros))?;
-        }
-        Ok(())
+        self.states.start(device)
     }
 
     /// Uploads a new order of the samples; a full batch needs only the first.

@@ -4,7 +4,7 @@ use super::Axes;
 use crate::data::{Spec, split_list};
 use crate::error::Result;
 use crate::race::case::Source;
-use crate::race::name::Named;
+use crate::race::name::{Named, rule};
 use crate::race::task::Draft;
 use crate::race::words::{batch, layers, positive, rate, seed, split, weight_decay, whole};
 
@@ -81,7 +81,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     value(
         |a| &mut a.weight_decay,
-        |d, w| weight_decay(w).map(|x| d.mlp.weight_decay = x),
+        |d, w| weight_decay(w).map(|x| d.mlp.weight_decay = Some(x)),
     ),
     choice(
         |a| &mut a.method,
@@ -92,10 +92,7 @@ pub const PARAMETERS: &[Parameter] = &[
         |d, w| Named::parse(w).map(|x| d.pca.steps.operator = x),
     ),
     value(|a| &mut a.batch, |d, w| batch(w).map(|x| d.set_batch(x))),
-    choice(
-        |a| &mut a.optimizer,
-        |d, w| Named::parse(w).map(|x| d.set_rule(x)),
-    ),
+    choice(|a| &mut a.optimizer, |d, w| rule(w).map(|x| d.set_rule(x))),
     choice(
         |a| &mut a.gradient,
         |d, w| Named::parse(w).map(|x| d.pca.gradient = Some(x)),

@@ -17,8 +17,9 @@ use crate::race::clock::Spacing;
 use crate::race::defaults::{EPOCHS, LAYERS, NETWORK_BATCH, TEST_TARGET};
 use crate::race::name::{Named, Precision, ProblemKind};
 use crate::race::observer::Errors;
+use crate::race::rates::{self, Auto};
+use crate::race::row;
 use crate::race::size::Size;
-use crate::race::{rates, row};
 
 /// Classes of a network, as of images of digits, as long as nothing is known of the samples.
 const CLASSES: usize = 10;
@@ -33,20 +34,33 @@ pub struct Mlp {
     /// Learning rate; `None` is `auto`.
     pub learning_rate: Option<f64>,
     /// Times the parameters, added to the gradient.
-    pub weight_decay: f64,
+    pub weight_decay: Option<f64>,
     /// Rows of a step.
     pub batch: Batch,
     /// Passes over the samples.
     pub epochs: u64,
 }
 
+impl Mlp {
+    /// The weight decay: as asked for, else the rule's own.
+    fn decay(&self) -> f64 {
+        let own = self.rule.program().weight_decay;
+        self.weight_decay.unwrap_or(own)
+    }
+
+    /// The learning rate where none is given.
+    fn auto(&self) -> Auto {
+        rates::auto(&self.layers, self.batch, self.rule)
+    }
+}
+
 impl Default for Mlp {
     fn default() -> Self {
         Self {
             layers: LAYERS.to_vec(),
-            rule: Rule::Sgd,
+            rule: Rule::named("sgd"),
             learning_rate: None,
-            weight_decay: 0.0,
+            weight_decay: None,
             batch: Batch::Rows(NETWORK_BATCH),
             epochs: EPOCHS,
         }
@@ -86,12 +100,17 @@ impl Settings for Mlp {
             [] => asked.set("layers", "none"),
             widths => asked.set("layers", widths.join(",")),
         }
-        asked.set("optimizer", self.rule.name());
+        asked.set("optimizer", self.rule.id());
         set_unless(asked, "batch", self.batch, Batch::Rows(NETWORK_BATCH));
         if let Some(rate) = self.learning_rate {
             asked.set("learning-rate", number(rate));
         }
-        set_number(asked, "weight-decay", self.weight_decay, 0.0);
+        set_number(
+            asked,
+            "weight-decay",
+            self.decay(),
+            self.rule.program().weight_decay,
+        );
         set_unless(asked, "epochs", self.epochs, EPOCHS);
     }
 
@@ -101,7 +120,7 @@ impl Settings for Mlp {
         row.network = Some(Network {
             layers: self.layers.clone(),
             parameters: None,
-            weight_decay: self.weight_decay,
+            weight_decay: self.decay(),
             epochs: self.epochs,
             test_n: 0,
             end: None,
@@ -226,12 +245,11 @@ impl Problem for Mlp {
             )));
         }
         let task = &case.task;
-        let tuned = || rates::tuned(&task.layers, task.batch, task.rule);
         Ok(Plan {
             layers: task.layers.clone(),
             rule: task.rule,
-            learning_rate: task.learning_rate.unwrap_or_else(tuned),
-            weight_decay: task.weight_decay,
+            learning_rate: task.learning_rate.unwrap_or_else(|| task.auto().rate),
+            weight_decay: task.decay(),
             batch: task.batch.rows(),
             epochs: task.epochs,
             seed: case.seed,
@@ -298,7 +316,11 @@ impl Problem for Mlp {
         let (outcome, plan) = (solved.answer, Self::plan(case)?);
         let assessment = Assessment::of(outcome, &plan, &judge.test, judge.classes);
         (row.status, row.reason) = verdict(case, outcome, &assessment, solved.changed);
-        let auto = case.task.learning_rate.is_none();
+        let auto = case
+            .task
+            .learning_rate
+            .is_none()
+            .then(|| case.task.auto().from);
         let (rule, rate) = (plan.rule, plan.learning_rate);
         row.optimizer = Some(row::optimizer_facts(rule, rate, auto, "constant".into()));
         if let Some(network) = &mut row.network {

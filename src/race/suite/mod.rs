@@ -17,7 +17,7 @@ pub mod write;
 pub const DEFAULT: &str = "quick";
 
 /// The suites that the program brings.
-const EMBEDDED: [(&str, &str); 7] = [
+const EMBEDDED: [(&str, &str); 9] = [
     ("quick", include_str!("../../../benches/suites/quick.toml")),
     (
         "standard",
@@ -33,6 +33,14 @@ const EMBEDDED: [(&str, &str); 7] = [
     (
         "gradients",
         include_str!("../../../benches/suites/gradients.toml"),
+    ),
+    (
+        "variants",
+        include_str!("../../../benches/suites/variants.toml"),
+    ),
+    (
+        "batches",
+        include_str!("../../../benches/suites/batches.toml"),
     ),
 ];
 

@@ -12,7 +12,7 @@ fn case(change: impl FnOnce(&mut Draft)) -> AnyCase {
 
 #[test]
 fn the_id_of_the_defaults_holds_no_parameter() {
-    let case = case(|draft| draft.set_rule(Rule::Momentum));
+    let case = case(|draft| draft.set_rule(Rule::named("momentum")));
     assert_eq!(
         case.id("mnist"),
         "pca/mnist/deflation/samples/momentum/k10/cpu/f32"
@@ -48,13 +48,13 @@ fn the_id_of_a_network_holds_its_layers_and_what_is_not_the_default() {
         problem: ProblemKind::Mlp,
         ..Draft::default()
     };
-    draft.set_rule(Rule::Adam);
+    draft.set_rule(Rule::named("adam"));
     assert_eq!(
         draft.clone().settled().id("mnist"),
         "mlp/mnist/300-100/adam/cpu/f32"
     );
     draft.mlp.layers = vec![];
-    draft.mlp.weight_decay = 1e-4;
+    draft.mlp.weight_decay = Some(1e-4);
     draft.set_batch(Batch::Full);
     draft.set_learning_rate(Some(0.5));
     draft.set_epochs(100);
@@ -77,9 +77,12 @@ fn what_a_case_does_not_use_makes_no_other_case() {
             draft.set_batch(Batch::Rows(9));
         })
     };
-    assert_eq!(direct(Rule::Sgd, 1, 1e-6), direct(Rule::Adam, 2, 1e-3));
     assert_eq!(
-        direct(Rule::Sgd, 1, 1e-6).id("mnist"),
+        direct(Rule::named("sgd"), 1, 1e-6),
+        direct(Rule::named("adam"), 2, 1e-3)
+    );
+    assert_eq!(
+        direct(Rule::named("sgd"), 1, 1e-6).id("mnist"),
         "pca/mnist/direct/k10/cpu/f64"
     );
     let covariance = |batch: Option<Batch>| {

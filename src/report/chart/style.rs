@@ -33,15 +33,16 @@ pub(super) const PALETTE: [RGBColor; 6] = [
 /// Dashes of the first, second, ... line of one colour in a chart, as SVG has them; the first is solid.
 pub(super) const DASHES: [&str; 4] = ["", "56 32", "16 24", "64 24 16 24"];
 
-/// The colour of a record's rule, the same in every chart; grey without a rule.
+/// The colour of a record's rule, the same in every chart and that of its variants; grey without a rule. Rules beyond the six
+/// share their colours: dashes tell them apart.
 pub(super) fn rule_color(record: &Record) -> RGBColor {
     let rules = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"];
-    let name = record
-        .optimizer
-        .as_ref()
-        .map(|optimizer| optimizer.name.as_str());
-    let index = rules.iter().position(|rule| Some(*rule) == name);
-    index.map_or(GREY, |index| PALETTE[index])
+    let Some(optimizer) = &record.optimizer else {
+        return GREY;
+    };
+    let name = optimizer.name.split(':').next().unwrap_or_default();
+    let index = rules.iter().position(|rule| *rule == name);
+    PALETTE[index.unwrap_or_else(|| name.bytes().map(usize::from).sum::<usize>() % PALETTE.len())]
 }
 
 /// Units of the drawing per pixel: the SVG backend rounds to whole units, and curves need finer ones.

@@ -12,6 +12,7 @@ use super::super::pass::{Pass, Unit};
 use super::super::source;
 use super::memory::Owned;
 use crate::error::{Error, Result};
+use crate::kernel::Family;
 
 /// What CUDA is to the kernels, on the host.
 const EMULATION: &str = include_str!("../../../../kernels/emulation.h");
@@ -156,6 +157,8 @@ impl Library {
         static LIBRARIES: Mutex<BTreeMap<String, &'static Made>> = Mutex::new(BTreeMap::new());
         let (name, unit) = match unit {
             Unit::File(family) | Unit::Entries(family, _) => (family.name(), Unit::File(*family)),
+            Unit::Rule(rule) if rule.place().is_some() => ("rules", Unit::File(Family::Rules)),
+            Unit::Rule(_) => ("rule", unit.clone()),
             Unit::Chain(_) => ("chain", unit.clone()),
         };
         let made = {

@@ -54,13 +54,14 @@ pub(super) fn passes(
         ),
         Kernel::Gram(kernel) => (Some(gram::entries(kernel)), gram::drafts(kernel, request)),
         Kernel::Block(kernel) => (None, block::drafts(kernel, request)),
-        Kernel::Rules(kernel) => (None, rules::drafts(kernel, request)),
+        Kernel::Rules(rule) => (None, rules::drafts(rule, request)),
         Kernel::Control(kernel) => (None, control::drafts(kernel, request)),
         Kernel::Network(kernel) => (None, network::drafts(kernel, request)),
     };
-    let unit = match entries {
-        Some(entries) => Unit::Entries(kernel.family(), entries),
-        None => Unit::File(kernel.family()),
+    let unit = match (entries, kernel) {
+        (Some(entries), _) => Unit::Entries(kernel.family(), entries),
+        (None, Kernel::Rules(rule)) => Unit::Rule(rule),
+        (None, _) => Unit::File(kernel.family()),
     };
     drafts
         .into_iter()

@@ -44,7 +44,7 @@ pub(super) fn passes(
         Kernel::Product(kernel) => product::passes(kernel, request),
         Kernel::Gram(kernel) => gram::passes(kernel, request),
         Kernel::Block(kernel) => block::passes(kernel, request),
-        Kernel::Rules(kernel) => rules::passes(kernel, request),
+        Kernel::Rules(rule) => rules::passes(rule, request),
         Kernel::Control(kernel) => control::passes(kernel, request),
         Kernel::Network(kernel) => network::passes(kernel, request),
     };

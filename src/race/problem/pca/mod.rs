@@ -4,7 +4,7 @@
 use crate::data::Standardize;
 use crate::kernel::{Arithmetic, Gram, Kernel, Product};
 use crate::optimizer::{Cost, Rule};
-use crate::pca::{Gradient, Method, OperatorKind};
+use crate::pca::{Gradient, Method, OperatorKind, Pace};
 use crate::record::{Asked, Record};
 
 use crate::race::case::{Batch, Settings, Source, number, set_number, set_unless};
@@ -63,8 +63,8 @@ impl Default for Steps {
     fn default() -> Self {
         Self {
             operator: OperatorKind::Samples,
-            rule: Rule::Sgd,
-            gradient: Gradient::of(Rule::Sgd),
+            rule: Rule::named("sgd"),
+            gradient: Gradient::of(Rule::named("sgd")),
             learning_rate: None,
             batch: Batch::Full,
             epochs: EPOCHS,
@@ -177,7 +177,7 @@ impl Settings for Pca {
         asked.set("components", self.components);
         let Some(steps) = self.steps() else { return };
         asked.set("operator", steps.operator.name());
-        asked.set("optimizer", steps.rule.name());
+        asked.set("optimizer", steps.rule.id());
         if steps.gradient != Gradient::of(steps.rule) {
             asked.set("gradient", steps.gradient.name());
         }
@@ -241,13 +241,13 @@ impl Settings for Pca {
             return cost;
         };
         // Steps for a component by deflation, and for all together.
-        let (each, all) = match steps.rule {
-            Rule::Sgd => (80, 120),
-            Rule::Momentum => (200, 250),
-            Rule::Nesterov => (55, 150),
-            Rule::Adagrad => (240, 1000),
-            Rule::Rmsprop => (100, 250),
-            Rule::Adam => (250, 500),
+        let (each, all) = match Pace::of(steps.rule) {
+            _ if steps.rule.name() == "nesterov" => (55, 150),
+            Pace::Plain => (80, 120),
+            Pace::Velocity => (200, 250),
+            Pace::Shrinking => (240, 1000),
+            Pace::Scaled | Pace::Normed => (100, 250),
+            Pace::ScaledVelocity => (250, 500),
         };
         let (m, count) = match &self.how {
             How::Deflation(_) => (1, each * k),

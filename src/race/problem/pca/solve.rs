@@ -188,7 +188,8 @@ impl Problem for Pca {
         if let Some(steps) = case.task.steps() {
             let batches = steps.batch.rows().map_or(1, |rows| samples.n / rows);
             let schedule = Schedule::of(&Self::plan(case)?, samples.d, batches).describe();
-            let auto = steps.learning_rate.is_none();
+            let given = steps.learning_rate.is_some();
+            let auto = (!given).then(|| "PCA's rate for rules of this kind".to_string());
             let rate = outcome.learning_rate;
             row.optimizer = Some(row::optimizer_facts(steps.rule, rate, auto, schedule));
         }

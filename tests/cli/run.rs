@@ -1,8 +1,6 @@
 //! Races as a user runs them: what is printed, what is written, with which exit status.
 
-mod program;
-
-use program::{Place, components, covariance, gapped, residual, stderr, stdout, text};
+use crate::program::{Place, components, covariance, gapped, residual, stderr, stdout, text};
 
 const TINY: &str = "run --data digits:n=200 --components 3 --repeats 2 --quiet";
 

@@ -1,8 +1,6 @@
 //! Adapters of wgpu as a user meets them.
 
-mod program;
-
-use program::{Place, stdout, text};
+use crate::program::{Place, stdout, text};
 
 // Elsewhere the system has an interface of its own, which cannot be told to show no adapter.
 #[cfg(target_os = "linux")]

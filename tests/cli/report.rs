@@ -1,12 +1,10 @@
 //! `gradrace report` as a user runs it, and its page in a headless Chromium.
 
-mod program;
-
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
+use crate::program::{Place, kept, stderr, stdout, text};
 use gradrace::record::SCHEMA;
-use program::{Place, kept, stderr, stdout, text};
 use serde_json::Value;
 
 #[test]

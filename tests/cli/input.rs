@@ -1,11 +1,9 @@
 //! Bad usage and bad input: one line with the next step, exit status 2, nothing written.
 
-mod program;
-
 use std::io::Write;
 
+use crate::program::{Place, gapped, stderr};
 use ndarray::{Array1, Array3, array};
-use program::{Place, gapped, stderr};
 
 #[test]
 fn unknown_names_are_told_the_nearest() {

@@ -1,9 +1,7 @@
 //! Right answers on awkward matrices, by every method: held against an eigendecomposition in f64 made here.
 
-mod program;
-
+use crate::program::{Place, components, covariance, eigenvalues, gapped, normal, residual, text};
 use ndarray::{Array2, ShapeBuilder, s};
-use program::{Place, components, covariance, eigenvalues, gapped, normal, residual, text};
 
 /// Races all methods and operators (and `more`) on X and checks every answer: residual against the covariance, in units
 /// of `unit`, eigenvalues, orthogonality; none may fail a check of its own.
@@ -20,7 +18,7 @@ fn check(place: &Place, x: &Array2<f64>, k: usize, unit: f64, more: &str) {
         "run --data x.npy --components {k} {methods} {more} {limits}"
     ));
     let records = place.records("r");
-    let told = program::stdout(&assert);
+    let told = crate::program::stdout(&assert);
     assert.code(0);
     assert!(records.len() >= 5, "{told}");
     let c = covariance(x, unit);

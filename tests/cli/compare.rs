@@ -1,8 +1,6 @@
 //! `gradrace compare` as a user runs it.
 
-mod program;
-
-use program::{Place, kept, stderr, stdout};
+use crate::program::{Place, kept, stderr, stdout};
 use serde_json::{Value, json};
 
 /// Five quiet repeats of a second.
@@ -344,7 +342,7 @@ fn ctrl_c_stops_the_child_and_prints_what_was_measured() {
             "0.1%",
         ])
         .current_dir(place.path(""))
-        .envs(program::NO_GPU)
+        .envs(crate::program::NO_GPU)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

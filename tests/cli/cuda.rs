@@ -1,9 +1,7 @@
 //! CUDA cards as a user meets them. Without one, the program says what is missing and nothing else changes; with one, it
 //! takes the same steps as the CPU.
 
-mod program;
-
-use program::{Place, stdout, text};
+use crate::program::{Place, stdout, text};
 
 #[test]
 fn without_a_card_the_program_starts_says_why_and_everything_else_is_as_before() {

@@ -1,8 +1,6 @@
 //! Networks as a user trains them.
 
-mod program;
-
-use program::{Place, normal, stdout, text};
+use crate::program::{Place, normal, stdout, text};
 use serde_json::Value;
 
 fn number(value: &Value) -> f64 {

@@ -1,14 +1,11 @@
 //! Kills, interrupts and closed pipes: nothing that was finished is lost, nothing is run twice.
-#![cfg(unix)]
-
-mod program;
 
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{NO_GPU, Place, cache, stderr, text};
+use crate::program::{NO_GPU, Place, cache, stderr, text};
 
 /// Some sixty cases of a few milliseconds each.
 const MANY: &str = "run --data digits:n=200 --components 2 --repeats 1 --threads 1 --quiet --out r \
