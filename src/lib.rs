@@ -12,7 +12,7 @@
 //!
 //! A module imports only modules to its left:
 //!
-//! `error`, `rule` -> `record` -> `machine` -> `data`, `kernel` -> `device` -> `optimizer` -> `pca`, `mlp` -> `race`, `conformance` ->
+//! `error` -> `rule`, `record` -> `machine` -> `data`, `kernel` -> `device` -> `optimizer` -> `pca`, `mlp` -> `race`, `conformance` ->
 //! `report` -> `cli`
 //!
 //! | module | owns | leaves to others |

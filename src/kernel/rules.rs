@@ -245,7 +245,7 @@ fn row(rule: Rule) -> Row {
     let buffers = [CONTROL, P, G].into_iter().chain(states);
     let own = |decay: f64| {
         let exact = program.scalars(decay);
-        &*kept(exact.iter().map(|x| *x as f32).collect::<Box<[f32]>>())
+        kept(exact.iter().map(|x| *x as f32).collect::<Box<[f32]>>())
     };
     let (plain, decayed) = (own(0.0), own(0.01));
     let cases: [Case; 6] = [

@@ -26,9 +26,12 @@
 //!
 //! The build script includes this module too: it names nothing else of the crate.
 
+mod check;
 mod evaluate;
 mod expression;
 mod file;
+mod nature;
+mod norm;
 mod parse;
 mod program;
 #[cfg(test)]

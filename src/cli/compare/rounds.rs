@@ -17,6 +17,7 @@ use crate::race::size::seconds_word;
 use crate::race::suite::write::{self, Block};
 use crate::race::suite::{self, Suite};
 use crate::record::Record;
+use crate::report::verdict::effect::FEWEST;
 use crate::report::verdict::looks::{self, LOOKS};
 use crate::report::verdict::{Comparison, Finding, Pair, Terms, compare};
 
@@ -225,6 +226,8 @@ impl Match<'_> {
         let terms = Terms {
             threshold: self.threshold,
             alpha: &alpha,
+            // Rounds can be had for time; fewer than these cannot tell how they differ.
+            fewest: FEWEST,
             ..Terms::default()
         };
         let [a, b] = even(sides);

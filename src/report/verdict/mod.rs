@@ -154,6 +154,8 @@ pub struct Terms<'a> {
     pub map: &'a [Map],
     /// Probability with which the interval of a case with so many rounds may miss.
     pub alpha: &'a dyn Fn(&str, usize) -> f64,
+    /// Rounds under which there is no verdict from times.
+    pub fewest: usize,
 }
 
 impl Default for Terms<'_> {
@@ -162,6 +164,7 @@ impl Default for Terms<'_> {
             threshold: THRESHOLD,
             map: &[],
             alpha: &|_, _| looks::ERROR,
+            fewest: 1,
         }
     }
 }
@@ -305,7 +308,10 @@ fn pair(case: &str, a: &[&Record], b: &[&Record], terms: &Terms) -> Pair {
         (Some((a, b)), _) => (Finding::Ambiguous, Some(other_samples(a.0 == b.0))),
         (None, None) => by_ending(a, b, &pair),
         (None, Some(effect)) => {
-            let found = judge::finding(&effect, terms.threshold);
+            let found = match rounds < terms.fewest {
+                true => Finding::Ambiguous,
+                false => judge::finding(&effect, terms.threshold),
+            };
             let open = found == Finding::Ambiguous;
             if open {
                 pair.rounds_needed = judge::rounds_needed(&effect, rounds, terms.threshold);

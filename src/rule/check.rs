@@ -1,0 +1,252 @@
+//! The check of a rule: every name has a value where it is used, everything that is declared is used, and the first step is
+//! finite.
+
+use std::collections::BTreeMap;
+
+use super::evaluate::first_step;
+use super::expression::{Binary, Expr};
+use super::file::Stated;
+use super::parse::{Statement, Wrong, statements};
+use super::program::{MOST_CONSTANTS, MOST_PARAMETERS, MOST_STATES, OWN, Program};
+use super::write::Plan;
+
+/// Words of Rust, C++, CUDA and WGSL, and names that the hand-written text around a rule has.
+const RESERVED: &str = "\
+    abs alias alignas alignof as asm async atomic auto await become bitcast bool box break case catch char class \
+    concept const const_assert const_cast constexpr continue continuing control crate cube decltype default delete \
+    diagnostic discard do double dyn else enable enum exp explicit expm1 export extern f16 f32 f64 fallthrough false \
+    final float float2 float3 float4 flush fn for friend frozen gen global goto groups i i32 id if impl in inline int \
+    len let log long loop macro match max min mod module move mut mutable namespace new noexcept norm null nullptr \
+    operator override package params power priv private protected ptr pub public ref register requires return rule \
+    scalars select self shared short sign signed sizeof sqrt square start_of states static static_assert struct super \
+    switch template texture this thread throw trait true try type typedef typeid typename u32 union unsafe unsigned \
+    unsized use using var vec2 vec3 vec4 virtual void volatile wchar_t where while wide workgroup yield";
+
+impl Program {
+    /// Checks what a file states.
+    ///
+    /// # Errors
+    /// What is wrong and where.
+    pub(super) fn check(stated: &Stated) -> Result<Self, Wrong> {
+        let inside = |mut wrong: Wrong| {
+            wrong.at += stated.start;
+            wrong
+        };
+        let mut names = BTreeMap::new();
+        let parameters = stated
+            .parameters
+            .iter()
+            .map(|(name, _, at)| (name, *at, "parameter"));
+        let states = stated
+            .states
+            .iter()
+            .map(|state| (&state.name, state.at, "state"));
+        for (name, at, what) in parameters.chain(states) {
+            let is_decay = name == "weight_decay" && what == "parameter";
+            refuse_reserved(name, at, is_decay)?;
+            if names.insert(name.clone(), what).is_some() {
+                return Err(Wrong::at(
+                    at,
+                    format!("{name} is declared twice: rename one of them"),
+                ));
+            }
+        }
+        let finite = stated
+            .parameters
+            .iter()
+            .find(|(_, value, _)| !value.is_finite());
+        if let Some((name, value, at)) = finite {
+            return Err(Wrong::at(
+                *at,
+                format!("{name} is {value}: give a finite number"),
+            ));
+        }
+        let statements = statements(&stated.update).map_err(inside)?;
+        if statements.is_empty() {
+            return Err(Wrong::at(
+                stated.start,
+                "there is no statement: write what becomes of p",
+            ));
+        }
+        let decay = stated
+            .parameters
+            .iter()
+            .find(|(name, ..)| name == "weight_decay");
+        let mut program = Self {
+            name: stated.name.clone(),
+            entry: stated.name.replace(':', "_"),
+            about: stated.about.clone(),
+            source: stated.source.clone(),
+            rate: stated.rate,
+            parameters: stated
+                .parameters
+                .iter()
+                .filter(|(name, ..)| name != "weight_decay")
+                .map(|(name, value, _)| (name.clone(), *value))
+                .collect(),
+            states: stated.states.clone(),
+            decays: statements.iter().any(|s| s.value.names("weight_decay")),
+            lowered: statements.clone(),
+            norms: Vec::new(),
+            statements,
+            weight_decay: decay.map_or(0.0, |(_, value, _)| *value),
+            levels: BTreeMap::new(),
+        };
+        program.check_names().map_err(inside)?;
+        program.lower().map_err(inside)?;
+        program.check_use(stated)?;
+        first_step(&program).map_err(inside)?;
+        Ok(program)
+    }
+
+    /// Every name has a value where it is used, and every local gets one once.
+    fn check_names(&mut self) -> Result<(), Wrong> {
+        for (place, statement) in self.statements.clone().iter().enumerate() {
+            let Statement {
+                target,
+                at,
+                change,
+                value,
+            } = statement;
+            let is_local = target != "p" && !self.is_state(target);
+            self.check_values(statement, place)?;
+            if !is_local {
+                continue;
+            }
+            if self.is_parameter(target) || OWN.contains(&target.as_str()) {
+                let what = format!(
+                    "{target} is given and stays as it is: choose another name for the new value"
+                );
+                return Err(Wrong::at(*at, what));
+            }
+            refuse_reserved(target, *at, false)?;
+            if self.levels.contains_key(target) {
+                let what = format!(
+                    "{target} has a value already: choose another name (p and the states alone change)"
+                );
+                return Err(Wrong::at(*at, what));
+            }
+            if change.is_some() {
+                let what =
+                    format!("{target} has no value yet that could change: write {target} = ..");
+                return Err(Wrong::at(*at, what));
+            }
+            let level = self.level(value);
+            self.levels.insert(target.clone(), level);
+        }
+        Ok(())
+    }
+
+    fn check_values(&self, statement: &Statement, place: usize) -> Result<(), Wrong> {
+        let mut left = vec![&statement.value];
+        while let Some(node) = left.pop() {
+            left.extend(node.children().into_iter().rev());
+            if let Expr::Binary(Binary::Power, pair) = &node.expr
+                && matches!(&pair[0].expr, Expr::Negate(_))
+                && !matches!(&pair[1].expr, Expr::Number(_))
+            {
+                let what = "a power of a negative number: GPUs have none";
+                return Err(Wrong::at(node.at, what));
+            }
+            let Expr::Name(name) = &node.expr else {
+                continue;
+            };
+            let is_known = OWN.contains(&name.as_str())
+                || self.is_state(name)
+                || self.is_parameter(name)
+                || self.levels.contains_key(name);
+            if is_known {
+                continue;
+            }
+            let later = self.statements[place..].iter().find(|s| s.target == *name);
+            let what = match later {
+                Some(later) if later.at == statement.at => {
+                    format!(
+                        "{name} is used in its own definition: what it was before is kept by a state alone"
+                    )
+                }
+                Some(_) => format!("{name} gets its value later: move that statement up"),
+                None => {
+                    let mut known: Vec<&str> = OWN.to_vec();
+                    known.extend(self.parameters.iter().map(|(name, _)| name.as_str()));
+                    known.extend(self.states.iter().map(|state| state.name.as_str()));
+                    known.extend(self.levels.keys().map(String::as_str));
+                    format!("{name} is not defined; what is: {}", known.join(", "))
+                }
+            };
+            return Err(Wrong::at(node.at, what));
+        }
+        Ok(())
+    }
+
+    /// Everything that is declared is used, and p and the states change.
+    fn check_use(&self, stated: &Stated) -> Result<(), Wrong> {
+        let written = |name: &str| self.statements.iter().any(|s| s.target == name);
+        let read = |name: &str| {
+            let reads = |s: &Statement| s.value.names(name);
+            self.statements.iter().any(reads)
+        };
+        if !written("p") {
+            return Err(Wrong::at(stated.start, "p never changes: write p -= .."));
+        }
+        for state in &self.states {
+            let (name, at) = (&state.name, state.at);
+            if !written(name) {
+                return Err(Wrong::at(
+                    at,
+                    format!(
+                        "the state {name} is never written: write it, or make a parameter of it"
+                    ),
+                ));
+            }
+            if !read(name) {
+                return Err(Wrong::at(
+                    at,
+                    format!("the state {name} is never read: remove it"),
+                ));
+            }
+        }
+        if self.states.len() > MOST_STATES {
+            let at = self.states[MOST_STATES].at;
+            return Err(Wrong::at(
+                at,
+                format!("over {MOST_STATES} states: wgpu binds no more"),
+            ));
+        }
+        for (name, _, at) in &stated.parameters {
+            if !read(name) {
+                return Err(Wrong::at(
+                    *at,
+                    format!("the parameter {name} is not used: remove it"),
+                ));
+            }
+        }
+        if Plan::in_f32(self).constants.len() > MOST_CONSTANTS {
+            let what = format!(
+                "over {MOST_CONSTANTS} powers of different constants: give some of them as parameters"
+            );
+            return Err(Wrong::at(stated.start, what));
+        }
+        if self.parameters.len() > MOST_PARAMETERS {
+            let at = stated.parameters[MOST_PARAMETERS].2;
+            return Err(Wrong::at(
+                at,
+                format!("over {MOST_PARAMETERS} parameters: write some as numbers"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn refuse_reserved(name: &str, at: usize, allowed: bool) -> Result<(), Wrong> {
+    let is_own = OWN.contains(&name) && !allowed;
+    // Names that the program makes.
+    let is_made = name.starts_with("log_") || name.starts_with("norm_");
+    if is_own || is_made || RESERVED.split_whitespace().any(|word| word == name) {
+        let what = format!(
+            "{name} has a meaning of its own here or in a language that the rule becomes: choose another name"
+        );
+        return Err(Wrong::at(at, what));
+    }
+    Ok(())
+}
