@@ -70,7 +70,7 @@
 //! SAME needs the whole interval within it; all else is AMBIGUOUS. A round is one run of each program. Rounds made in turn
 //! are paired, so that a drift of the machine that both see cancels, and a pair of which one was disturbed in every repeat is
 //! left out while four others remain; `gradrace compare --run` makes them, looks after 8,
-//! 16, 32 and 64 of them, and divides the error of 5 % among these looks. `scripts/compare-check` shows on a machine that a
+//! 16, 32 and 64 of them, and divides the error of 5 % among these looks; under four rounds it gives no verdict. `scripts/compare-check` shows on a machine that a
 //! program compared with itself gets no verdict, and that one slowed by 10 % gets its own.
 //!
 //! # Identity

@@ -143,12 +143,11 @@ fn comment(program: &Program) -> String {
         source,
         ..
     } = program;
-    let source = if source.is_empty() {
-        String::new()
-    } else {
-        format!(" ({source})")
+    let source = match source.is_empty() {
+        true => String::new(),
+        false => format!("/// {source}.\n"),
     };
-    format!("/// {name}: {about}{source}.\n")
+    format!("/// {name}: {about}.\n{source}")
 }
 
 /// The lines of a rule's loop: its statements, in this language, a new name declared by `declare`.
@@ -189,7 +188,12 @@ fn measured(
 fn steps(steps: &[Named], language: &Language, declare: &str) -> String {
     let lines = steps.iter().map(|named| {
         let value = language.write(&named.value, 0);
-        format!("    {declare}{} = {value};\n", named.name)
+        // A name of the program's needs the expression that it is for.
+        let said = match named.name.starts_with("once") {
+            true => format!(" // {}", named.said),
+            false => String::new(),
+        };
+        format!("    {declare}{} = {value};{said}\n", named.name)
     });
     lines.collect()
 }

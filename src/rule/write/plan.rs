@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::super::expression::{Binary, Expr, Function, Node};
 use super::super::parse::Statement;
 use super::super::program::{Level, Program};
+use super::MATH;
 
 /// A value with a name.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Named {
     pub name: String,
     /// What it is.
     pub value: Node,
+    /// The same as the rule's file writes it.
+    pub said: String,
 }
 
 impl Measured {
@@ -86,6 +89,7 @@ impl Plan {
             if program.is_step(statement) {
                 plan.steps.push(Named {
                     name: statement.target.clone(),
+                    said: MATH.write(&statement.value, 0),
                     value: statement.value.clone(),
                 });
             } else {
@@ -189,6 +193,7 @@ impl Plan {
                 let name = free(program, "once", self.steps.len() + 1);
                 self.steps.push(Named {
                     name: name.clone(),
+                    said: MATH.write(&value, 0),
                     value,
                 });
                 name
@@ -231,6 +236,7 @@ impl Plan {
                 };
                 self.constants.push(Named {
                     name: name.clone(),
+                    said: MATH.write(&logarithm, 0),
                     value: logarithm,
                 });
                 name
