@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::super::expression::{Binary, Expr, Function, Node};
 use super::super::parse::Statement;
 use super::super::program::{Level, Program};
-use super::MATH;
+use super::language::MATH;
 
 /// A value with a name.
 #[derive(Debug, Clone, PartialEq)]
