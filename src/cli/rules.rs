@@ -86,14 +86,7 @@ fn sheet(program: &Program) -> String {
     if !program.source.is_empty() {
         text += &format!("source      {}\n", program.source);
     }
-    let mut parameters: Vec<String> = program
-        .parameters
-        .iter()
-        .map(|(name, value)| format!("{name} = {value}"))
-        .collect();
-    if program.decays {
-        parameters.push(format!("weight_decay = {}", program.weight_decay));
-    }
+    let parameters = rule::defaults(program);
     if !parameters.is_empty() {
         text += &format!("parameters  {}\n", parameters.join(", "));
     }

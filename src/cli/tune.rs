@@ -53,7 +53,7 @@ pub struct Tune {
     out: Option<PathBuf>,
 }
 
-/// Epochs in which rates are told apart.
+/// Epochs that are enough to rank the rates.
 fn usual_epochs(batch: Batch) -> u64 {
     match batch {
         Batch::Rows(1) => 1,

@@ -212,14 +212,7 @@ fn users(rule: Rule) -> Rule {
         };
         format!("{} = \"{kind} from {}\"", state.name, state.start)
     });
-    let mut parameters: Vec<String> = program
-        .parameters
-        .iter()
-        .map(|(name, value)| format!("{name} = {value}"))
-        .collect();
-    if program.decays {
-        parameters.push(format!("weight_decay = {}", program.weight_decay));
-    }
+    let parameters = rule::defaults(program);
     let text = format!(
         "name = \"users_{}\"\nabout = \"a copy\"\nparameters = {{ {} }}\nstates = {{ {} }}\nupdate = '''\n{}\n'''\n",
         program.entry,

@@ -58,7 +58,7 @@ static RATES: LazyLock<Rates> = LazyLock::new(|| {
     toml::from_str(EMBEDDED).unwrap_or_default()
 });
 
-/// The rate that `auto` stands for.
+/// The learning rate that `auto` resolves to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Auto {
     /// The rate.
@@ -137,7 +137,7 @@ fn law(rule: Rule) -> f64 {
     }
 }
 
-/// The rate that `auto` stands for: of this network, else of the default one, else the rule's own.
+/// Resolves `auto`: the rate tuned for this network, else for the default network, else the rule's default.
 pub fn auto(layers: &[usize], batch: Batch, rule: Rule) -> Auto {
     let of_network = |layers: &[usize]| RATES.find(layers, batch, rule);
     of_network(layers)

@@ -1,6 +1,6 @@
 //! Expressions of a rule, as a tree.
 
-/// An expression, and where it stands in the text of the statements, in bytes.
+/// An expression and its byte offset in the statements' text.
 #[derive(Debug, Clone)]
 pub struct Node {
     /// The expression.

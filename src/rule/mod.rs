@@ -43,4 +43,4 @@ pub use expression::{Binary, Comparison, Expr, Function, Node};
 pub use file::{Fault, Kind, State};
 pub use parse::Statement;
 pub use program::{Level, MOST_NORMS, MOST_STATES, OWN, Program, read};
-pub use write::{Measured, Named, Plan, cuda, math, rust, starts, wgsl};
+pub use write::{Measured, Named, Plan, cuda, defaults, math, rust, starts, wgsl};

@@ -240,7 +240,7 @@ fn two_programs_race_in_turn_until_each_case_has_its_verdict() {
     place.write("tiny.toml", TINY.as_bytes());
     let this = env!("CARGO_BIN_EXE_gradrace");
     let arguments =
-        format!("compare --run {this} {this} tiny.toml --threshold 50% --time-limit 60s --out o");
+        format!("compare --run {this} {this} tiny.toml --threshold 50% --time-limit 3m --out o");
     let assert = place.run(&format!("{arguments} --format json")).code(0);
     let value: Value = serde_json::from_str(&stdout(&assert)).expect("JSON");
     let cases = value["cases"].as_array().expect("cases");

@@ -226,7 +226,7 @@ impl Match<'_> {
         let terms = Terms {
             threshold: self.threshold,
             alpha: &alpha,
-            // Rounds can be had for time; fewer than these cannot tell how they differ.
+            // With fewer rounds, the spread between rounds is unknown; the user can always run more.
             fewest: FEWEST,
             ..Terms::default()
         };

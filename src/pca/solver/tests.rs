@@ -1,4 +1,4 @@
-// Rules are told apart by their names, which never change.
+// Rules compare and hash by name, which never changes.
 #![allow(clippy::mutable_key_type)]
 
 use std::collections::HashSet;

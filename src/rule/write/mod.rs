@@ -46,6 +46,15 @@ pub fn math(program: &Program) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The parameters with their defaults, as a rule's file writes them: `mu = 0.9`.
+pub fn defaults(program: &Program) -> Vec<String> {
+    let decay = ("weight_decay".to_string(), program.weight_decay);
+    let own = program.decays.then_some(&decay);
+    let all = program.parameters.iter().chain(own);
+    all.map(|(name, value)| format!("{name} = {value}"))
+        .collect()
+}
+
 /// The states that do not start from 0, as `s from 0.1`.
 pub fn starts(program: &Program) -> Vec<String> {
     let others = program.states.iter().filter(|state| state.start != 0.0);

@@ -108,7 +108,7 @@ impl Maker {
         }))
     }
 
-    /// Frees a scratch tile that no name stands for.
+    /// Frees a scratch tile unless a name still refers to it.
     fn release(&mut self, place: Place) {
         let is_named = [self.gradient, self.p].contains(&place)
             || self.states.contains(&place)
