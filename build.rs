@@ -11,6 +11,7 @@ use std::process::Command;
 mod rule;
 
 const RULES: &str = "src/optimizer/rules";
+const SCHEDULES: &str = "src/optimizer/schedules";
 
 /// What the program is made of; a change elsewhere (a result, a page of text) does not make the program another one.
 const SOURCES: [&str; 7] = [
@@ -43,33 +44,46 @@ fn main() {
     }
 }
 
-/// Writes `rules.rs`, the rules' files as texts, and `rules_cpu.rs`, their functions, with rules of fewer states first.
-fn write_rules() -> Result<(), String> {
+/// The TOML files of a folder with what `read` makes of them; each has the name that it states.
+fn read_files<T>(
+    folder: &str,
+    read: fn(&str) -> Result<Vec<T>, rule::Fault>,
+    name: fn(&T) -> &str,
+) -> Result<Vec<(String, Vec<T>)>, String> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(RULES).map_err(|e| format!("{RULES}: {e}"))? {
-        let path = entry.map_err(|e| format!("{RULES}: {e}"))?.path();
+    for entry in std::fs::read_dir(folder).map_err(|e| format!("{folder}: {e}"))? {
+        let path = entry.map_err(|e| format!("{folder}: {e}"))?.path();
         if path
             .extension()
             .is_some_and(|extension| extension == "toml")
         {
             let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
             let text = std::fs::read_to_string(&path).map_err(|e| wrong(&e))?;
-            let rules = rule::read(&text).map_err(|e| wrong(&e))?;
-            let stem = path
-                .file_stem()
-                .and_then(|stem| stem.to_str())
-                .unwrap_or_default();
-            if rules[0].name != stem {
-                return Err(wrong(&format!(
-                    "names {}: give both one name",
-                    rules[0].name
-                )));
+            let all = read(&text).map_err(|e| wrong(&e))?;
+            let stated = name(&all[0]);
+            if path.file_stem().and_then(|stem| stem.to_str()) != Some(stated) {
+                return Err(wrong(&format!("names {stated}: give both one name")));
             }
-            files.push((text, rules));
+            files.push((text, all));
         }
     }
+    Ok(files)
+}
+
+/// Files as a constant of Rust.
+fn texts<T>(constant: &str, files: &[(String, Vec<T>)]) -> String {
+    let lines = files.iter().map(|(text, _)| format!("    {text:?},\n"));
+    let lines: String = lines.collect();
+    format!("const {constant}: &[&str] = &[\n{lines}];\n")
+}
+
+/// Writes `rules.rs` and `schedules.rs`, their files as texts, and `rules_cpu.rs`, the rules' functions, with rules of fewer
+/// states first.
+fn write_rules() -> Result<(), String> {
+    let mut schedules = read_files(SCHEDULES, rule::read_schedules, rule::Formula::name)?;
+    schedules.sort_by(|(_, a), (_, b)| a[0].name().cmp(b[0].name()));
+    let mut files = read_files(RULES, rule::read, |rule| &rule.name)?;
     files.sort_by_key(|(_, rules)| (rules[0].states.len(), rules[0].name.clone()));
-    let mut texts = String::from("const FILES: &[&str] = &[\n");
     let mut functions = String::new();
     let (mut arms, mut norms_arms) = (String::new(), String::new());
     let rules = files.iter().flat_map(|(_, rules)| rules);
@@ -88,10 +102,6 @@ fn write_rules() -> Result<(), String> {
             );
         }
     }
-    for (text, _) in &files {
-        let _ = writeln!(texts, "    {text:?},");
-    }
-    texts += "];\n";
     let states: Vec<String> = (0..rule::MOST_STATES).map(|i| format!("s{i}")).collect();
     let (names, most) = (states.join(", "), rule::MOST_STATES);
     let _ = write!(
@@ -105,7 +115,11 @@ fn write_rules() -> Result<(), String> {
         norms = rule::MOST_NORMS
     );
     let folder = PathBuf::from(std::env::var("OUT_DIR").map_err(|e| e.to_string())?);
-    for (name, text) in [("rules.rs", texts), ("rules_cpu.rs", functions)] {
+    for (name, text) in [
+        ("rules.rs", texts("FILES", &files)),
+        ("schedules.rs", texts("SCHEDULES", &schedules)),
+        ("rules_cpu.rs", functions),
+    ] {
         std::fs::write(folder.join(name), text).map_err(|e| format!("{name}: {e}"))?;
     }
     Ok(())

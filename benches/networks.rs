@@ -15,7 +15,7 @@ use gradrace::data::{Elements, Request, Samples, load};
 use gradrace::device::Device;
 use gradrace::error::Result;
 use gradrace::mlp::{Plan, Problem, Trainer};
-use gradrace::optimizer::{Look, Next, Rule, Watch};
+use gradrace::optimizer::{Look, Next, Rule, Schedule, WarmUp, Watch};
 use gradrace::race::device::{self, is_software, with};
 
 const BATCH: usize = 128;
@@ -71,6 +71,8 @@ fn all<D: Device>(criterion: &mut Criterion, mut device: D, label: &str, split: 
         layers: layers.to_vec(),
         rule,
         learning_rate: 1e-3,
+        schedule: Schedule::named("constant"),
+        warm_up: WarmUp::None,
         weight_decay: 0.0,
         batch: Some(BATCH),
         epochs,

@@ -1,28 +1,13 @@
 // advance and commit: bookkeeping after a step and after a component is found.
 //
-//   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
+//   advance    RATE = rates[min(STEP, count - 1)]; STEP += 1; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
 //   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state
 //
 // Geometry: `advance` one thread, `commit` one block that copies d elements. Bytes: 8 d.
 
-/// time^-power. The powers in use are exact to one rounding; `powf` may be off by several.
-__device__ float decay(float time, float power) {
-    if (power == 0.0f) {
-        return 1.0f;
-    }
-    if (power == 0.5f) {
-        return 1.0f / sqrtf(time);
-    }
-    if (power == 1.0f) {
-        return 1.0f / time;
-    }
-    return powf(time, -power);
-}
-
-extern "C" __global__ void advance(float *control, unsigned batches) {
+extern "C" __global__ void advance(float *control, const float *rates, unsigned batches, unsigned count) {
     if (!frozen(control)) {
-        const float time = 1.0f + control[STEP] / control[SCHEDULE_TIME];
-        control[RATE] = control[BASE_RATE] * decay(time, control[SCHEDULE_POWER]);
+        control[RATE] = rates[min(unsigned(control[STEP]), count - 1)];
         control[STEP] += 1.0f;
         const float batch = control[BATCH] + 1.0f;
         control[BATCH] = batch >= float(batches) ? 0.0f : batch;

@@ -37,16 +37,16 @@ struct Params {
 
 const STOP: u32 = 0u;
 const STEP: u32 = 1u;
-const SCALE: u32 = 6u;
-const RHO: u32 = 7u;
-const RESIDUAL: u32 = 8u;
-const TOP: u32 = 9u;
-const TOLERANCE: u32 = 10u;
-const CRITERION: u32 = 11u;
-const SCALE_MEAN: u32 = 12u;
-const BEST: u32 = 13u;
-const BEST_STEP: u32 = 14u;
-const COUNT: u32 = 16u;
+const SCALE: u32 = 3u;
+const RHO: u32 = 4u;
+const RESIDUAL: u32 = 5u;
+const TOP: u32 = 6u;
+const TOLERANCE: u32 = 7u;
+const CRITERION: u32 = 8u;
+const SCALE_MEAN: u32 = 9u;
+const BEST: u32 = 10u;
+const BEST_STEP: u32 = 11u;
+const COUNT: u32 = 13u;
 
 const CONVERGED: f32 = 1.0;
 const FLOOR_REACHED: f32 = 2.0;

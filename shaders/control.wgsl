@@ -1,6 +1,6 @@
 // advance and commit: bookkeeping after a step and after a component is found.
 //
-//   advance    STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
+//   advance    RATE = rates[min(STEP, count - 1)]; STEP += 1; BATCH = (BATCH + 1) mod batches; nothing once STOP is set
 //   commit     basis[COUNT] = v; COUNT += 1; TOP = max(TOP, RHO); resets the run state
 //
 // Geometry: `advance` one invocation, `commit` one workgroup that copies d elements. The control buffer has the layout
@@ -10,6 +10,7 @@ override WIDTH: u32 = 256;
 
 struct Advance {
     batches: u32,
+    count: u32,
 }
 
 struct Commit {
@@ -18,49 +19,32 @@ struct Commit {
 }
 
 @group(0) @binding(0) var<storage, read_write> control: array<f32>;
+@group(0) @binding(1) var<storage, read> rates: array<f32>;
 @group(0) @binding(1) var<storage, read> v: array<f32>;
 @group(0) @binding(2) var<storage, read_write> basis: array<f32>;
 @group(0) @binding(3) var<uniform> params: Commit;
-@group(0) @binding(3) var<uniform> batches: Advance;
+@group(0) @binding(3) var<uniform> epoch: Advance;
 
 const STOP: u32 = 0u;
 const STEP: u32 = 1u;
 const RATE: u32 = 2u;
-const BASE_RATE: u32 = 3u;
-const SCHEDULE_POWER: u32 = 4u;
-const SCHEDULE_TIME: u32 = 5u;
-const SCALE: u32 = 6u;
-const RHO: u32 = 7u;
-const TOP: u32 = 9u;
-const BEST: u32 = 13u;
-const BEST_STEP: u32 = 14u;
-const BATCH: u32 = 15u;
-const COUNT: u32 = 16u;
+const SCALE: u32 = 3u;
+const RHO: u32 = 4u;
+const TOP: u32 = 6u;
+const BEST: u32 = 10u;
+const BEST_STEP: u32 = 11u;
+const BATCH: u32 = 12u;
+const COUNT: u32 = 13u;
 
 const LARGEST: f32 = 3.40282347e+38;
-
-/// time^-power. The powers in use are exact to one rounding; `pow` may be off by many.
-fn decay(time: f32, power: f32) -> f32 {
-    if power == 0.0 {
-        return 1.0;
-    }
-    if power == 0.5 {
-        return 1.0 / sqrt(time);
-    }
-    if power == 1.0 {
-        return 1.0 / time;
-    }
-    return pow(time, -power);
-}
 
 @compute @workgroup_size(1)
 fn advance() {
     if control[STOP] == 0.0 {
-        let time = 1.0 + control[STEP] / control[SCHEDULE_TIME];
-        control[RATE] = control[BASE_RATE] * decay(time, control[SCHEDULE_POWER]);
+        control[RATE] = rates[min(u32(control[STEP]), epoch.count - 1u)];
         control[STEP] += 1.0;
         let batch = control[BATCH] + 1.0;
-        control[BATCH] = select(batch, 0.0, batch >= f32(batches.batches));
+        control[BATCH] = select(batch, 0.0, batch >= f32(epoch.batches));
     }
 }
 

@@ -49,7 +49,7 @@ struct Params {
 @group(0) @binding(12) var<uniform> params: Params;
 
 const STOP: u32 = 0u;
-const BATCH: u32 = 15u;
+const BATCH: u32 = 12u;
 const NOT_FINITE: f32 = 3.0;
 
 var<workgroup> chains: array<f32, WIDTH>;

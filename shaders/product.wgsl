@@ -61,7 +61,7 @@ struct Product {
 @group(0) @binding(10) var<uniform> params: Product;
 
 const STOP: u32 = 0u;
-const BATCH: u32 = 15u;
+const BATCH: u32 = 12u;
 
 var<workgroup> sums: array<f32, LEN_SUMS>;
 var<workgroup> folded: array<f32, LEN_FOLDED>;

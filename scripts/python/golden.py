@@ -1,6 +1,7 @@
 """Makes golden sequences in f64 with PyTorch, Keras, JAX and optax, for gradrace's tests.
 
-src/optimizer/golden.json: iterates of every update rule and variant on f(x) = |x|^2, from the framework whose form it is.
+src/optimizer/golden.json: iterates of every update rule and variant on f(x) = |x|^2, from the framework whose form it is, and the
+factors of PyTorch's schedules.
 src/mlp/golden.json: a small network by automatic differentiation: first gradient and the losses of every rule. PyTorch's
 numbers are stored after JAX's were found to be the same.
 """
@@ -158,6 +159,33 @@ def sequences() -> list[dict]:
     return found
 
 
+# Steps of a schedule, a multiple of step's three parts.
+SCHEDULED = 12
+SCHEDULES = {
+    "linear": lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 0.0, total_iters=SCHEDULED),
+    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=SCHEDULED),
+    "step": lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=SCHEDULED // 3),
+    "onecycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(
+        o, max_lr=1.0, total_steps=SCHEDULED, cycle_momentum=False
+    ),
+}
+
+
+def schedules() -> list[dict]:
+    found = []
+    for name, schedule in SCHEDULES.items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        scheduler = schedule(optimizer)
+        factors = []
+        for step in range(SCHEDULED):
+            factors.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            if step + 1 < SCHEDULED:
+                scheduler.step()
+        found.append({"framework": "torch", "schedule": name, "factors": factors})
+    return found
+
+
 def shapes() -> list[tuple[int, int]]:
     widths = [D, *LAYERS, CLASSES]
     return list(zip(widths, widths[1:]))
@@ -272,7 +300,7 @@ def write(path: Path, content: dict):
 
 def main():
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    rules = {"function": "|x|^2", "start": START, "sequences": sequences()}
+    rules = {"function": "|x|^2", "start": START, "sequences": sequences(), "schedules": schedules()}
     write(program.ROOT / "src" / "optimizer" / "golden.json", rules)
     write(program.ROOT / "src" / "mlp" / "golden.json", network())
 

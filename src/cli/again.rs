@@ -47,8 +47,19 @@ fn whole() -> impl Strategy<Value = String> {
     prop_oneof![1u32..100, 1u32..16_777_217].prop_map(|value| value.to_string())
 }
 
-/// Command lines of one case each, whatever flags they name.
+/// The same with the flags that are newer than records without flags.
 fn lines() -> impl Strategy<Value = String> {
+    let schedules = one_of(&["auto", "constant", "1/sqrt(t)", "decay:root"]);
+    let warm_up = prop_oneof![one_of(&["0", "2.5%"]), whole()];
+    let newer = (flag("schedule", schedules), flag("warm-up", warm_up));
+    (lines_of_old(), newer).prop_map(|(line, newer)| {
+        let newer = [newer.0, newer.1].into_iter().flatten();
+        newer.fold(line, |line, flag| line + " " + &flag)
+    })
+}
+
+/// Command lines of one case each, whatever flags they name.
+fn lines_of_old() -> impl Strategy<Value = String> {
     let names = (
         flag("problem", one_of(&["pca", "mlp"])),
         flag("standardize", one_of(&["auto", "none", "columns"])),
@@ -95,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn the_id_of_a_case_of_old_says_what_was_asked_for(line in lines()) {
+    fn the_id_of_a_case_of_old_says_what_was_asked_for(line in lines_of_old()) {
         for (asked, id) in cases(&line, ("mnist", "mnist")) {
             let mut record = fixture::race().remove(0);
             let field = |flag| asked.get(flag).unwrap_or_default().to_string();

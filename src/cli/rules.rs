@@ -3,13 +3,13 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::error::Result;
-use crate::optimizer::Rule;
+use crate::optimizer::{Rule, Schedule};
 use crate::race::name;
-use crate::rule::{self, Kind, Program};
+use crate::rule::{self, Formula, Kind, Program};
 
 use super::output::{End, print};
 
-/// List the update rules with their formulas, or show one as the text of a language.
+/// List the update rules and the schedules with their formulas, or show one as the text of a language.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Rules {
@@ -19,12 +19,12 @@ pub struct Rules {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show one rule
+    /// Show one rule or schedule
     Show {
-        /// The rule, or the path of a rule's .toml file
-        #[arg(value_name = "RULE")]
-        rule: String,
-        /// What it is shown as
+        /// The rule or schedule, or the path of a rule's .toml file
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What a rule is shown as
         #[arg(long = "as", value_name = "FORM", value_enum, default_value_t = Form::Math)]
         form: Form,
     },
@@ -50,8 +50,12 @@ impl Rules {
     pub fn run(self) -> Result<End> {
         let text = match self.command {
             None => list(),
-            Some(Command::Show { rule, form }) => {
-                let program = name::rule(&rule)?.program();
+            Some(Command::Show { name, form }) => {
+                if let Some(schedule) = Schedule::find(&name) {
+                    print(&schedule_sheet(schedule.formula()))?;
+                    return Ok(End::Good);
+                }
+                let program = name::rule(&name)?.program();
                 match form {
                     Form::Math => sheet(program),
                     Form::Rust => rule::rust(program),
@@ -65,19 +69,38 @@ impl Rules {
     }
 }
 
-/// Every rule with its statements, one line each.
+/// Every rule and every schedule with its statements, one line each.
 fn list() -> String {
-    let rules = Rule::shipped();
-    let width = rules
-        .iter()
-        .map(|rule| rule.name().len())
-        .max()
-        .unwrap_or_default();
-    let lines = rules.iter().map(|rule| {
-        let formula = rule::math(rule.program()).replace('\n', "; ");
-        format!("{:<width$}  {formula}\n", rule.name())
-    });
-    lines.collect()
+    let rules = Rule::shipped().iter();
+    let rules = rules.map(|rule| (rule.name(), rule::math(rule.program())));
+    let schedules = Schedule::shipped().iter();
+    let schedules = schedules.map(|schedule| (schedule.name(), schedule.formula().math()));
+    let lines = |all: &[(&str, String)]| -> String {
+        let width = all.iter().map(|(name, _)| name.len()).max();
+        let width = width.unwrap_or_default();
+        let line = |(name, math): &(&str, String)| {
+            format!("  {name:<width$}  {}\n", math.replace('\n', "; "))
+        };
+        all.iter().map(line).collect()
+    };
+    format!(
+        "rules (--optimizer)\n{}\nschedules of the rate (--schedule), from the step t\n{}",
+        lines(&rules.collect::<Vec<_>>()),
+        lines(&schedules.collect::<Vec<_>>())
+    )
+}
+
+/// A schedule with everything that its file says.
+fn schedule_sheet(formula: &Formula) -> String {
+    let mut text = format!("{}: {}\n", formula.name(), formula.about());
+    if !formula.source().is_empty() {
+        text += &format!("source      {}\n", formula.source());
+    }
+    let parameters = formula.parameters();
+    if !parameters.is_empty() {
+        text += &format!("parameters  {}\n", parameters.join(", "));
+    }
+    text + &format!("\n{}\n", formula.math())
 }
 
 /// A rule with everything that its file says.

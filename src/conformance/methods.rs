@@ -6,7 +6,7 @@ use super::{Check, check};
 use crate::data::{Elements, Request, Samples, Statistics, load};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::optimizer::{Blind, Rule};
+use crate::optimizer::{Blind, Rule, WarmUp};
 use crate::pca::{
     Assessment, Ended, Method, OperatorKind, Outcome, Plan, Problem, Reference, Solver,
 };
@@ -22,6 +22,8 @@ pub fn plan(method: Method, operator: OperatorKind, rule: Rule, components: usiz
         rule,
         gradient: None,
         learning_rate: None,
+        schedule: None,
+        warm_up: WarmUp::None,
         components,
         batch: None,
         epochs: 20,

@@ -111,7 +111,7 @@ fn score(shape: &Shape, parameters: &[f32], test: &Samples) -> [f64; 2] {
 mod tests {
     use super::*;
     use crate::data::{Request, load};
-    use crate::optimizer::Rule;
+    use crate::optimizer::{Rule, Schedule, WarmUp};
 
     fn outcome(parameters: Vec<f32>, test_error: f64, test_loss: f64) -> Outcome {
         Outcome {
@@ -139,6 +139,8 @@ mod tests {
             layers: vec![],
             rule: Rule::named("sgd"),
             learning_rate: 0.1,
+            schedule: Schedule::named("constant"),
+            warm_up: WarmUp::None,
             weight_decay: 0.0,
             batch: None,
             epochs: 1,

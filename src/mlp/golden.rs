@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::reference::{Network, train_from};
 use super::{Plan, Shape};
-use crate::optimizer::Rule;
+use crate::optimizer::{Rule, Schedule, WarmUp};
 
 /// Contents of `golden.json`. Samples and parameters are stored as integers, exact multiples of a unit.
 #[derive(Deserialize)]
@@ -85,6 +85,8 @@ fn every_rule_gives_the_losses_of_automatic_differentiation() {
                 layers: golden.layers.clone(),
                 rule,
                 learning_rate: training.learning_rate,
+                schedule: Schedule::named("constant"),
+                warm_up: WarmUp::None,
                 weight_decay: training.weight_decay,
                 batch: Some(golden.batch),
                 epochs: 1,

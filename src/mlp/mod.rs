@@ -9,7 +9,7 @@
 //! N(0, 2 / in) (He et al. 2015); biases start at 0. If the batch size does not divide the number of samples, each epoch skips
 //! the rest of its shuffled order.
 
-use crate::optimizer::{Cost, Ended, Rule};
+use crate::optimizer::{Cost, Ended, Rule, Schedule, WarmUp};
 
 mod accuracy;
 #[cfg(test)]
@@ -32,8 +32,12 @@ pub struct Plan {
     pub layers: Vec<usize>,
     /// The update rule.
     pub rule: Rule,
-    /// Learning rate, in the rule's own units.
+    /// Largest learning rate, in the rule's own units.
     pub learning_rate: f64,
+    /// How the rate changes.
+    pub schedule: Schedule,
+    /// Steps over which the rate rises at first.
+    pub warm_up: WarmUp,
     /// Weight decay: this times the parameters is added to the gradient (PyTorch's `weight_decay`).
     pub weight_decay: f64,
     /// Samples per batch; `None` is the full batch.

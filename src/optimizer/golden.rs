@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Cost, Rule, States, read};
+use super::{Cost, Rule, Schedule, States, read};
 use crate::device::cpu::Cpu;
 use crate::device::{Device, Element, Slice};
 use crate::kernel::control;
@@ -13,6 +13,15 @@ use crate::rule::{self, Kind, Step};
 struct Golden {
     start: Vec<f64>,
     sequences: Vec<Sequence>,
+    schedules: Vec<Factors>,
+}
+
+/// The factors of one schedule in as many steps.
+#[derive(Deserialize)]
+struct Factors {
+    framework: String,
+    schedule: String,
+    factors: Vec<f64>,
 }
 
 /// Iterates of one rule on f(x) = |x|^2, without the start.
@@ -170,6 +179,23 @@ fn every_rule_and_variant_reproduces_its_frameworks_sequences() {
     }
 }
 
+#[test]
+fn schedules_are_those_of_pytorch() {
+    let golden = Golden::read();
+    assert_eq!(golden.schedules.len(), 4);
+    for Factors {
+        framework,
+        schedule,
+        factors,
+    } in golden.schedules
+    {
+        let formula = Schedule::named(&schedule).formula();
+        let ours = formula.factors(factors.len() as u64, 0);
+        let off = off(ours, &factors);
+        assert!(off < 1e-12, "{framework} {schedule}: off by {off:.1e}");
+    }
+}
+
 /// Every sequence on a device, by rules that `of` gives for those that come with the program.
 fn follows<D: Device>(device: &mut D, of: impl Fn(Rule) -> Rule) {
     let golden = Golden::read();
@@ -200,6 +226,28 @@ fn every_rule_reproduces_the_frameworks_sequences_on_the_cpu() {
 #[test]
 fn interpreted_rules_reproduce_the_frameworks_sequences_too() {
     follows(&mut Cpu::open(1).unwrap(), users);
+}
+
+mod needs_wgpu {
+    use super::*;
+    use crate::device::wgpu::Wgpu;
+
+    #[test]
+    #[ignore = "needs wgpu: scripts/setup installs a software adapter"]
+    fn every_rule_reproduces_the_frameworks_sequences_on_an_adapter() {
+        follows(&mut Wgpu::open(0).expect("an adapter"), |rule| rule);
+    }
+}
+
+mod needs_emulation {
+    use super::*;
+    use crate::device::cuda::emulated;
+
+    #[test]
+    #[ignore = "needs emulation: Linux with a C++ compiler"]
+    fn every_rule_reproduces_the_frameworks_sequences_on_the_emulated_kernels() {
+        follows(&mut emulated::open(false), |rule| rule);
+    }
 }
 
 /// The same rule as one of the user's, `adam:keras` as `users_adam_keras`.

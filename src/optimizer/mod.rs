@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod golden;
+mod schedule;
 mod watch;
 mod work;
 
@@ -14,6 +15,7 @@ use crate::error::Result;
 use crate::kernel::Kernel;
 
 pub use crate::kernel::Rule;
+pub use schedule::{Schedule, WarmUp};
 pub use watch::{Blind, Ended, Look, Next, Watch};
 pub use work::{Cost, launch, read, shuffled};
 

@@ -7,7 +7,7 @@
 //! answers nor counts.
 
 use super::operator::Operator;
-use super::rate::Schedule;
+use super::rate::Terms;
 use super::{Basis, Ended, Fault, Gradient, Look, Method, Next, Plan, Problem, Watch};
 use crate::device::{Device, Element, Info, Slice, SliceMut};
 use crate::error::Result;
@@ -27,7 +27,7 @@ pub(super) struct Iterative<D: Device> {
     pub basis: D::Buffer,
     step: D::Recording,
     step_cost: Cost,
-    pub schedule: Schedule,
+    pub terms: Terms,
 }
 
 /// Counters of a solve in progress.
@@ -64,6 +64,12 @@ impl<D: Device> Iterative<D> {
             Operator::Batch { batches, .. } => batches,
             _ => 1,
         };
+        let terms = Terms::of(plan, order, batches);
+        let table = terms
+            .schedule
+            .rates(terms.rate, terms.steps, plan.warm_up)?;
+        let rates = device.alloc(Element::F32, table.len())?;
+        device.write(&rates, 0, Slice::F32(&table))?;
         let mut cost = Cost::default();
         let step = device.record(&mut |device| {
             let cost = &mut cost;
@@ -72,9 +78,9 @@ impl<D: Device> Iterative<D> {
                 device,
                 cost,
                 Kernel::Control(Control::Advance),
-                &[batches],
+                &[batches, table.len()],
                 &[],
-                &[&control],
+                &[&control, &rates],
             )?;
             if m == 1 {
                 let buffers = [&control, &basis, &g];
@@ -118,7 +124,6 @@ impl<D: Device> Iterative<D> {
             }
             Ok(())
         })?;
-        let schedule = Schedule::of(plan, order, batches);
         Ok(Self {
             operator,
             order,
@@ -130,18 +135,15 @@ impl<D: Device> Iterative<D> {
             basis,
             step,
             step_cost: cost,
-            schedule,
+            terms,
         })
     }
 
     /// Resets the control buffer and the basis for a new solve.
     pub fn reset(&self, device: &mut D) -> Result<()> {
         let mut values = [0.0f32; control::LEN];
-        values[control::BASE_RATE] = self.schedule.rate as f32;
-        values[control::SCHEDULE_POWER] = self.schedule.power as f32;
-        values[control::SCHEDULE_TIME] = self.schedule.time as f32;
-        values[control::TOLERANCE] = self.schedule.tolerance as f32;
-        values[control::CRITERION] = self.schedule.criterion;
+        values[control::TOLERANCE] = self.terms.tolerance as f32;
+        values[control::CRITERION] = self.terms.criterion;
         values[control::BEST] = f32::MAX;
         values[control::SCALE_MEAN] = match self.operator {
             Operator::Batch { .. } => 1.0,
@@ -202,10 +204,7 @@ impl<D: Device> Iterative<D> {
     ) -> Result<Ended> {
         let mut done = 0;
         let look_every = self.look_every(device.info());
-        let mut limit = plan.max_iterations;
-        if let Operator::Batch { batches, .. } = self.operator {
-            limit = limit.min(plan.epochs * batches as u64);
-        }
+        let limit = self.terms.steps;
         loop {
             let mut steps = look_every.min(limit - done);
             if let Operator::Batch { rows, batches, .. } = &self.operator {
@@ -324,7 +323,7 @@ mod tests {
     use super::*;
     use crate::data::{Elements, Samples, Statistics};
     use crate::device::cpu::Cpu;
-    use crate::optimizer::{Blind, Rule};
+    use crate::optimizer::{Blind, Rule, WarmUp};
     use crate::pca::{OperatorKind, Outcome, Solver};
 
     /// Normally distributed samples with these standard deviations.
@@ -368,6 +367,8 @@ mod tests {
             rule,
             gradient: None,
             learning_rate: None,
+            schedule: None,
+            warm_up: WarmUp::None,
             components,
             batch: None,
             epochs: 20,

@@ -3,7 +3,7 @@
 //! [`Solver`] runs one [`Plan`] on samples that are already on a device. It owns no clock: it calls a [`Watch`] at
 //! every look of the host, with the device synchronised, and the watch decides whether to continue.
 
-use crate::optimizer::{Cost, Rule};
+use crate::optimizer::{Cost, Rule, Schedule, WarmUp};
 
 pub use crate::optimizer::{Ended, Look, Next, Watch};
 
@@ -61,6 +61,10 @@ pub struct Plan {
     pub gradient: Option<Gradient>,
     /// Learning rate in units of 1 / lambda; `None` is `auto`.
     pub learning_rate: Option<f64>,
+    /// How the rate changes; `None` is `auto`.
+    pub schedule: Option<Schedule>,
+    /// Steps over which the rate rises at first.
+    pub warm_up: WarmUp,
     /// Number of components k.
     pub components: usize,
     /// Rows of a mini-batch; `None` is the full batch. Only with [`OperatorKind::Samples`].
@@ -146,6 +150,6 @@ mod solver;
 pub use accuracy::{Assessment, Standing};
 pub use plane::plane;
 pub use problem::Problem;
-pub use rate::{Pace, Schedule};
+pub use rate::{Pace, Terms};
 pub use reference::Reference;
 pub use solver::Solver;

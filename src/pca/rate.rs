@@ -9,9 +9,8 @@
 //!   (2 eta < 3.8) and of Nesterov's rule (2 eta < 1.36) with decay 0.9;
 //! - the elementwise rules are invariant to the scale of the gradient, so their rate is a length on the sphere.
 //!   AdaGrad, whose steps decay by themselves, uses 1 / sqrt(order). RMSprop and Adam at a constant rate end up
-//!   oscillating at a distance of about one step. They start from 0.3 / sqrt(order) and decay, Adam as
-//!   1 / sqrt(1 + t / 10) and RMSprop as 1 / (1 + t / 30). With Adam's decay, RMSprop still oscillates at 5e-3 after
-//!   20,000 steps if some columns are constant, because it also normalises coordinates whose gradient is rounding;
+//!   oscillating at a distance of about one step. They start from 0.3 / sqrt(order) and decay, Adam by the schedule
+//!   `decay:root` and RMSprop by `decay:late`. With Adam's decay, RMSprop still oscillates at 5e-3 after 20,000 steps if some columns are constant, because it also normalises coordinates whose gradient is rounding;
 //! - other rules get the rate of their like, as [`Pace`] tells them apart. Adadelta's first steps are 300 times shorter than its
 //!   rate, which makes up for that; the steps of LARS and LAMB have a length of their own, 0.3 at first;
 //! - mini-batches (Oja 1982): for the first three rules the error falls as one over the root of the number of samples
@@ -23,7 +22,7 @@
 
 use super::Plan;
 use crate::kernel::control;
-use crate::optimizer::Rule;
+use crate::optimizer::{Rule, Schedule};
 
 /// What decides the automatic rate of a rule, read off its statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,56 +72,52 @@ fn steady_step(rule: Rule) -> f64 {
     rule.program().step_length(64, 100)
 }
 
-/// Learning rate, its decay, and the stop criterion.
+/// Learning rate, its schedule, and the stop criterion.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Schedule {
-    /// Learning rate of the first step.
+pub struct Terms {
+    /// Largest learning rate, in units of 1 / lambda.
     pub rate: f64,
-    /// The rate of step t (from 0) is `rate (1 + t / time)^-power`.
-    pub power: f64,
-    /// Time constant of the decay, in steps; see `power`.
-    pub time: f64,
+    /// How it changes.
+    pub schedule: Schedule,
+    /// Most steps of a component (deflation) or of the solve (subspace).
+    pub steps: u64,
     /// Tolerance of the criterion.
     pub tolerance: f64,
     /// [`control::BY_NONE`] or [`control::BY_RESIDUAL`].
     pub criterion: f32,
 }
 
-impl Schedule {
-    /// The schedule of a plan for vectors of `order` elements, with `batches` mini-batches per epoch (1: full batch).
+impl Terms {
+    /// Those of a plan for vectors of `order` elements, with `batches` mini-batches per epoch (1: full batch).
     pub fn of(plan: &Plan, order: usize, batches: usize) -> Self {
         let length = 1.0 / (order as f64).sqrt();
         let stochastic = batches > 1;
-        let (auto, power, time) = match (Pace::of(plan.rule), stochastic) {
-            (Pace::Plain, false) => (500.0, 0.0, 1.0),
-            (Pace::Velocity, false) => (0.5, 0.0, 1.0),
-            (Pace::Shrinking, _) => (length, 0.0, 1.0),
-            (Pace::Scaled, _) => (0.3 * length / first_step(plan.rule), 1.0, 30.0),
-            (Pace::ScaledVelocity, _) => (0.3 * length, 0.5, 10.0),
-            (Pace::Normed, _) => (0.3 / steady_step(plan.rule), 1.0, 30.0),
-            (Pace::Plain, true) => (2.0, 1.0, 10.0),
-            (Pace::Velocity, true) => (0.2, 1.0, 10.0),
+        let (auto, schedule) = match (Pace::of(plan.rule), stochastic) {
+            (Pace::Plain, false) => (500.0, "constant"),
+            (Pace::Velocity, false) => (0.5, "constant"),
+            (Pace::Shrinking, _) => (length, "constant"),
+            (Pace::Scaled, _) => (0.3 * length / first_step(plan.rule), "decay:late"),
+            (Pace::ScaledVelocity, _) => (0.3 * length, "decay:root"),
+            (Pace::Normed, _) => (0.3 / steady_step(plan.rule), "decay:late"),
+            (Pace::Plain, true) => (2.0, "decay"),
+            (Pace::Velocity, true) => (0.2, "decay"),
         };
         let criterion = if stochastic {
             control::BY_NONE
         } else {
             control::BY_RESIDUAL
         };
+        let epochs = plan.epochs.saturating_mul(batches as u64);
+        let steps = match plan.batch {
+            Some(_) => plan.max_iterations.min(epochs),
+            None => plan.max_iterations,
+        };
         Self {
             rate: plan.learning_rate.unwrap_or(auto),
-            power,
-            time,
+            schedule: plan.schedule.unwrap_or_else(|| Schedule::named(schedule)),
+            steps,
             tolerance: plan.tolerance,
             criterion,
-        }
-    }
-
-    /// Describes the schedule for the record.
-    pub fn describe(&self) -> String {
-        match (self.power, self.time) {
-            (0.0, _) => "constant".into(),
-            (0.5, time) => format!("1/sqrt(1 + t/{time})"),
-            (power, time) => format!("(1 + t/{time})^-{power}"),
         }
     }
 }

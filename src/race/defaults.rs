@@ -18,6 +18,8 @@ pub const TOLERANCE: f64 = 1e-6;
 pub const MAX_ITERATIONS: u64 = 20_000;
 /// Seconds of solving.
 pub const TIME_LIMIT_S: f64 = 120.0;
+/// Schedule of a network's learning rate.
+pub const SCHEDULE: &str = "constant";
 /// Passes over the samples in mini-batches.
 pub const EPOCHS: u64 = 20;
 /// Seed of start vectors and batches.

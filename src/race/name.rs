@@ -2,7 +2,7 @@
 
 use crate::data::Standardize;
 use crate::error::{Error, Result, nearest};
-use crate::optimizer::Rule;
+use crate::optimizer::{Rule, Schedule};
 use crate::pca::{Gradient, Method, OperatorKind};
 
 /// A choice that has a name.
@@ -75,8 +75,9 @@ impl Named for Gradient {
 /// # Errors
 /// `Input` with the nearest name and what is accepted, or with what is wrong in the file and where.
 pub fn rule(text: &str) -> Result<Rule> {
-    if let Some((stem, rest)) = text.rsplit_once(".toml") {
-        return from_file(&format!("{stem}.toml"), rest);
+    if let Some(file) = File::of(text) {
+        let rules = Rule::read(&file.path, &file.text("rule")?)?;
+        return file.choice("rule", &rules, Rule::name);
     }
     Rule::find(text).ok_or_else(|| {
         let names: Vec<&str> = Rule::shipped().iter().map(|rule| rule.name()).collect();
@@ -85,23 +86,61 @@ pub fn rule(text: &str) -> Result<Rule> {
     })
 }
 
-/// A rule of the user's, or its variant `:name`.
-fn from_file(path: &str, variant: &str) -> Result<Rule> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        Error::input(format!(
-            "cannot read the rule {path}: {e}: give a file's path, or a rule's name"
-        ))
-    })?;
-    let rules = Rule::read(path, &text)?;
-    let wanted = format!("{}{variant}", rules[0].name());
-    let found = rules.iter().find(|rule| rule.name() == wanted);
-    found.copied().ok_or_else(|| {
-        let names: Vec<&str> = rules.iter().map(|rule| rule.name()).collect();
-        Error::input(format!(
-            "{path} has no rule {wanted}: it has {}",
-            names.join(", ")
-        ))
+/// The schedule of that name, or the one in that file, with a variant after a colon; `auto` is `None`.
+///
+/// # Errors
+/// As [`rule`].
+pub fn schedule(text: &str) -> Result<Option<Schedule>> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    if let Some(file) = File::of(text) {
+        let schedules = Schedule::read(&file.path, &file.text("schedule")?)?;
+        return file
+            .choice("schedule", &schedules, Schedule::name)
+            .map(Some);
+    }
+    Schedule::find(text).map(Some).ok_or_else(|| {
+        let mut names = vec!["auto"];
+        names.extend(Schedule::shipped().iter().map(|known| known.name()));
+        let error = unknown("schedule", text, &names);
+        Error::input(format!("{error}, or the path of a schedule's .toml file"))
     })
+}
+
+/// A file of the user's that a word names: a path that ends in `.toml`, and `:variant` or nothing.
+struct File<'a> {
+    path: String,
+    variant: &'a str,
+}
+
+impl<'a> File<'a> {
+    /// The file that a word names, where it names one.
+    fn of(word: &'a str) -> Option<Self> {
+        let (stem, variant) = word.rsplit_once(".toml")?;
+        let path = format!("{stem}.toml");
+        Some(Self { path, variant })
+    }
+
+    fn text(&self, what: &str) -> Result<String> {
+        let path = &self.path;
+        std::fs::read_to_string(path).map_err(|e| {
+            Error::input(format!(
+                "cannot read the {what} {path}: {e}: give a file's path, or a {what}'s name"
+            ))
+        })
+    }
+
+    /// Of what the file holds, its first or the named variant of that.
+    fn choice<T: Copy>(&self, what: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T> {
+        let names: Vec<&str> = all.iter().map(|one| name(*one)).collect();
+        let wanted = format!("{}{}", names[0], self.variant);
+        let place = names.iter().position(|name| *name == wanted);
+        place.map(|place| all[place]).ok_or_else(|| {
+            let (path, names) = (&self.path, names.join(", "));
+            Error::input(format!("{path} has no {what} {wanted}: it has {names}"))
+        })
+    }
 }
 
 impl Named for Standardize {

@@ -33,7 +33,7 @@ pub struct Tuned {
     pub data: String,
     /// Samples at the end of them that were held back and judged by.
     pub validation: usize,
-    /// Epochs that each rate was given.
+    /// Epochs that each rate was given; from 16 on, that the best quarter of them was given.
     pub epochs: u64,
     /// Seeds that each rate was given.
     pub seeds: Vec<u64>,

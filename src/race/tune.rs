@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::data::{Request, Samples, split};
 use crate::error::{Error, Result};
 use crate::mlp;
-use crate::optimizer::{Ended, Look, Next, Rule, Watch};
+use crate::optimizer::{Ended, Look, Next, Rule, Schedule, WarmUp, Watch};
 use crate::record::statistics::median;
 
 use super::case::Batch;
@@ -27,7 +27,7 @@ pub struct Budget {
     pub layers: Vec<usize>,
     /// Samples of a step.
     pub batch: Batch,
-    /// Epochs that each rate is given.
+    /// Epochs that each rate is given: see [`stages`].
     pub epochs: u64,
     /// Seeds that each rate is given.
     pub seeds: Vec<u64>,
@@ -44,6 +44,8 @@ pub struct Trial {
     pub rule: Rule,
     /// The rate.
     pub rate: f64,
+    /// Epochs that it was given.
+    pub epochs: u64,
     /// Validation error, median over the seeds; 1 where it diverged.
     pub error: f64,
 }
@@ -67,19 +69,30 @@ pub fn tune(
     let mut lane = opened.lane();
     let mut winners = Vec::new();
     for &rule in &budget.rules {
-        let mut best: Option<Trial> = None;
-        for rate in grid(rule) {
-            let Some(error) = try_rate(budget, lane.as_mut(), (rule, rate), interrupted)? else {
-                return Ok(None);
-            };
-            let trial = Trial { rule, rate, error };
-            tell(&trial);
-            // Of equals the smaller rate, which came first.
-            if best.as_ref().is_none_or(|best| error < best.error) {
-                best = Some(trial);
+        let mut rates = grid(rule);
+        let mut trials: Vec<Trial> = Vec::new();
+        for (count, epochs) in stages(budget.epochs, rates.len()) {
+            rates.truncate(count);
+            trials.clear();
+            for &rate in &rates {
+                let tried = (rule, rate, epochs);
+                let Some(error) = try_rate(budget, lane.as_mut(), tried, interrupted)? else {
+                    return Ok(None);
+                };
+                let trial = Trial {
+                    rule,
+                    rate,
+                    epochs,
+                    error,
+                };
+                tell(&trial);
+                trials.push(trial);
             }
+            // Stable: of equals the smaller rate, which came first.
+            trials.sort_by(|a, b| a.error.total_cmp(&b.error));
+            rates = trials.iter().map(|trial| trial.rate).collect();
         }
-        winners.extend(best.map(|best| Winner {
+        winners.extend(trials.first().map(|best| Winner {
             optimizer: rule.name().into(),
             rate: best.rate,
             error: best.error,
@@ -96,11 +109,27 @@ pub fn tune(
     }))
 }
 
+/// Epochs from which on rates are dropped before the end.
+const HALVED_FROM: u64 = 16;
+
+/// How many of so many rates are given how many epochs. From [`HALVED_FROM`] epochs on, all get an eighth, the better half of them
+/// a quarter, and the best quarter everything (successive halving: Jamieson and Talwalkar 2016).
+fn stages(epochs: u64, rates: usize) -> Vec<(usize, u64)> {
+    match epochs < HALVED_FROM {
+        true => vec![(rates, epochs)],
+        false => vec![
+            (rates, epochs / 8),
+            (rates.div_ceil(2), epochs / 4),
+            (rates.div_ceil(4), epochs),
+        ],
+    }
+}
+
 /// The validation error of a rate, median over the seeds; `None` when Ctrl-C came.
 fn try_rate(
     budget: &Budget,
     lane: &mut dyn Lane<Mlp>,
-    (rule, learning_rate): (Rule, f64),
+    (rule, learning_rate, epochs): (Rule, f64, u64),
     interrupted: &AtomicBool,
 ) -> Result<Option<f64>> {
     let mut errors = Vec::new();
@@ -109,9 +138,11 @@ fn try_rate(
             layers: budget.layers.clone(),
             rule,
             learning_rate,
+            schedule: Schedule::named("constant"),
+            warm_up: WarmUp::None,
             weight_decay: 0.0,
             batch: budget.batch.rows(),
-            epochs: budget.epochs,
+            epochs,
             seed,
         };
         let mut watch = UntilInterrupted(interrupted);
@@ -191,6 +222,8 @@ mod tests {
             let first = of_rule.iter().find(|t| t.error == best).unwrap();
             assert_eq!((winner.rate, winner.error), (first.rate, best));
         }
+        assert_eq!(stages(5, 8), [(8, 5)]);
+        assert_eq!(stages(200, 8), [(8, 25), (4, 50), (2, 200)]);
         let always = AtomicBool::new(true);
         assert_eq!(tune(&budget, &always, &mut |_| ()).unwrap(), None);
     }

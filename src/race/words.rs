@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::case::Batch;
 use crate::error::{Error, Result};
+use crate::optimizer::WarmUp;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -82,6 +83,29 @@ pub fn rate(text: &str) -> Result<Option<f64>> {
             "learning-rate `{text}`: give `auto` or a number above 0"
         ))
     })
+}
+
+/// Steps of a warm-up: a number, or a share with `%`.
+///
+/// # Errors
+/// `Input` with what is accepted.
+pub fn warm_up(text: &str) -> Result<WarmUp> {
+    let read = match text.strip_suffix('%') {
+        Some(share) => share
+            .parse()
+            .ok()
+            .filter(|share| (0.0..=100.0).contains(share))
+            .map(WarmUp::Percent),
+        None => text.parse().ok().map(WarmUp::Steps),
+    };
+    match read {
+        Some(WarmUp::Steps(0)) => Ok(WarmUp::None),
+        Some(WarmUp::Percent(0.0)) => Ok(WarmUp::None),
+        Some(warm_up) => Ok(warm_up),
+        None => Err(Error::input(format!(
+            "warm-up `{text}`: give a number of steps, or a share of them from 0% to 100%"
+        ))),
+    }
 }
 
 /// Rows of a step: `full`, or a mini-batch.

@@ -20,7 +20,7 @@ const fn parameter(flag: &'static str, word: &'static str) -> Parameter {
 }
 
 /// Every parameter, in the order of an id. The number of threads stands with its device.
-pub(super) const PARAMETERS: [Parameter; 20] = [
+pub(super) const PARAMETERS: [Parameter; 22] = [
     parameter("problem", ""),
     parameter("data", ""),
     parameter("layers", ""),
@@ -30,6 +30,8 @@ pub(super) const PARAMETERS: [Parameter; 20] = [
     parameter("gradient", ""),
     parameter("batch", "batch"),
     parameter("learning-rate", "eta"),
+    parameter("schedule", "schedule-"),
+    parameter("warm-up", "warmup"),
     parameter("components", "k"),
     parameter("device", ""),
     parameter("precision", ""),

@@ -8,7 +8,7 @@ use super::markup::quoted;
 use crate::record::Record;
 
 /// The flags, in the order in which a person looks for them.
-const FLAGS: [&str; 21] = [
+const FLAGS: [&str; 23] = [
     "problem",
     "data",
     "standardize",
@@ -23,6 +23,8 @@ const FLAGS: [&str; 21] = [
     "precision",
     "batch",
     "learning-rate",
+    "schedule",
+    "warm-up",
     "weight-decay",
     "target",
     "tolerance",
@@ -107,7 +109,7 @@ mod tests {
             assert!(command(&record).contains(&format!(" --{flag} x")), "{flag}");
         }
         record.asked.set("exec", "rm");
-        assert!(!command(&record).contains("rm"));
+        assert!(!command(&record).contains(" rm"));
     }
 
     #[test]

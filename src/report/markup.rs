@@ -32,7 +32,7 @@ pub fn escape_markdown(text: &str) -> String {
 
 /// A word as a shell takes it: records come from strangers too, and people paste.
 pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:=@+".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:=@+%".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_string(),
         false => format!("'{}'", word.replace('\'', "'\\''")),

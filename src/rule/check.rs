@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::evaluate::first_step;
-use super::expression::{Binary, Expr};
+use super::expression::{Binary, Expr, Function, Node};
 use super::file::Stated;
 use super::parse::{Statement, Wrong, statements};
 use super::program::{MOST_CONSTANTS, MOST_PARAMETERS, MOST_STATES, OWN, Program};
@@ -28,10 +28,25 @@ impl Program {
     /// # Errors
     /// What is wrong and where.
     pub(super) fn check(stated: &Stated) -> Result<Self, Wrong> {
-        let inside = |mut wrong: Wrong| {
-            wrong.at += stated.start;
-            wrong
-        };
+        let inside = |wrong: Wrong| wrong.after(stated.start);
+        let mut program = Self::named(stated, &OWN)?;
+        if let Some(at) = program.calling(&[Function::Cos, Function::Floor]) {
+            let what = "cos and floor are for schedules: not every GPU has them to f32's precision";
+            return Err(inside(Wrong::at(at, what)));
+        }
+        program.lower().map_err(inside)?;
+        program.check_use(stated)?;
+        first_step(&program).map_err(inside)?;
+        Ok(program)
+    }
+
+    /// What a file states, once every name in it has a value: a rule, or a schedule, by the names that it has without declaring
+    /// them.
+    ///
+    /// # Errors
+    /// What is wrong and where.
+    pub(super) fn named(stated: &Stated, own: &'static [&'static str]) -> Result<Self, Wrong> {
+        let inside = |wrong: Wrong| wrong.after(stated.start);
         let mut names = BTreeMap::new();
         let parameters = stated
             .parameters
@@ -42,8 +57,9 @@ impl Program {
             .iter()
             .map(|state| (&state.name, state.at, "state"));
         for (name, at, what) in parameters.chain(states) {
-            let is_decay = name == "weight_decay" && what == "parameter";
-            refuse_reserved(name, at, is_decay)?;
+            let is_decay =
+                name == "weight_decay" && what == "parameter" && own.contains(&name.as_str());
+            refuse_reserved(name, at, own, is_decay)?;
             if names.insert(name.clone(), what).is_some() {
                 return Err(Wrong::at(
                     at,
@@ -65,7 +81,7 @@ impl Program {
         if statements.is_empty() {
             return Err(Wrong::at(
                 stated.start,
-                "there is no statement: write what becomes of p",
+                "there is no statement: write one, name = expression",
             ));
         }
         let decay = stated
@@ -92,15 +108,27 @@ impl Program {
             weight_decay: decay.map_or(0.0, |(_, value, _)| *value),
             levels: BTreeMap::new(),
         };
-        program.check_names().map_err(inside)?;
-        program.lower().map_err(inside)?;
-        program.check_use(stated)?;
-        first_step(&program).map_err(inside)?;
+        program.check_names(own).map_err(inside)?;
         Ok(program)
     }
 
+    /// Where a statement first calls one of these.
+    pub(super) fn calling(&self, functions: &[Function]) -> Option<usize> {
+        let called = |node: &Node| matches!(&node.expr, Expr::Call(f, _) if functions.contains(f));
+        self.statements.iter().find_map(|statement| {
+            let mut left = vec![&statement.value];
+            while let Some(node) = left.pop() {
+                if called(node) {
+                    return Some(node.at);
+                }
+                left.extend(node.children().into_iter().rev());
+            }
+            None
+        })
+    }
+
     /// Every name has a value where it is used, and every local gets one once.
-    fn check_names(&mut self) -> Result<(), Wrong> {
+    fn check_names(&mut self, own: &[&str]) -> Result<(), Wrong> {
         for (place, statement) in self.statements.clone().iter().enumerate() {
             let Statement {
                 target,
@@ -108,21 +136,21 @@ impl Program {
                 change,
                 value,
             } = statement;
-            let is_local = target != "p" && !self.is_state(target);
-            self.check_values(statement, place)?;
+            let is_local = !(target == "p" && own.contains(&"p")) && !self.is_state(target);
+            self.check_values(statement, place, own)?;
             if !is_local {
                 continue;
             }
-            if self.is_parameter(target) || OWN.contains(&target.as_str()) {
+            if self.is_parameter(target) || own.contains(&target.as_str()) {
                 let what = format!(
                     "{target} is given and stays as it is: choose another name for the new value"
                 );
                 return Err(Wrong::at(*at, what));
             }
-            refuse_reserved(target, *at, false)?;
+            refuse_reserved(target, *at, own, false)?;
             if self.levels.contains_key(target) {
                 let what = format!(
-                    "{target} has a value already: choose another name (p and the states alone change)"
+                    "{target} has a value already: choose another name (only p and states change)"
                 );
                 return Err(Wrong::at(*at, what));
             }
@@ -137,7 +165,7 @@ impl Program {
         Ok(())
     }
 
-    fn check_values(&self, statement: &Statement, place: usize) -> Result<(), Wrong> {
+    fn check_values(&self, statement: &Statement, place: usize, own: &[&str]) -> Result<(), Wrong> {
         let mut left = vec![&statement.value];
         while let Some(node) = left.pop() {
             left.extend(node.children().into_iter().rev());
@@ -151,7 +179,7 @@ impl Program {
             let Expr::Name(name) = &node.expr else {
                 continue;
             };
-            let is_known = OWN.contains(&name.as_str())
+            let is_known = own.contains(&name.as_str())
                 || self.is_state(name)
                 || self.is_parameter(name)
                 || self.levels.contains_key(name);
@@ -167,7 +195,7 @@ impl Program {
                 }
                 Some(_) => format!("{name} gets its value later: move that statement up"),
                 None => {
-                    let mut known: Vec<&str> = OWN.to_vec();
+                    let mut known: Vec<&str> = own.to_vec();
                     known.extend(self.parameters.iter().map(|(name, _)| name.as_str()));
                     known.extend(self.states.iter().map(|state| state.name.as_str()));
                     known.extend(self.levels.keys().map(String::as_str));
@@ -177,6 +205,18 @@ impl Program {
             return Err(Wrong::at(node.at, what));
         }
         Ok(())
+    }
+
+    /// Every parameter is used.
+    pub(super) fn check_parameters(&self, stated: &Stated) -> Result<(), Wrong> {
+        let unused = stated
+            .parameters
+            .iter()
+            .find(|(name, ..)| self.statements.iter().all(|s| !s.value.names(name)));
+        unused.map_or(Ok(()), |(name, _, at)| {
+            let what = format!("the parameter {name} is not used: remove it");
+            Err(Wrong::at(*at, what))
+        })
     }
 
     /// Everything that is declared is used, and p and the states change.
@@ -213,14 +253,7 @@ impl Program {
                 format!("over {MOST_STATES} states: wgpu binds no more"),
             ));
         }
-        for (name, _, at) in &stated.parameters {
-            if !read(name) {
-                return Err(Wrong::at(
-                    *at,
-                    format!("the parameter {name} is not used: remove it"),
-                ));
-            }
-        }
+        self.check_parameters(stated)?;
         if Plan::in_f32(self).constants.len() > MOST_CONSTANTS {
             let what = format!(
                 "over {MOST_CONSTANTS} powers of different constants: give some of them as parameters"
@@ -238,8 +271,8 @@ impl Program {
     }
 }
 
-fn refuse_reserved(name: &str, at: usize, allowed: bool) -> Result<(), Wrong> {
-    let is_own = OWN.contains(&name) && !allowed;
+fn refuse_reserved(name: &str, at: usize, own: &[&str], allowed: bool) -> Result<(), Wrong> {
+    let is_own = own.contains(&name) && !allowed;
     // Names that the program makes.
     let is_made = name.starts_with("log_") || name.starts_with("norm_");
     if is_own || is_made || RESERVED.split_whitespace().any(|word| word == name) {

@@ -157,6 +157,10 @@ impl<'a> Scope<'a> {
         self.checked(node, &mut |_| {})
     }
 
+    fn checked(&self, node: &Node, fault: &mut dyn FnMut(&Node)) -> f64 {
+        value(node, &|name| self.named(name), fault)
+    }
+
     fn assign(&mut self, statement: &'a Statement, value: f64) {
         let name = statement.target.as_str();
         let place = match name {
@@ -202,38 +206,39 @@ impl<'a> Scope<'a> {
                 .unwrap_or_else(|| panic!("{name} passed the check and has no value")),
         }
     }
+}
 
-    fn checked(&self, node: &Node, fault: &mut dyn FnMut(&Node)) -> f64 {
-        match &node.expr {
-            Expr::Number(x) => *x,
-            Expr::Name(name) => self.named(name),
-            Expr::Negate(x) => -self.checked(x, fault),
-            Expr::Binary(operator, pair) => {
-                let [a, b] = [0, 1].map(|side| self.checked(&pair[side], fault));
-                match operator {
-                    Binary::Add => a + b,
-                    Binary::Subtract => a - b,
-                    Binary::Multiply => a * b,
-                    Binary::Divide => {
-                        if b == 0.0 {
-                            fault(&pair[1]);
-                        }
-                        a / b
+/// The value of an expression, of names as `named` says. `fault` sees every division by 0.
+pub(super) fn value(node: &Node, named: &dyn Fn(&str) -> f64, fault: &mut dyn FnMut(&Node)) -> f64 {
+    match &node.expr {
+        Expr::Number(x) => *x,
+        Expr::Name(name) => named(name),
+        Expr::Negate(x) => -value(x, named, fault),
+        Expr::Binary(operator, pair) => {
+            let [a, b] = [0, 1].map(|side| value(&pair[side], named, fault));
+            match operator {
+                Binary::Add => a + b,
+                Binary::Subtract => a - b,
+                Binary::Multiply => a * b,
+                Binary::Divide => {
+                    if b == 0.0 {
+                        fault(&pair[1]);
                     }
-                    Binary::Power => power(a, b),
+                    a / b
                 }
+                Binary::Power => power(a, b),
             }
-            Expr::Call(function, arguments) => {
-                let mut values = arguments.iter().map(|x| self.checked(x, fault));
-                let a = values.next().unwrap_or(f64::NAN);
-                let b = values.next().unwrap_or(f64::NAN);
-                call(*function, a, b)
-            }
-            Expr::Select(comparison, four) => {
-                let [a, b] = [0, 1].map(|side| self.checked(&four[side], fault));
-                let chosen = if comparison.holds(a, b) { 2 } else { 3 };
-                self.checked(&four[chosen], fault)
-            }
+        }
+        Expr::Call(function, arguments) => {
+            let mut values = arguments.iter().map(|x| value(x, named, fault));
+            let a = values.next().unwrap_or(f64::NAN);
+            let b = values.next().unwrap_or(f64::NAN);
+            call(*function, a, b)
+        }
+        Expr::Select(comparison, four) => {
+            let [a, b] = [0, 1].map(|side| value(&four[side], named, fault));
+            let chosen = if comparison.holds(a, b) { 2 } else { 3 };
+            value(&four[chosen], named, fault)
         }
     }
 }
@@ -271,6 +276,8 @@ fn call(function: Function, a: f64, b: f64) -> f64 {
         Function::Exp => a.exp(),
         Function::Log => a.ln(),
         Function::Expm1 => a.exp_m1(),
+        Function::Cos => a.cos(),
+        Function::Floor => a.floor(),
         // The check of a rule gives every norm a name.
         Function::Norm => f64::NAN,
     }

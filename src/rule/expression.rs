@@ -85,13 +85,17 @@ pub enum Function {
     Log,
     /// `exp(x) - 1` without its cancellation near 0.
     Expm1,
+    /// In schedules alone: WGSL's is too coarse for a rule.
+    Cos,
+    /// The largest whole number that is not larger; in schedules alone.
+    Floor,
     /// The 2-norm over all elements: one number a step.
     Norm,
 }
 
 impl Function {
     /// Every function.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Sqrt,
         Self::Abs,
         Self::Sign,
@@ -100,6 +104,8 @@ impl Function {
         Self::Exp,
         Self::Log,
         Self::Expm1,
+        Self::Cos,
+        Self::Floor,
         Self::Norm,
     ];
 
@@ -114,6 +120,8 @@ impl Function {
             Self::Exp => "exp",
             Self::Log => "log",
             Self::Expm1 => "expm1",
+            Self::Cos => "cos",
+            Self::Floor => "floor",
             Self::Norm => "norm",
         }
     }

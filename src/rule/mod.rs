@@ -1,4 +1,4 @@
-//! The language of update rules: a rule is one small file, and everything else is made from it.
+//! The language of update rules and of schedules: a rule is one small file, and everything else is made from it.
 //!
 //! A file ([`read`]) states parameters, states and a few statements over them and over `p` (a parameter of the problem), `g`
 //! (its gradient), `rate` (the learning rate), `t` (the number of the step, from 1) and `weight_decay`. Unless a rule names
@@ -21,8 +21,10 @@
 //! is kept tangent on the sphere, or a `square`, which does not; `"square from 0.1"` says where it starts. States whose
 //! absolute value is under [`FLUSH`] become 0.
 //!
-//! What does not depend on the element (bias corrections, schedules, norms) is computed once a step. A parameter named
-//! `weight_decay` is the weight decay where the case gives none.
+//! What does not depend on the element (bias corrections, norms) is computed once a step. A parameter named `weight_decay` is
+//! the weight decay where the case gives none.
+//!
+//! A schedule, which says how the learning rate changes from step to step, is such a file too ([`read_schedules`]).
 //!
 //! The build script includes this module too: it names nothing else of the crate.
 
@@ -34,6 +36,7 @@ mod nature;
 mod norm;
 mod parse;
 mod program;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -43,4 +46,5 @@ pub use expression::{Binary, Comparison, Expr, Function, Node};
 pub use file::{Fault, Kind, State};
 pub use parse::Statement;
 pub use program::{Level, MOST_NORMS, MOST_STATES, OWN, Program, read};
+pub use schedule::{Formula, read_schedules};
 pub use write::{Measured, Named, Plan, cuda, defaults, math, rust, starts, wgsl};

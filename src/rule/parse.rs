@@ -37,6 +37,14 @@ impl Wrong {
             open: false,
         }
     }
+
+    /// The same in a text with so many bytes before.
+    pub fn after(self, bytes: usize) -> Self {
+        Self {
+            at: self.at + bytes,
+            ..self
+        }
+    }
 }
 
 impl<'a> ParserError<Input<'a>> for Wrong {

@@ -21,8 +21,9 @@ parameters = { mu = 0.5 }
 fn rules_are_listed_with_their_formulas_and_shown_in_every_language() {
     let place = Place::new();
     let list = stdout(&place.run("rules").code(0));
-    for rule in ["sgd ", "adam ", "adam:keras ", "lion ", "lamb "] {
-        assert!(list.lines().any(|line| line.starts_with(rule)), "{list}");
+    for name in ["sgd ", "adam ", "adam:keras ", "lion ", "lamb ", "cosine "] {
+        let is_named = |line: &str| line.trim_start().starts_with(name);
+        assert!(list.lines().any(is_named), "{list}");
     }
     assert!(list.contains("v = mu * v + g; p -= rate * v\n"), "{list}");
     for (form, words) in [
@@ -59,6 +60,60 @@ fn rules_are_listed_with_their_formulas_and_shown_in_every_language() {
     }
     let error = stderr(&place.run("rules show adm").code(2));
     assert!(error.contains("did you mean adam?"), "{error}");
+    let shown = stdout(&place.run("rules show step").code(0));
+    assert!(shown.contains("factor = gamma^floor(parts"), "{shown}");
+}
+
+#[test]
+fn schedules_are_raced_by_name_or_from_a_file_and_stand_in_the_case_and_the_record() {
+    let place = Place::new();
+    let mine = "name = \"mine\"\nabout = \"a test\"\nupdate = \"factor = 1 / (1 + t / steps)\"\n";
+    place.write("mine.toml", mine.as_bytes());
+    let network = "run --problem mlp --data digits:n=300 --layers none --device cpu --threads 1 --batch 50 --epochs 2 --target 0.9 \
+                   --repeats 1 --quiet --out m --warm-up 20% --schedule constant,cosine,1/sqrt(t),mine.toml";
+    place.run(network).code(0);
+    let records = place.records("m");
+    let of = |record| (text(record, "case"), text(&record["optimizer"], "schedule"));
+    let seen: Vec<_> = records.iter().map(of).collect();
+    assert_eq!(seen.len(), 4, "{seen:?}");
+    assert!(seen[0].0.contains("/batch50/warmup20%/"), "{seen:?}");
+    // 250 training samples, 5 batches an epoch.
+    assert_eq!(
+        seen[0].1,
+        "constant: factor = 1, with steps = 10, warmup = 2"
+    );
+    assert!(
+        seen[1].0.contains("/schedule-cosine/warmup20%/"),
+        "{seen:?}"
+    );
+    assert!(seen[2].1.starts_with("inverse_sqrt: "), "{seen:?}");
+    assert!(seen[3].0.contains("/schedule-mine@"), "{seen:?}");
+    let pca = "run --data digits:n=300 --components 2 --operator covariance --device cpu --threads 1 --repeats 1 --quiet --out p \
+               --optimizer momentum,adam --schedule auto,step --max-iterations 3000";
+    place.run(pca).code(0);
+    let records = place.records("p");
+    let seen: Vec<_> = records.iter().map(of).collect();
+    assert_eq!(seen.len(), 4, "{seen:?}");
+    for (case, said) in seen {
+        match (case.contains("/schedule-step/"), case.contains("/adam/")) {
+            (true, _) => assert!(said.contains("steps = 3000"), "{case}: {said}"),
+            (false, true) => assert!(said.starts_with("decay:root: "), "{case}: {said}"),
+            (false, false) => assert_eq!(said, "constant", "{case}"),
+        }
+    }
+    place.refuses(
+        "run --data digits:n=50 --schedule cosin",
+        &["did you mean cosine?", "auto", ".toml"],
+    );
+    place.refuses(
+        "run --data digits:n=50 --warm-up 5%%",
+        &["warm-up `5%%`", "number of steps"],
+    );
+    place.write("mine.toml", mine.replace("1 / (1", "1 - (1").as_bytes());
+    place.refuses(
+        "run --data digits:n=50 --schedule mine.toml",
+        &["mine.toml, line 3, column", "factor is -1 at step 1 of 1"],
+    );
 }
 
 #[test]

@@ -8,8 +8,9 @@ use crate::kernel::{Control, control as c, named};
 pub fn run(kernel: Control, launch: &Launch<'_, Buffer>) {
     match kernel {
         Control::Advance => {
-            let ([batches], [control]) = (named(launch.sizes), named(launch.buffers));
-            advance(&mut control.f32_mut(), batches);
+            let [batches, count] = named(launch.sizes);
+            let [control, rates] = named(launch.buffers);
+            advance(&mut control.f32_mut(), &rates.f32()[..count], batches);
         }
         Control::Commit => {
             let [d, _k] = named(launch.sizes);
@@ -22,9 +23,8 @@ pub fn run(kernel: Control, launch: &Launch<'_, Buffer>) {
     }
 }
 
-fn advance(control: &mut [f32], batches: usize) {
-    let time = 1.0 + control[c::STEP] / control[c::SCHEDULE_TIME];
-    control[c::RATE] = control[c::BASE_RATE] * time.powf(-control[c::SCHEDULE_POWER]);
+fn advance(control: &mut [f32], rates: &[f32], batches: usize) {
+    control[c::RATE] = rates[(control[c::STEP] as usize).min(rates.len() - 1)];
     control[c::STEP] += 1.0;
     control[c::BATCH] = (control[c::BATCH] + 1.0) % batches as f32;
 }

@@ -109,7 +109,7 @@ struct Entry {
 }
 
 /// Names of the uniforms.
-pub(super) const UNIFORMS: [&str; 2] = ["params", "batches"];
+pub(super) const UNIFORMS: [&str; 2] = ["params", "epoch"];
 
 /// Bindings that an entry uses, by number and name.
 type Used = Vec<(u32, String)>;

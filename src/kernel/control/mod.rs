@@ -7,7 +7,7 @@ use super::resolution;
 pub(super) mod rows;
 
 /// Number of elements, including a few spare ones at the end.
-pub const LEN: usize = 20;
+pub const LEN: usize = 16;
 
 /// Why the state is frozen: 0 while running, else [`CONVERGED`], [`FLOOR_REACHED`], [`NOT_FINITE`] or
 /// [`STEP_NOT_FINITE`].
@@ -16,34 +16,28 @@ pub const STOP: usize = 0;
 pub const STEP: usize = 1;
 /// Learning rate of this step.
 pub const RATE: usize = 2;
-/// Learning rate before the schedule.
-pub const BASE_RATE: usize = 3;
-/// Schedule: the rate is `BASE_RATE * (1 + t / SCHEDULE_TIME)^-SCHEDULE_POWER`, with t the number of earlier steps.
-pub const SCHEDULE_POWER: usize = 4;
-/// Time constant of the schedule, in steps.
-pub const SCHEDULE_TIME: usize = 5;
 /// Running estimate of the top eigenvalue of the current operator (lambda).
-pub const SCALE: usize = 6;
+pub const SCALE: usize = 3;
 /// Smallest Rayleigh quotient over the rows of `v` (with one row, its Rayleigh quotient).
-pub const RHO: usize = 7;
+pub const RHO: usize = 4;
 /// Largest relative residual `|A v - V' H| / rho` over all rows, whether the criterion judges them or not.
-pub const RESIDUAL: usize = 8;
+pub const RESIDUAL: usize = 5;
 /// Largest eigenvalue found so far (deflation).
-pub const TOP: usize = 9;
+pub const TOP: usize = 6;
 /// Tolerance of the stop criterion.
-pub const TOLERANCE: usize = 10;
+pub const TOLERANCE: usize = 7;
 /// Stop criterion: [`BY_NONE`] or [`BY_RESIDUAL`].
-pub const CRITERION: usize = 11;
+pub const CRITERION: usize = 8;
 /// How SCALE is updated: 0 takes the largest |A v| (full batch), 1 averages rho (mini-batches).
-pub const SCALE_MEAN: usize = 12;
+pub const SCALE_MEAN: usize = 9;
 /// Best value of the criterion so far.
-pub const BEST: usize = 13;
+pub const BEST: usize = 10;
 /// Step at which the best value was reached.
-pub const BEST_STEP: usize = 14;
+pub const BEST_STEP: usize = 11;
 /// Index within the epoch of the mini-batch of this step.
-pub const BATCH: usize = 15;
+pub const BATCH: usize = 12;
 /// Components found so far (deflation).
-pub const COUNT: usize = 16;
+pub const COUNT: usize = 13;
 
 /// [`STOP`]: the criterion is met.
 pub const CONVERGED: f32 = 1.0;
@@ -128,9 +122,6 @@ pub fn example() -> [f32; LEN] {
     let mut control = [0.0; LEN];
     control[STEP] = 3.0;
     control[RATE] = 0.125;
-    control[BASE_RATE] = 0.25;
-    control[SCHEDULE_POWER] = 0.5;
-    control[SCHEDULE_TIME] = 10.0;
     control[SCALE] = 0.75;
     control[BEST] = 1.0;
     control[BATCH] = 1.0;

@@ -6,7 +6,7 @@ use super::super::reference::{frozen, named, named_mut};
 use super::super::{Access, Fill, Kernel, Row};
 
 use Access::{Read, Update};
-use Fill::{Normal, Orthonormal};
+use Fill::{Normal, Orthonormal, Positive};
 
 /// Rows over the control buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,27 +22,27 @@ pub(in super::super) static ROWS: &[Row] = &[ADVANCE, COMMIT];
 const ADVANCE: Row = Row {
     kernel: Kernel::Control(Control::Advance),
     name: "advance",
-    formula: "STEP += 1; RATE by the schedule; BATCH = (BATCH + 1) mod batches",
-    sizes: &["batches"],
+    formula: "RATE = rates[min(STEP, count - 1)]; STEP += 1; BATCH = (BATCH + 1) mod batches",
+    sizes: &["batches", "count"],
     scalars: &[],
-    buffers: &[CONTROL_RW],
+    buffers: &[CONTROL_RW, f32("rates", Read, |s| s[1], Positive)],
     freezes: true,
     bytes: &|_| 8.0 * c::LEN as f64,
-    flops: &|_| 4.0,
+    flops: &|_| 2.0,
     tolerance: 1e-6,
     reference: &advance,
-    cases: &[(&[1], &[]), (&[2], &[]), (&[235], &[])],
-    benchmark: (&[1], &[]),
+    // The control buffer of the tests is in its third step.
+    cases: &[(&[1, 1], &[]), (&[2, 3], &[]), (&[235, 9], &[])],
+    benchmark: (&[1, 1], &[]),
 };
 
 fn advance(sizes: &[usize], _: &[f64], buffers: &mut [Vec<f64>]) {
-    let [batches] = named(sizes);
-    let [control] = named_mut(buffers);
+    let [batches, count] = named(sizes);
+    let [control, rates] = named_mut(buffers);
     if frozen(control) {
         return;
     }
-    let time = 1.0 + control[c::STEP] / control[c::SCHEDULE_TIME];
-    control[c::RATE] = control[c::BASE_RATE] * time.powf(-control[c::SCHEDULE_POWER]);
+    control[c::RATE] = rates[(control[c::STEP] as usize).min(count - 1)];
     control[c::STEP] += 1.0;
     control[c::BATCH] = (control[c::BATCH] + 1.0) % batches as f64;
 }

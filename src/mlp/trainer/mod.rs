@@ -92,6 +92,13 @@ impl<'a, D: Device> Trainer<'a, D> {
             let pair = [part(device, &activations), part(device, &deltas)];
             parts.push((offset, pair));
         }
+        let table = plan.schedule.rates(
+            plan.learning_rate,
+            plan.epochs * batches as u64,
+            plan.warm_up,
+        )?;
+        let rates = device.alloc(Element::F32, table.len())?;
+        device.write(&rates, 0, Slice::F32(&table))?;
         let mut cost = Cost::default();
         let step = device.record(&mut |device| {
             let cost = &mut cost;
@@ -99,9 +106,9 @@ impl<'a, D: Device> Trainer<'a, D> {
                 device,
                 cost,
                 Kernel::Control(Control::Advance),
-                &[batches],
+                &[batches, table.len()],
                 &[],
-                &[&control],
+                &[&control, &rates],
             )?;
             for (offset, [activations, deltas]) in &parts {
                 let source = Source {
@@ -243,10 +250,7 @@ impl<'a, D: Device> Trainer<'a, D> {
     }
 
     fn reset(&self, device: &mut D) -> Result<()> {
-        let mut values = [0.0f32; control::LEN];
-        values[control::BASE_RATE] = self.plan.learning_rate as f32;
-        values[control::SCHEDULE_TIME] = 1.0;
-        device.write(&self.control, 0, Slice::F32(&values))?;
+        device.write(&self.control, 0, Slice::F32(&[0.0; control::LEN]))?;
         let initial = self.shape.initial(self.plan.seed);
         device.write(&self.parameters.all, 0, Slice::F32(&initial))?;
         self.states.start(device)
@@ -311,6 +315,9 @@ impl<D: Device> Evaluation<D> {
         device.write(&rows, 0, Slice::U32(&list))?;
         let control = device.alloc(Element::F32, control::LEN)?;
         let totals = device.alloc(Element::F32, 2)?;
+        // Advance counts the chunks; nothing is trained at its rate.
+        let no_rates = device.alloc(Element::F32, 1)?;
+        device.write(&no_rates, 0, Slice::F32(&[0.0]))?;
         let activations = Activations::alloc(device, shape, chunk)?;
         let source = Source {
             set: &problem.test,
@@ -325,9 +332,9 @@ impl<D: Device> Evaluation<D> {
                 device,
                 cost,
                 Kernel::Control(Control::Advance),
-                &[batches],
+                &[batches, 1],
                 &[],
-                &[&control],
+                &[&control, &no_rates],
             )?;
             forward(
                 device,
@@ -352,7 +359,6 @@ impl<D: Device> Evaluation<D> {
     /// Test error (as a fraction) and mean loss over n test samples.
     fn run(&self, device: &mut D, n: usize) -> Result<[f32; 2]> {
         let mut values = [0.0f32; control::LEN];
-        values[control::SCHEDULE_TIME] = 1.0;
         values[control::BATCH] = self.batches as f32 - 1.0;
         device.write(&self.control, 0, Slice::F32(&values))?;
         device.write(&self.totals, 0, Slice::F32(&[0.0; 2]))?;

@@ -7,7 +7,7 @@ use crate::data::split::{Split, split};
 use crate::data::{Request, load};
 use crate::device::cpu::Cpu;
 use crate::device::wgpu::{Wgpu, adapters};
-use crate::optimizer::Rule;
+use crate::optimizer::{Rule, Schedule, WarmUp};
 
 /// Never stops, and keeps what it sees.
 #[derive(Default)]
@@ -39,6 +39,8 @@ fn plan(layers: &[usize], rule: Rule, batch: Option<usize>) -> Plan {
             "adadelta" | "lars" => 0.5,
             _ => 0.002,
         },
+        schedule: Schedule::named("constant"),
+        warm_up: WarmUp::None,
         weight_decay: 1e-3,
         batch,
         epochs: 2,

@@ -194,7 +194,7 @@ impl<'a, D: Device> Solver<'a, D> {
         device.synchronise()?;
         let mut outcome = so_far(it, ended, &progress);
         let component = if it.m == 1 { k - 1 } else { 0 };
-        if is_in_f32(&outcome, &eigenvalues, it.schedule.tolerance) {
+        if is_in_f32(&outcome, &eigenvalues, it.terms.tolerance) {
             let mut snapshot = || {
                 let rows = read(device, &finish.rotated, k * d)?;
                 Ok(Basis { order: d, rows })
@@ -339,7 +339,7 @@ fn so_far<D: Device>(it: &Iterative<D>, ended: Ended, progress: &Progress) -> Ou
         passes: progress.passes,
         cost: progress.cost.clone(),
         host_passes: 0.0,
-        learning_rate: it.schedule.rate,
+        learning_rate: it.terms.rate,
         residual: progress.residual,
         fault: progress.fault,
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::data::{Request, Samples, Statistics, load};
 use crate::device::cpu::Cpu;
 use crate::device::{Info, Launch};
-use crate::optimizer::{Blind, Rule};
+use crate::optimizer::{Blind, Rule, WarmUp};
 use crate::pca::OperatorKind;
 
 type Buffer = <Cpu as Device>::Buffer;
@@ -165,6 +165,8 @@ fn a_solve_compiles_exactly_the_kernels_it_launches_and_before_it_starts() {
                     rule,
                     gradient: None,
                     learning_rate: None,
+                    schedule: None,
+                    warm_up: WarmUp::None,
                     components: 2,
                     batch,
                     epochs: 1,

@@ -57,7 +57,7 @@ pub struct Axes {
     #[arg(long, value_name = "LIST", action = ArgAction::Set)]
     #[serde(deserialize_with = "list")]
     pub operator: Vec<String>,
-    /// sgd, momentum, nesterov, adagrad, rmsprop, adam; default sgd
+    /// sgd, momentum, adam and the others of `gradrace rules`, or the path of a rule's .toml file; default sgd
     #[arg(long, value_name = "LIST", action = ArgAction::Set)]
     #[serde(deserialize_with = "list")]
     pub optimizer: Vec<String>,
@@ -89,6 +89,15 @@ pub struct Axes {
     #[arg(long, value_name = "LIST", action = ArgAction::Set)]
     #[serde(deserialize_with = "list")]
     pub learning_rate: Vec<String>,
+    /// How the rate changes from step to step: constant, linear, cosine, step, onecycle, 1/sqrt(t), decay, or the path of a .toml
+    /// file; default auto: constant for mlp, for pca what the rule needs
+    #[arg(long, value_name = "LIST", action = ArgAction::Set)]
+    #[serde(deserialize_with = "list")]
+    pub schedule: Vec<String>,
+    /// Steps at the start over which the rate rises along a line: a number, or a share, 5%; default 0
+    #[arg(long, value_name = "LIST", action = ArgAction::Set)]
+    #[serde(deserialize_with = "list")]
+    pub warm_up: Vec<String>,
     /// The methods' own stopping tolerance; default 1e-6
     #[arg(long, value_name = "LIST", action = ArgAction::Set)]
     #[serde(deserialize_with = "list")]

@@ -4,9 +4,11 @@ use super::Axes;
 use crate::data::{Spec, split_list};
 use crate::error::Result;
 use crate::race::case::Source;
-use crate::race::name::{Named, rule};
+use crate::race::name::{Named, rule, schedule};
 use crate::race::task::Draft;
-use crate::race::words::{batch, layers, positive, rate, seed, split, weight_decay, whole};
+use crate::race::words::{
+    batch, layers, positive, rate, seed, split, warm_up, weight_decay, whole,
+};
 
 /// One list of [`Axes`].
 pub struct Parameter {
@@ -100,6 +102,14 @@ pub const PARAMETERS: &[Parameter] = &[
     value(
         |a| &mut a.learning_rate,
         |d, w| rate(w).map(|x| d.set_learning_rate(x)),
+    ),
+    choice(
+        |a| &mut a.schedule,
+        |d, w| schedule(w).map(|x| d.set_schedule(x)),
+    ),
+    value(
+        |a| &mut a.warm_up,
+        |d, w| warm_up(w).map(|x| d.set_warm_up(x)),
     ),
     value(
         |a| &mut a.components,

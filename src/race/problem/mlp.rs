@@ -8,13 +8,13 @@ use crate::device::{Device, Gemm};
 use crate::error::{Error, Result};
 use crate::kernel::Arithmetic;
 use crate::mlp::{self, Assessment, Outcome, Plan, Scores, Trainer};
-use crate::optimizer::{Cost, Ended, Rule, Watch};
+use crate::optimizer::{Cost, Ended, Rule, Schedule, WarmUp, Watch};
 use crate::record::{Asked, CurvePoint, Network, Record, Score, Status, Work};
 
 use super::{Answer, Problem, Solved};
 use crate::race::case::{Batch, Case, Settings, Source, number, set_number, set_unless};
 use crate::race::clock::Spacing;
-use crate::race::defaults::{EPOCHS, LAYERS, NETWORK_BATCH, TEST_TARGET};
+use crate::race::defaults::{EPOCHS, LAYERS, NETWORK_BATCH, SCHEDULE, TEST_TARGET};
 use crate::race::name::{Named, Precision, ProblemKind};
 use crate::race::observer::Errors;
 use crate::race::rates::{self, Auto};
@@ -33,6 +33,10 @@ pub struct Mlp {
     pub rule: Rule,
     /// Learning rate; `None` is `auto`.
     pub learning_rate: Option<f64>,
+    /// How the rate changes.
+    pub schedule: Schedule,
+    /// Steps over which the rate rises at first.
+    pub warm_up: WarmUp,
     /// Times the parameters, added to the gradient.
     pub weight_decay: Option<f64>,
     /// Rows of a step.
@@ -60,6 +64,8 @@ impl Default for Mlp {
             layers: LAYERS.to_vec(),
             rule: Rule::named("sgd"),
             learning_rate: None,
+            schedule: Schedule::named(SCHEDULE),
+            warm_up: WarmUp::None,
             weight_decay: None,
             batch: Batch::Rows(NETWORK_BATCH),
             epochs: EPOCHS,
@@ -105,6 +111,8 @@ impl Settings for Mlp {
         if let Some(rate) = self.learning_rate {
             asked.set("learning-rate", number(rate));
         }
+        set_unless(asked, "schedule", self.schedule.id(), SCHEDULE);
+        set_unless(asked, "warm-up", self.warm_up, WarmUp::None);
         set_number(
             asked,
             "weight-decay",
@@ -249,6 +257,8 @@ impl Problem for Mlp {
             layers: task.layers.clone(),
             rule: task.rule,
             learning_rate: task.learning_rate.unwrap_or_else(|| task.auto().rate),
+            schedule: task.schedule,
+            warm_up: task.warm_up,
             weight_decay: task.decay(),
             batch: task.batch.rows(),
             epochs: task.epochs,
@@ -309,7 +319,7 @@ impl Problem for Mlp {
     fn check(
         row: &mut Record,
         case: &Case<Self>,
-        _: &Samples,
+        samples: &Samples,
         judge: &Judge,
         solved: Solved<'_, Outcome>,
     ) -> Result<()> {
@@ -322,7 +332,9 @@ impl Problem for Mlp {
             .is_none()
             .then(|| case.task.auto().from);
         let (rule, rate) = (plan.rule, plan.learning_rate);
-        row.optimizer = Some(row::optimizer_facts(rule, rate, auto, "constant".into()));
+        let steps = plan.epochs * plan.batch.map_or(1, |rows| samples.n / rows) as u64;
+        let schedule = plan.schedule.describe(steps, plan.warm_up);
+        row.optimizer = Some(row::optimizer_facts(rule, rate, auto, schedule));
         if let Some(network) = &mut row.network {
             network.parameters = Some(assessment.parameters);
             let end = Score {

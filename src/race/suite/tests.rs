@@ -230,7 +230,7 @@ fn the_ids_of_every_suite_are_what_they_were() {
     assert_eq!(ids.lines().count(), 2338);
     assert_eq!(
         sha256(&ids),
-        "dceb9ce122072d202c145458ab7533004fd252e2e4e481a44f47f724d00cf845"
+        "1097f587f5f4a9111cb41941fdc1c455725d3cc667b35a3133a33932b3160421"
     );
 }
 

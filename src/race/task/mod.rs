@@ -3,12 +3,12 @@
 use crate::data::Standardize;
 
 use super::case::{AsSettings, Batch, Case, Entry, Settings, Source};
-use super::defaults::{SEED, TIME_LIMIT_S};
+use super::defaults::{SCHEDULE, SEED, TIME_LIMIT_S};
 use super::device::{DeviceSpec, Threads};
 use super::name::{Precision, ProblemKind};
 use super::problem::mlp::Mlp;
 use super::problem::pca::{Pca, PcaDraft};
-use crate::optimizer::Rule;
+use crate::optimizer::{Rule, Schedule, WarmUp};
 
 /// What a case solves, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,17 @@ impl Draft {
     /// Sets the learning rate; `None` is `auto`.
     pub fn set_learning_rate(&mut self, rate: Option<f64>) {
         (self.pca.steps.learning_rate, self.mlp.learning_rate) = (rate, rate);
+    }
+
+    /// Sets how the learning rate changes; `None` is `auto`.
+    pub fn set_schedule(&mut self, schedule: Option<Schedule>) {
+        self.pca.steps.schedule = schedule;
+        self.mlp.schedule = schedule.unwrap_or(Schedule::named(SCHEDULE));
+    }
+
+    /// Sets the steps over which the learning rate rises at first.
+    pub fn set_warm_up(&mut self, warm_up: WarmUp) {
+        (self.pca.steps.warm_up, self.mlp.warm_up) = (warm_up, warm_up);
     }
 
     /// Sets the rows of a step.

@@ -210,10 +210,14 @@ fn arguments_of_another_kind_are_refused() {
         arguments: Vec::new(),
     };
     let memory = device.driver.alloc(80).expect("80 bytes");
-    let values = [Value::Memory(&memory), Value::F32(1.0)];
+    let values = [
+        Value::Memory(&memory),
+        Value::Memory(&memory),
+        Value::F32(1.0),
+    ];
     let refused = device.driver.launch(&pass, &values).expect_err("a float");
     assert!(
-        refused.to_string().contains("takes pu and is given pf"),
+        refused.to_string().contains("takes ppuu and is given ppf"),
         "{refused}"
     );
 }

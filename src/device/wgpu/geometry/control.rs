@@ -7,9 +7,9 @@ use crate::kernel::{Control, named};
 pub(super) fn passes(kernel: Control, request: &Request<'_>) -> Vec<Pass> {
     let pass = match kernel {
         Control::Advance => {
-            let [batches] = named(request.sizes);
+            let [batches, count] = named(request.sizes);
             Pass {
-                parameters: words([batches]),
+                parameters: words([batches, count]),
                 ..request.pass()
             }
         }

@@ -3,7 +3,7 @@
 
 use crate::data::Standardize;
 use crate::kernel::{Arithmetic, Gram, Kernel, Product};
-use crate::optimizer::{Cost, Rule};
+use crate::optimizer::{Cost, Rule, Schedule, WarmUp};
 use crate::pca::{Gradient, Method, OperatorKind, Pace};
 use crate::record::{Asked, Record};
 
@@ -49,6 +49,10 @@ pub struct Steps {
     pub gradient: Gradient,
     /// Learning rate in units of 1 / lambda; `None` is `auto`.
     pub learning_rate: Option<f64>,
+    /// How the rate changes; `None` is `auto`.
+    pub schedule: Option<Schedule>,
+    /// Steps over which the rate rises at first.
+    pub warm_up: WarmUp,
     /// Rows of a step.
     pub batch: Batch,
     /// Passes in mini-batches.
@@ -66,6 +70,8 @@ impl Default for Steps {
             rule: Rule::named("sgd"),
             gradient: Gradient::of(Rule::named("sgd")),
             learning_rate: None,
+            schedule: None,
+            warm_up: WarmUp::None,
             batch: Batch::Full,
             epochs: EPOCHS,
             tolerance: TOLERANCE,
@@ -185,6 +191,10 @@ impl Settings for Pca {
         if let Some(rate) = steps.learning_rate {
             asked.set("learning-rate", number(rate));
         }
+        if let Some(schedule) = steps.schedule {
+            asked.set("schedule", schedule.id());
+        }
+        set_unless(asked, "warm-up", steps.warm_up, WarmUp::None);
         set_number(asked, "tolerance", steps.tolerance, TOLERANCE);
         set_unless(
             asked,

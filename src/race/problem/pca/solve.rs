@@ -10,9 +10,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::machine;
 use crate::optimizer::{Ended, Watch};
-use crate::pca::{
-    self, Assessment, Basis, OperatorKind, Outcome, Plan, Reference, Schedule, Solver,
-};
+use crate::pca::{self, Assessment, Basis, OperatorKind, Outcome, Plan, Reference, Solver, Terms};
 use crate::race::case::{Case, Settings};
 use crate::race::clock::{Spacing, timed};
 use crate::race::name::Named;
@@ -118,6 +116,8 @@ impl Problem for Pca {
             rule: steps.rule,
             gradient: Some(steps.gradient),
             learning_rate: steps.learning_rate,
+            schedule: steps.schedule,
+            warm_up: steps.warm_up,
             components: case.task.components,
             batch: steps.batch.rows(),
             epochs: steps.epochs,
@@ -187,7 +187,9 @@ impl Problem for Pca {
         (row.status, row.reason) = verdict::verdict(case, outcome, &assessment, solved.changed);
         if let Some(steps) = case.task.steps() {
             let batches = steps.batch.rows().map_or(1, |rows| samples.n / rows);
-            let schedule = Schedule::of(&Self::plan(case)?, samples.d, batches).describe();
+            let plan = Self::plan(case)?;
+            let terms = Terms::of(&plan, samples.d, batches);
+            let schedule = terms.schedule.describe(terms.steps, plan.warm_up);
             let given = steps.learning_rate.is_some();
             let auto = (!given).then(|| "PCA's rate for rules of this kind".to_string());
             let rate = outcome.learning_rate;

@@ -1,7 +1,6 @@
 //! A rule of the user's on the CPU: its statements as operations over tiles that stay in the L1 cache.
 //!
-//! Every operation reads and writes tiles of p, g, the states or scratch memory, eight lanes at a time, so that its own cost is
-//! spread over a tile. Products and sums round as in compiled code, in the same order. What is the same for every element
+//! Every operation reads and writes tiles of p, g, the states or scratch memory, so that its own cost is spread over a tile. Products and sums round as in compiled code, in the same order. What is the same for every element
 //! is a scalar, computed once a step in f64.
 
 mod make;

@@ -1,36 +1,45 @@
-//! Operations over tiles, eight lanes at a time.
+//! Operations over tiles.
+
+use std::mem::MaybeUninit;
 
 use super::super::functions::{abs, exp, expm1, flush, log, max, min, power, sign, sqrt};
-use super::{Operation, Place};
+use super::{Operation, Place, TILE};
 use crate::rule::{Binary, Comparison, Function, MOST_NORMS};
 
-/// Lanes at a time.
+/// Lanes of a sum of squares.
 const LANES: usize = 8;
 
-/// `to[i] = f(a[i], ..)` for so many elements; a tile that is read may be the one that is written.
+/// `to[i] = f(a[i], ..)` for so many elements; a tile that is read may be the one that is written. Compilers make vectors of a
+/// loop whose pointers are one or apart, and cannot know which: the usual two ways stand here as loops of their own.
 #[inline(always)]
 unsafe fn each<const N: usize>(
     len: usize,
     to: *mut f32,
-    from: [*mut f32; N],
+    mut from: [*mut f32; N],
     f: impl Fn([f32; N]) -> f32,
 ) {
-    let whole = len - len % LANES;
-    let mut i = 0;
-    while i < whole {
-        // SAFETY: the caller's promise of `len` elements.
-        unsafe {
-            let read: [[f32; LANES]; N] =
-                std::array::from_fn(|n| from[n].add(i).cast::<[f32; LANES]>().read_unaligned());
-            let made: [f32; LANES] =
-                std::array::from_fn(|lane| f(std::array::from_fn(|n| read[n][lane])));
-            to.add(i).cast::<[f32; LANES]>().write_unaligned(made);
+    // SAFETY: the caller's promise of `len` elements, which are at most TILE.
+    unsafe {
+        let mut copy = [MaybeUninit::<f32>::uninit(); TILE];
+        let copy = copy.as_mut_ptr().cast::<f32>();
+        if from.iter().skip(1).any(|a| *a == to) {
+            copy.copy_from_nonoverlapping(to, len);
+            from.iter_mut()
+                .skip(1)
+                .filter(|a| **a == to)
+                .for_each(|a| *a = copy);
         }
-        i += LANES;
-    }
-    for i in whole..len {
-        // SAFETY: as above.
-        unsafe { *to.add(i) = f(std::array::from_fn(|n| *from[n].add(i))) };
+        if from.first() == Some(&to) {
+            for i in 0..len {
+                let mut read = from.map(|a| a.add(i).cast_const());
+                read[0] = to.add(i);
+                *to.add(i) = f(read.map(|a| *a));
+            }
+        } else {
+            for i in 0..len {
+                *to.add(i) = f(from.map(|a| *a.add(i)));
+            }
+        }
     }
 }
 
@@ -63,7 +72,11 @@ pub(super) unsafe fn run(
                     Function::Log => each(len, to, from, |[a, _]| log(a)),
                     Function::Expm1 => each(len, to, from, |[a, _]| expm1(a)),
                     // The check of a rule gives every norm a name.
-                    Function::Norm => unreachable!("a norm is computed before"),
+                    Function::Norm | Function::Cos | Function::Floor => {
+                        unreachable!(
+                            "a norm is computed before, and schedules alone have the others"
+                        )
+                    }
                 }
             }
             Operation::Both(to, operator, from) => {
