@@ -148,7 +148,7 @@ pub fn auto(layers: &[usize], batch: Batch, rule: Rule) -> Auto {
         })
 }
 
-/// The rates that are tried: eight a rule, a factor of two apart and around the rule's usual one.
+/// The rates that are tried at first: eight a rule, a factor of two apart and around the rule's usual one.
 pub fn grid(rule: Rule) -> Vec<f64> {
     (-4..=3)
         .map(|e| rule.program().rate * 2f64.powi(e))

@@ -71,10 +71,11 @@ pub fn tune(
     for &rule in &budget.rules {
         let mut rates = grid(rule);
         let mut trials: Vec<Trial> = Vec::new();
-        for (count, epochs) in stages(budget.epochs, rates.len()) {
+        for (stage, (count, epochs)) in stages(budget.epochs, rates.len()).into_iter().enumerate() {
             rates.truncate(count);
             trials.clear();
-            for &rate in &rates {
+            let mut further = 0;
+            while let Some(&rate) = rates.get(trials.len()) {
                 let tried = (rule, rate, epochs);
                 let Some(error) = try_rate(budget, lane.as_mut(), tried, interrupted)? else {
                     return Ok(None);
@@ -87,9 +88,13 @@ pub fn tune(
                 };
                 tell(&trial);
                 trials.push(trial);
+                if stage == 0 && trials.len() == rates.len() && further < FURTHER {
+                    rates.extend(beyond(&trials));
+                    further += 1;
+                }
             }
-            // Stable: of equals the smaller rate, which came first.
-            trials.sort_by(|a, b| a.error.total_cmp(&b.error));
+            // Of equals the smaller rate.
+            trials.sort_by(|a, b| a.error.total_cmp(&b.error).then(a.rate.total_cmp(&b.rate)));
             rates = trials.iter().map(|trial| trial.rate).collect();
         }
         winners.extend(trials.first().map(|best| Winner {
@@ -107,6 +112,26 @@ pub fn tune(
         seeds: budget.seeds.clone(),
         winners,
     }))
+}
+
+/// Rates that are tried beyond the grid at most.
+const FURTHER: usize = 6;
+
+/// The next rate to try where the best so far is the smallest or the largest: a best rate has worse ones on both sides.
+fn beyond(trials: &[Trial]) -> Option<f64> {
+    let best = trials
+        .iter()
+        .min_by(|a, b| a.error.total_cmp(&b.error).then(a.rate.total_cmp(&b.rate)))?;
+    let rates = || trials.iter().map(|trial| trial.rate);
+    let (least, most) = (
+        rates().fold(f64::INFINITY, f64::min),
+        rates().fold(0.0, f64::max),
+    );
+    match best.rate {
+        rate if rate == least => Some(rate / 2.0),
+        rate if rate == most => Some(2.0 * rate),
+        _ => None,
+    }
 }
 
 /// Epochs from which on rates are dropped before the end.
@@ -214,14 +239,29 @@ mod tests {
         assert_eq!((tuned.validation, tuned.winners.len()), (100, 3));
         for (&rule, winner) in budget.rules.iter().zip(&tuned.winners) {
             let of_rule: Vec<_> = trials.iter().filter(|t| t.rule == rule).collect();
-            assert_eq!(of_rule.len(), grid(rule).len());
+            let more = of_rule.len() - grid(rule).len();
+            assert!(more <= FURTHER, "{of_rule:?}");
             let best = of_rule
                 .iter()
                 .map(|t| t.error)
                 .fold(f64::INFINITY, f64::min);
-            let first = of_rule.iter().find(|t| t.error == best).unwrap();
-            assert_eq!((winner.rate, winner.error), (first.rate, best));
+            let equals = of_rule.iter().filter(|t| t.error == best);
+            let least = equals.map(|t| t.rate).fold(f64::INFINITY, f64::min);
+            assert_eq!((winner.rate, winner.error), (least, best));
         }
+        let trial = |(rate, error)| Trial {
+            rule: Rule::named("sgd"),
+            rate,
+            epochs: 1,
+            error,
+        };
+        let next = |errors: [f64; 3]| {
+            let rates = [0.1, 0.2, 0.4].into_iter().zip(errors);
+            beyond(&rates.map(trial).collect::<Vec<_>>())
+        };
+        assert_eq!(next([0.3, 0.2, 0.1]), Some(0.8));
+        assert_eq!(next([0.1, 0.2, 0.3]), Some(0.05));
+        assert_eq!(next([0.2, 0.1, 0.3]), None);
         assert_eq!(stages(5, 8), [(8, 5)]);
         assert_eq!(stages(200, 8), [(8, 25), (4, 50), (2, 200)]);
         let always = AtomicBool::new(true);

@@ -1,5 +1,6 @@
 //! From a rule's statements to operations over tiles.
 
+use super::fuse::fused;
 use super::{Operation, Place, Tiles};
 use crate::rule::{Binary, Comparison, Expr, Level, Measured, Node, Plan, Program, Statement};
 
@@ -36,6 +37,7 @@ impl Tiles {
                 scalars: Vec::new(),
                 steps: plan.steps.clone(),
                 scratch: 0,
+                decayed: None,
             },
             p: Place::P,
             gradient: Place::G,
@@ -52,7 +54,12 @@ impl Tiles {
         if !plan.measure.is_empty() {
             maker.measure(&plan.measure);
         }
-        maker.made.measure = std::mem::replace(&mut maker.made.operations, operations);
+        let measure = std::mem::take(&mut maker.made.operations);
+        let one = maker.scalar(&Node::new(Expr::Number(1.0), 0));
+        // The weight decay may be left out.
+        let apart = usize::from(maker.made.decayed.is_some());
+        maker.made.operations = fused(operations, apart, one);
+        maker.made.measure = fused(measure, apart, one);
         maker.made
     }
 }
@@ -65,7 +72,17 @@ impl Maker {
             return;
         }
         let decay = self.scalar(&Node::new(Expr::Name("weight_decay".into()), 0));
-        let to = self.take();
+        // The first operation of both passes, into the same tile, so that it can be left out.
+        let to = match self.made.decayed {
+            Some(tile) => {
+                self.free.retain(|free| *free != tile);
+                Place::Scratch(tile)
+            }
+            None => self.take(),
+        };
+        if let Place::Scratch(tile) = to {
+            self.made.decayed = Some(tile);
+        }
         self.push(Operation::Add(to, Place::G, (decay, Place::P)));
         self.gradient = to;
     }

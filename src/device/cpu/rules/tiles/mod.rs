@@ -3,6 +3,7 @@
 //! Every operation reads and writes tiles of p, g, the states or scratch memory, so that its own cost is spread over a tile. Products and sums round as in compiled code, in the same order. What is the same for every element
 //! is a scalar, computed once a step in f64.
 
+mod fuse;
 mod make;
 mod run;
 
@@ -10,8 +11,11 @@ use crate::rule::{
     Binary, Comparison, Function, MOST_NORMS, MOST_STATES, Named, Node, Program, Step,
 };
 
-/// Elements of a tile: twenty of them fit an L1 cache of 32 KiB.
-const TILE: usize = 256;
+/// Elements of a tile: ten of them fit an L1 cache of 32 KiB. With fewer, operations cost more than what they compute.
+const TILE: usize = 768;
+
+/// Elements of a cache line.
+const LINE: usize = 16;
 
 /// Where a tile lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,22 @@ enum Operation {
     Mix(Place, [(usize, Place); 2]),
     /// `to = x` where `a` compares to `b`, else `y`.
     Select(Place, Comparison, [Place; 4]),
+    /// `to = a + b c`.
+    AddProduct(Place, Place, [Place; 2]),
+    /// `to = scalar a b`.
+    ScaledProduct(Place, (usize, Place), Place),
+    /// `to = scalar a + scalar b c`.
+    MixProduct(Place, (usize, Place), (usize, Place), Place),
+    /// `to = a scalar scalar`.
+    ScaledTwice(Place, Place, [usize; 2]),
+    /// `to = sqrt(scalar a)`, plus a scalar where there is one.
+    Root(Place, (usize, Place), Option<usize>),
+    /// `to = a scalar scalar / b`.
+    Quotient(Place, (Place, [usize; 2]), Place),
+    /// `to = from - a scalar scalar / b`.
+    LessQuotient(Place, Place, (Place, [usize; 2]), Place),
+    /// `to = from - scalar (a + scalar b)`.
+    LessSum(Place, Place, usize, Place, (usize, Place)),
     /// Small states become 0.
     Flush(usize),
     /// The squares of a are added to the sum of the norm of that number.
@@ -64,6 +84,8 @@ pub struct Tiles {
     steps: Vec<Named>,
     /// Number of scratch tiles.
     scratch: usize,
+    /// The scratch tile of `g + weight_decay p`, where the rule leaves the weight decay to the program.
+    decayed: Option<usize>,
 }
 
 impl Tiles {
@@ -128,12 +150,21 @@ impl Tiles {
         sums: &mut [f64; MOST_NORMS],
     ) {
         let scalars = self.scalars(step);
-        let mut scratch: Vec<f32> = Vec::with_capacity(self.scratch * TILE);
+        // Without weight decay g itself is read.
+        let decays = step.scalars.last().is_some_and(|decay| *decay != 0.0);
+        let plain = self.decayed.filter(|_| !decays);
+        let operations = &operations[usize::from(plain.is_some())..];
+        let mut scratch: Vec<f32> = Vec::with_capacity(self.scratch * TILE + LINE);
+        // So that no vector of scratch lies on two cache lines.
         let scratch = scratch.as_mut_ptr();
+        let scratch = scratch.wrapping_add(scratch.align_offset(4 * LINE));
         for start in (0..len).step_by(TILE) {
             let place = |place: Place| match place {
                 Place::P => p.wrapping_add(start),
                 Place::G => g.as_ptr().cast_mut().wrapping_add(start),
+                Place::Scratch(tile) if Some(tile) == plain => {
+                    g.as_ptr().cast_mut().wrapping_add(start)
+                }
                 Place::State(state) => states[state].wrapping_add(start),
                 Place::Scratch(tile) => scratch.wrapping_add(tile * TILE),
             };

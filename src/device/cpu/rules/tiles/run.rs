@@ -123,6 +123,46 @@ pub(super) unsafe fn run(
                 let (x, y) = (scalars[x], scalars[y]);
                 each(len, place(to), [a, b].map(place), |[a, b]| x * a + y * b);
             }
+            Operation::AddProduct(to, a, [b, c]) => {
+                each(len, place(to), [a, b, c].map(place), |[a, b, c]| a + b * c);
+            }
+            Operation::ScaledProduct(to, (x, a), b) => {
+                let x = scalars[x];
+                each(len, place(to), [a, b].map(place), |[a, b]| x * a * b);
+            }
+            Operation::MixProduct(to, (x, a), (y, b), c) => {
+                let (x, y) = (scalars[x], scalars[y]);
+                let from = [a, b, c].map(place);
+                each(len, place(to), from, |[a, b, c]| x * a + y * b * c);
+            }
+            Operation::ScaledTwice(to, a, [x, y]) => {
+                let (x, y) = (scalars[x], scalars[y]);
+                each(len, place(to), [place(a)], |[a]| a * x * y);
+            }
+            Operation::Root(to, (x, a), added) => {
+                let (to, x, a) = (place(to), scalars[x], [place(a)]);
+                match added {
+                    Some(y) => {
+                        let y = scalars[y];
+                        each(len, to, a, |[a]| sqrt(x * a) + y);
+                    }
+                    None => each(len, to, a, |[a]| sqrt(x * a)),
+                }
+            }
+            Operation::Quotient(to, (a, [x, y]), b) => {
+                let (x, y) = (scalars[x], scalars[y]);
+                each(len, place(to), [a, b].map(place), |[a, b]| a * x * y / b);
+            }
+            Operation::LessQuotient(to, from, (a, [x, y]), b) => {
+                let (x, y) = (scalars[x], scalars[y]);
+                let from = [from, a, b].map(place);
+                each(len, place(to), from, |[p, a, b]| p - a * x * y / b);
+            }
+            Operation::LessSum(to, from, r, a, (x, b)) => {
+                let (r, x) = (scalars[r], scalars[x]);
+                let from = [from, a, b].map(place);
+                each(len, place(to), from, |[p, a, b]| p - r * (a + x * b));
+            }
             Operation::Select(to, comparison, four) => {
                 let (to, four) = (place(to), four.map(place));
                 match comparison {
