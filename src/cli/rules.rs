@@ -72,14 +72,25 @@ impl Rules {
 /// Every rule and every schedule with its statements, one line each.
 fn list() -> String {
     let rules = Rule::shipped().iter();
-    let rules = rules.map(|rule| (rule.name(), rule::math(rule.program())));
+    let rules = rules.map(|rule| {
+        let program = rule.program();
+        let parameters = rule::defaults(program);
+        (rule.name(), rule::math(program), parameters)
+    });
     let schedules = Schedule::shipped().iter();
-    let schedules = schedules.map(|schedule| (schedule.name(), schedule.formula().math()));
-    let lines = |all: &[(&str, String)]| -> String {
-        let width = all.iter().map(|(name, _)| name.len()).max();
+    let schedules = schedules.map(|schedule| {
+        let formula = schedule.formula();
+        (schedule.name(), formula.math(), formula.parameters())
+    });
+    let lines = |all: &[(&str, String, Vec<String>)]| -> String {
+        let width = all.iter().map(|(name, ..)| name.len()).max();
         let width = width.unwrap_or_default();
-        let line = |(name, math): &(&str, String)| {
-            format!("  {name:<width$}  {}\n", math.replace('\n', "; "))
+        let line = |(name, math, parameters): &(&str, String, Vec<String>)| {
+            let given = match parameters.is_empty() {
+                true => String::new(),
+                false => format!(", with {}", parameters.join(", ")),
+            };
+            format!("  {name:<width$}  {}{given}\n", math.replace('\n', "; "))
         };
         all.iter().map(line).collect()
     };

@@ -25,7 +25,10 @@ fn rules_are_listed_with_their_formulas_and_shown_in_every_language() {
         let is_named = |line: &str| line.trim_start().starts_with(name);
         assert!(list.lines().any(is_named), "{list}");
     }
-    assert!(list.contains("v = mu * v + g; p -= rate * v\n"), "{list}");
+    assert!(
+        list.contains("v = mu * v + g; p -= rate * v, with mu = 0.9\n"),
+        "{list}"
+    );
     for (form, words) in [
         (
             "math",

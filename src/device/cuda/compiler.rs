@@ -74,12 +74,17 @@ impl Drop for Program {
 }
 
 impl Program {
-    fn log(&self) -> String {
+    /// All that the compiler said.
+    fn said(&self) -> String {
         // SAFETY: the program is alive.
         let log = unsafe { result::get_program_log(self.0) }.unwrap_or_default();
         let bytes: Vec<u8> = log.iter().map(|&c| c as u8).collect();
         let text = CStr::from_bytes_until_nul(&bytes).map(CStr::to_string_lossy);
-        let text = text.unwrap_or_default();
+        text.unwrap_or_default().into_owned()
+    }
+
+    fn log(&self) -> String {
+        let text = self.said();
         // An error is one line here: the first errors are what matters.
         let errors = text.lines().filter(|line| line.contains("error"));
         match errors.take(3).collect::<Vec<_>>().join("; ") {
@@ -89,20 +94,29 @@ impl Program {
     }
 }
 
+/// A unit compiled with these options beside [`OPTIONS`].
+fn compiled(unit: &str, options: Vec<String>) -> Result<Program, String> {
+    let text = CString::new(unit).map_err(|_| "the text holds a zero".to_string())?;
+    // Every line of a unit tells the file that it comes from.
+    let program = result::create_program(&text, None).map_err(|e| e.to_string())?;
+    let program = Program(program);
+    let options: Vec<String> = OPTIONS
+        .iter()
+        .map(ToString::to_string)
+        .chain(options)
+        .collect();
+    // SAFETY: the program is alive, and so are the texts it refers to.
+    unsafe { result::compile_program(program.0, &options) }
+        .map_err(|e| format!("{e}: {}", program.log()))?;
+    Ok(program)
+}
+
 /// Compiles a unit: machine code, or PTX ended by a zero.
 ///
 /// # Errors
 /// What the compiler says.
 pub(super) fn compile(unit: &str, target: Target) -> Result<Vec<u8>, String> {
-    let text = CString::new(unit).map_err(|_| "the text holds a zero".to_string())?;
-    // Every line of a unit tells the file that it comes from.
-    let program = result::create_program(&text, None).map_err(|e| e.to_string())?;
-    let program = Program(program);
-    let mut options: Vec<String> = OPTIONS.iter().map(ToString::to_string).collect();
-    options.push(target.option());
-    // SAFETY: the program is alive, and so are the texts it refers to.
-    unsafe { result::compile_program(program.0, &options) }
-        .map_err(|e| format!("{e}: {}", program.log()))?;
+    let program = compiled(unit, vec![target.option()])?;
     let image = match target {
         Target::Cubin(_) => {
             let mut size = 0;
@@ -203,6 +217,29 @@ mod needs_nvrtc {
             ended.flatten().collect()
         });
         assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+
+    #[test]
+    #[ignore = "needs nvrtc: scripts/test fetches it"]
+    fn no_rule_spills_registers_to_memory() {
+        let unit = Unit::File(Family::Rules).text();
+        for architecture in [75, 90, 120] {
+            let options = vec![
+                Target::Cubin(architecture).option(),
+                "--ptxas-options=-v".to_string(),
+            ];
+            let said = compiled(&unit, options).expect("it compiles").said();
+            let stacks = said.lines().filter(|line| line.contains("stack frame"));
+            let mut entries = 0;
+            for stack in stacks {
+                assert!(
+                    stack.contains("0 bytes spill stores, 0 bytes spill loads"),
+                    "sm_{architecture}: {said}"
+                );
+                entries += 1;
+            }
+            assert!(entries >= crate::kernel::Rule::shipped().len(), "{said}");
+        }
     }
 
     #[test]
