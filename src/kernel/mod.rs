@@ -140,7 +140,20 @@ pub struct Row {
     pub benchmark: Case,
 }
 
+/// Of the bytes of a pass, written ones are a good part from here on.
+const WRITTEN: f64 = 0.25;
+
 impl Row {
+    /// Whether a good part of the bytes of a launch of this size is written.
+    pub fn updates(&self, sizes: &[usize]) -> bool {
+        let written = self
+            .buffers
+            .iter()
+            .filter(|buffer| buffer.access != Access::Read);
+        let bytes = written.map(|buffer| (buffer.len)(sizes) * buffer.element.bytes());
+        bytes.sum::<usize>() as f64 >= WRITTEN * (self.bytes)(sizes)
+    }
+
     /// The numbers that its operations are made on: a device that has integer products sums bytes in them.
     pub fn arithmetic(&self) -> Arithmetic {
         match self.kernel {

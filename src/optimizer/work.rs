@@ -27,6 +27,7 @@ struct Share {
     bytes: f64,
     flops: f64,
     arithmetic: Arithmetic,
+    updates: bool,
 }
 
 /// Work done, according to the kernel table, by what did it.
@@ -46,6 +47,7 @@ impl Cost {
             bytes: (row.bytes)(sizes),
             flops: (row.flops)(sizes),
             arithmetic: row.arithmetic(),
+            updates: row.updates(sizes),
         });
     }
 
@@ -58,6 +60,7 @@ impl Cost {
             bytes: 4.0 * (m * k + k * n + m * n) as f64,
             flops: 2.0 * (m * n * k) as f64,
             arithmetic: Arithmetic::F32,
+            updates: false,
         });
     }
 
@@ -75,6 +78,7 @@ impl Cost {
             bytes,
             flops,
             arithmetic,
+            updates: false,
         });
     }
 
@@ -118,6 +122,7 @@ impl Cost {
                 Arithmetic::F64 => record::Arithmetic::F64,
                 Arithmetic::Integer => record::Arithmetic::Integer,
             },
+            updates: share.updates,
         };
         Work {
             bytes: self.bytes(),

@@ -52,16 +52,17 @@
 //!
 //! # Roofs and shares
 //!
-//! For every device the program measures the pace of reading buffers from the size of the first cache to memory, and of matrix
-//! products in f32, in f64, and (on a CPU) of bytes. It does so before the first heat, between long ones, and at the end,
-//! and keeps the best of each. What earlier runs reached since the same start of the machine counts too, so that a
+//! For every device the program measures the pace of reading and of updating buffers from the size of the first cache to memory,
+//! and of matrix products in f32, in f64, and (on a CPU) of bytes. A pass that writes is held against the pace of updating:
+//! caches and memory take writes while they are read, so that it may move half as much again. All this is measured before
+//! the first heat, between long ones, and at the end, and the best of each is kept. What earlier runs reached since the same start of the machine counts too, so that a
 //! measurement on a busy machine never becomes the roof: it is noticed, and the run says so.
 //!
 //! The share of a solve is the least time that these roofs allow for its work, over the time it took. Every kernel's part of
 //! the work takes at least the time of its bytes or that of its operations, whichever is longer, and the parts add up
 //! ([`crate::race::roofs::floor`]). Work is what was done: operations that zeros in the samples saved are not counted; the
-//! rate of a dense way that took as long is a number of its own. A share above 103 % is a mistake, of a roof or of a count; the record says so, and a test refuses it
-//! in everything under `results/`.
+//! rate of a dense way that took as long is a number of its own. A share above 103 % is a mistake, of a roof or of a count;
+//! the record says so, and a test refuses it in everything under `results/`.
 //!
 //! # Verdicts
 //!

@@ -72,15 +72,26 @@ pub struct KernelRate {
     pub rate: Rate,
 }
 
-/// Bandwidth of reading a buffer of one size again and again.
+/// Bandwidth of reading a buffer of one size again and again, and of updating it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bandwidth {
     /// Bytes of the buffer.
     pub bytes: f64,
-    /// 1e9 bytes per second.
+    /// 1e9 bytes per second, of a pass that reads.
     pub gb_per_s: f64,
+    /// The same, read and written, of a pass that updates one half of the buffer by the other: memory and caches take writes while
+    /// they are read. Null in files from before it was measured.
+    #[serde(default)]
+    pub update_gb_per_s: Option<f64>,
     /// Where a buffer of that size lies: `L1`, `L2`, `last level` or `memory`; `cache` where the sizes of the caches are unknown.
     pub level: String,
+}
+
+impl Bandwidth {
+    /// That of the pass that moves more.
+    pub fn most(&self) -> f64 {
+        self.update_gb_per_s.unwrap_or(0.0).max(self.gb_per_s)
+    }
 }
 
 /// Roofs of one device: the best that was measured before, between and after the heats of the run, and in earlier runs since the

@@ -54,6 +54,9 @@ pub struct Part {
     pub flops: f64,
     /// On which numbers.
     pub arithmetic: Arithmetic,
+    /// Whether a good part of the bytes is written: then the roof is that of passes that read and write.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub updates: bool,
 }
 
 /// A share of the roofs above this is a mistake: of a roof, of the count of the work, or of the clock.

@@ -57,17 +57,17 @@ impl Limit {
     }
 }
 
-/// The limits of a device: of every level the most that a read of any size reached, the slowest first, then its products. A level
+/// The limits of a device: of every level the most that a pass over a buffer of any size reached, the slowest first, then its products. A level
 /// that is no faster than one behind it (a cache so small that launching takes longer than reading it) limits nothing. Files
 /// from before schema 4 have one of each.
 pub fn limits(peak: &Peak) -> Vec<Limit> {
     let mut levels = vec![("memory", peak.stream_gb_per_s)];
     for stream in peak.streams.iter().rev() {
-        let last = levels.len() - 1;
+        let (last, most) = (levels.len() - 1, stream.most());
         match levels[last] {
-            (_, best) if stream.gb_per_s <= best => {}
-            (level, _) if level == stream.level => levels[last].1 = stream.gb_per_s,
-            _ => levels.push((&stream.level, stream.gb_per_s)),
+            (_, best) if most <= best => {}
+            (level, _) if level == stream.level => levels[last].1 = most,
+            _ => levels.push((&stream.level, most)),
         }
     }
     let limit = |bytes| {
@@ -168,6 +168,7 @@ pub(super) mod tests {
         let stream = |bytes, gb_per_s, level: &str| Bandwidth {
             bytes,
             gb_per_s,
+            update_gb_per_s: None,
             level: level.into(),
         };
         Peak {

@@ -3,11 +3,11 @@
 //! Every kernel's part of the work takes at least the time of its bytes or that of its operations, whichever is longer
 //! (the roofline of Williams, Waterman and Patterson, 2009), and the parts follow each other. Bytes are held against the
 //! bandwidth of a buffer as large as what one launch moves: what a launch finds in a cache it may read at the cache's
-//! pace. Operations are held against the product on the same kind of numbers; those that zeros saved are not counted.
+//! pace; passes that write, against passes that write. Operations are held against the product on the same kind of numbers; those that zeros saved are not counted.
 
 use std::collections::BTreeMap;
 
-use crate::record::{Arithmetic, Part, Peak, Rate, Work};
+use crate::record::{Arithmetic, Bandwidth, Part, Peak, Rate, Work};
 
 /// The least time for this work under these roofs, in seconds, and the name of the roof that takes most of it; `None` where
 /// a roof is missing.
@@ -18,6 +18,7 @@ pub fn floor(work: &Work, peak: &Peak) -> Option<(f64, String)> {
         bytes: work.bytes,
         flops: work.flops + work.skipped_flops,
         arithmetic: Arithmetic::F32,
+        updates: false,
     }];
     let parts = match work.parts.is_empty() {
         true => &whole[..],
@@ -28,7 +29,7 @@ pub fn floor(work: &Work, peak: &Peak) -> Option<(f64, String)> {
     let done = 1.0 - work.skipped_flops / dense.max(work.skipped_flops).max(1.0);
     let mut by_roof: BTreeMap<&str, f64> = BTreeMap::new();
     for part in parts {
-        let (gb_per_s, level) = bandwidth(peak, part.bytes / part.launches.max(1.0));
+        let (gb_per_s, level) = bandwidth(peak, part);
         let bytes_s = part.bytes / gb_per_s / 1e9;
         let flops = match products(&part) {
             true => part.flops * done,
@@ -54,14 +55,22 @@ pub fn floor(work: &Work, peak: &Peak) -> Option<(f64, String)> {
     Some((seconds, (*name).to_string()))
 }
 
-/// The most that a buffer of so many bytes is read at, in 1e9 bytes per second, and where it lies: of the sizes that were
-/// measured, the best of those from the next smaller one on, since a larger buffer is never faster but by mistake.
-fn bandwidth(peak: &Peak, bytes: f64) -> (f64, &str) {
+/// The most that a buffer as large as what a launch moves is read at, or updated at, in 1e9 bytes per second, and where it lies: of
+/// the sizes that were measured, the best of those from the next smaller one on, since a larger buffer is never faster but by
+/// mistake.
+fn bandwidth<'a>(peak: &'a Peak, part: &Part) -> (f64, &'a str) {
+    // What is written was read before, so that the buffers are about half as large as what moves.
+    let moved = part.bytes / part.launches.max(1.0);
+    let bytes = if part.updates { moved / 2.0 } else { moved };
+    let pace = |stream: &Bandwidth| match part.updates {
+        true => stream.most(),
+        false => stream.gb_per_s,
+    };
     let first = peak.streams.iter().rposition(|s| s.bytes <= bytes);
     let from = &peak.streams[first.unwrap_or(0).min(peak.streams.len())..];
-    let best = from.iter().max_by(|a, b| a.gb_per_s.total_cmp(&b.gb_per_s));
+    let best = from.iter().max_by(|a, b| pace(a).total_cmp(&pace(b)));
     match best {
-        Some(stream) if stream.gb_per_s > peak.stream_gb_per_s => (stream.gb_per_s, &stream.level),
+        Some(stream) if pace(stream) > peak.stream_gb_per_s => (pace(stream), &stream.level),
         _ => (peak.stream_gb_per_s, "memory"),
     }
 }
@@ -84,12 +93,12 @@ pub fn rate(work: &Work, solve_s: f64, peak: Option<&Peak>) -> Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Bandwidth;
 
     fn peak() -> Peak {
         let stream = |bytes, gb_per_s, level: &str| Bandwidth {
             bytes,
             gb_per_s,
+            update_gb_per_s: Some(1.5 * gb_per_s),
             level: level.into(),
         };
         Peak {
@@ -112,6 +121,7 @@ mod tests {
             bytes,
             flops,
             arithmetic,
+            updates: false,
         }
     }
 
@@ -137,6 +147,21 @@ mod tests {
         assert_eq!(found(&read(1e6, 150e9)), (1.0, "L2".into()));
         // Between two sizes the smaller one's pace is the roof: part of it may lie in the cache.
         assert_eq!(found(&read(1e3, 60e9)), (1.0, "last level".into()));
+    }
+
+    #[test]
+    fn passes_that_write_are_held_against_passes_that_write() {
+        let update = |launches, bytes| {
+            let part = Part {
+                updates: true,
+                ..part(launches, bytes, 1.0, Arithmetic::F32)
+            };
+            work(vec![part])
+        };
+        assert_eq!(found(&update(1.0, 30e9)), (1.0, "memory".into()));
+        // Buffers of half of what a launch moves.
+        assert_eq!(found(&update(1e4, 90e9)), (1.0, "last level".into()));
+        assert_eq!(found(&update(225e9 / 6e6, 225e9)), (1.0, "L2".into()));
     }
 
     #[test]

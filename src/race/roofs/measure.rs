@@ -5,8 +5,9 @@
 
 use crate::device::{Device, Element, Gemm, Launch, Slice};
 use crate::error::{Error, Result};
-use crate::kernel::{Gram, Kernel, Stream};
+use crate::kernel::{Gram, Kernel, Stream, control};
 use crate::machine::{Cache, caches};
+use crate::optimizer::Rule;
 use crate::race::clock::timed;
 use crate::record::statistics::median;
 use crate::record::{Bandwidth, Peak};
@@ -56,11 +57,12 @@ impl Effort {
         }
     }
 
-    /// Time for a stream that may lie in a cache.
-    fn cached_s(self) -> f64 {
-        match self {
-            Self::Whole => 0.03,
-            Self::Brief => 0.003,
+    /// Time for a stream, which may lie in a cache.
+    fn stream_s(self, cached: bool) -> f64 {
+        match (self, cached) {
+            (_, false) => self.roof_s(),
+            (Self::Whole, true) => 0.03,
+            (Self::Brief, true) => 0.003,
         }
     }
 }
@@ -99,7 +101,7 @@ pub fn measure<D: Device>(device: &mut D, label: String, effort: Effort) -> Resu
     })
 }
 
-/// Bandwidth of memory in 1e9 bytes per second, and that of every size of buffer.
+/// Bandwidth of memory in 1e9 bytes per second, and that of every size of buffer: read, and updated.
 fn streams<D: Device>(
     device: &mut D,
     caches: &[Cache],
@@ -111,53 +113,88 @@ fn streams<D: Device>(
         "cuda" => STREAM_BYTES_CUDA,
         _ => (CACHES * last).max(STREAM_BYTES),
     };
-    let whole = whole.min(limit) / Element::F32.bytes();
-    let x = device.alloc(Element::F32, whole)?;
-    let out = device.alloc(Element::F32, 1)?;
-    // Written piece by piece: untouched pages would all be one page of zeros, read from the nearest cache.
-    let piece = vec![1.0f32; whole.min(1 << 20)];
-    for start in (0..whole).step_by(piece.len()) {
-        let len = piece.len().min(whole - start);
-        device.write(&x, start, Slice::F32(&piece[..len]))?;
-    }
-    let threads = device.info().threads.unwrap_or(1);
-    let row = Kernel::Stream(Stream::Read).row();
-    let mut pace = |len: usize, time_s: f64| {
-        let part = device.view(&x, 0, len);
-        let bytes = (row.bytes)(&[len]);
-        let launches = ((REPLAY_BYTES as f64 / bytes) as u64).clamp(1, MOST_LAUNCHES);
-        let recording = device.record(&mut |device| {
-            device.launch(&Launch {
-                kernel: row.kernel,
-                sizes: &[len],
-                scalars: &[],
-                buffers: &[&part, &out],
-            })
-        })?;
-        let seconds = best(device, time_s, |device| device.replay(&recording, launches))?;
-        Ok::<f64, Error>(bytes * launches as f64 / seconds / 1e9)
+    let whole = whole.min(limit);
+    let cached = CACHED_BYTES.into_iter().filter(|bytes| *bytes < whole);
+    let sizes: Vec<usize> = cached.chain([whole]).collect();
+    // One after the other, so that the memory of both is not taken at once.
+    let read = reads(device, &sizes, effort)?;
+    let updated = updates(device, &sizes, effort)?;
+    let (memory, threads) = (read[read.len() - 1], device.info().threads.unwrap_or(1));
+    let of = |(bytes, (gb_per_s, update_gb_per_s)): (usize, (f64, f64))| Bandwidth {
+        bytes: bytes as f64,
+        gb_per_s,
+        update_gb_per_s: Some(update_gb_per_s),
+        level: match bytes == whole {
+            true => "memory".into(),
+            false => level(bytes, caches, threads, gb_per_s > FASTER * memory),
+        },
     };
-    let memory = pace(whole, effort.roof_s())?;
-    let mut streams = Vec::new();
-    for bytes in CACHED_BYTES {
+    let rates = read.into_iter().zip(updated);
+    Ok((memory, sizes.into_iter().zip(rates).map(of).collect()))
+}
+
+/// Bandwidths of reading buffers of these sizes, the last of them the largest.
+fn reads<D: Device>(device: &mut D, sizes: &[usize], effort: Effort) -> Result<Vec<f64>> {
+    let most = sizes[sizes.len() - 1] / Element::F32.bytes();
+    let x = filled(device, most)?;
+    let out = device.alloc(Element::F32, 1)?;
+    let rate = |bytes: &usize| {
         let len = bytes / Element::F32.bytes();
-        if len >= whole {
-            break;
-        }
-        let gb_per_s = pace(len, effort.cached_s())?;
-        let level = level(bytes, caches, threads, gb_per_s > FASTER * memory);
-        streams.push(Bandwidth {
-            bytes: bytes as f64,
-            gb_per_s,
-            level,
-        });
+        let launch = Launch {
+            kernel: Kernel::Stream(Stream::Read),
+            sizes: &[len],
+            scalars: &[],
+            buffers: &[&device.view(&x, 0, len), &out],
+        };
+        bandwidth(device, &launch, effort.stream_s(len < most))
+    };
+    sizes.iter().map(rate).collect()
+}
+
+/// The same of updating one half of a buffer by the other, as a step of gradient descent does: at a rate of 0, so that numbers
+/// stay as they are.
+fn updates<D: Device>(device: &mut D, sizes: &[usize], effort: Effort) -> Result<Vec<f64>> {
+    let most = sizes[sizes.len() - 1] / Element::F32.bytes() / 2;
+    let halves = [filled(device, most)?, filled(device, most)?];
+    let control = device.alloc(Element::F32, control::LEN)?;
+    device.write(&control, 0, Slice::F32(&[0.0; control::LEN]))?;
+    let sgd = Rule::named("sgd");
+    let rate = |bytes: &usize| {
+        let len = bytes / Element::F32.bytes() / 2;
+        let [p, g] = halves.each_ref().map(|half| device.view(half, 0, len));
+        let launch = Launch {
+            kernel: sgd.kernel(),
+            sizes: &[len],
+            scalars: &sgd.scalars(0.0),
+            buffers: &[&control, &p, &g],
+        };
+        bandwidth(device, &launch, effort.stream_s(len < most))
+    };
+    sizes.iter().map(rate).collect()
+}
+
+/// A buffer that was written piece by piece: untouched pages would all be one page of zeros, read from the nearest cache.
+fn filled<D: Device>(device: &mut D, len: usize) -> Result<D::Buffer> {
+    let buffer = device.alloc(Element::F32, len)?;
+    let piece = vec![1.0f32; len.min(1 << 20)];
+    for start in (0..len).step_by(piece.len().max(1)) {
+        let part = piece.len().min(len - start);
+        device.write(&buffer, start, Slice::F32(&piece[..part]))?;
     }
-    streams.push(Bandwidth {
-        bytes: (whole * Element::F32.bytes()) as f64,
-        gb_per_s: memory,
-        level: "memory".into(),
-    });
-    Ok((memory, streams))
+    Ok(buffer)
+}
+
+/// The best of a launch's bandwidths within `time_s`, in 1e9 bytes per second.
+fn bandwidth<D: Device>(
+    device: &mut D,
+    launch: &Launch<'_, D::Buffer>,
+    time_s: f64,
+) -> Result<f64> {
+    let bytes = (launch.kernel.row().bytes)(launch.sizes);
+    let launches = ((REPLAY_BYTES as f64 / bytes) as u64).clamp(1, MOST_LAUNCHES);
+    let recording = device.record(&mut |device| device.launch(launch))?;
+    let seconds = best(device, time_s, |device| device.replay(&recording, launches))?;
+    Ok(bytes * launches as f64 / seconds / 1e9)
 }
 
 /// Where a buffer of so many bytes lies: the first cache that holds it, those of all threads together.

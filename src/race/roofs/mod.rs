@@ -124,8 +124,10 @@ fn better(a: &Peak, b: &Peak) -> Peak {
     let mut streams = b.streams.clone();
     for stream in &mut streams {
         let other = a.streams.iter().find(|other| other.bytes == stream.bytes);
-        stream.gb_per_s =
-            other.map_or(stream.gb_per_s, |other| other.gb_per_s.max(stream.gb_per_s));
+        if let Some(other) = other {
+            stream.gb_per_s = stream.gb_per_s.max(other.gb_per_s);
+            stream.update_gb_per_s = most(stream.update_gb_per_s, other.update_gb_per_s);
+        }
     }
     Peak {
         stream_gb_per_s: a.stream_gb_per_s.max(b.stream_gb_per_s),
