@@ -35,7 +35,7 @@ pub struct Tune {
         default_value = "sgd,momentum,nesterov,adagrad,rmsprop,adam,adamw,lion"
     )]
     optimizer: String,
-    /// Passes over the samples for every rate; by default 5, with batch 1 a single one, with the full batch 200. From 16 on, rates
+    /// Passes over the samples for every rate; by default 5, with batch 1 a single one, from batch 1024 on 15, with the full batch 200. From 16 on, rates
     /// that do worse than half of the others are dropped after an eighth and a quarter
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
@@ -58,6 +58,8 @@ pub struct Tune {
 fn usual_epochs(batch: Batch) -> u64 {
     match batch {
         Batch::Rows(1) => 1,
+        // Few steps an epoch: a rate that is too large shows late.
+        Batch::Rows(1024..) => 15,
         Batch::Rows(_) => 5,
         Batch::Full => 200,
     }

@@ -214,7 +214,10 @@ mod tests {
     fn a_network_that_was_not_tuned_takes_the_rate_of_the_default_one() {
         let usual = auto(&LAYERS, Batch::Rows(128), Rule::named("adam"));
         assert_eq!(auto(&[17, 3], Batch::Rows(128), Rule::named("adam")), usual);
-        let own = auto(&LAYERS, Batch::Rows(128), Rule::named("adadelta"));
-        assert_eq!((own.rate, own.from.as_str()), (1.0, "the rule's own"));
+        let text =
+            "name = \"untuned\"\nabout = \"a test\"\nrate = 0.7\nupdate = \"p -= rate * g\"\n";
+        let untuned = Rule::read("untuned.toml", text).unwrap()[0];
+        let own = auto(&LAYERS, Batch::Rows(128), untuned);
+        assert_eq!((own.rate, own.from.as_str()), (0.7, "the rule's own"));
     }
 }

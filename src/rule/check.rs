@@ -136,7 +136,8 @@ impl Program {
                 change,
                 value,
             } = statement;
-            let is_local = !(target == "p" && own.contains(&"p")) && !self.is_state(target);
+            let is_p = target == "p" && own.contains(&"p");
+            let is_local = !is_p && !self.is_state(target);
             self.check_values(statement, place, own)?;
             if !is_local {
                 continue;

@@ -4,8 +4,8 @@ mod shape;
 
 use super::axis::Axis;
 use super::pen::{Pen, Subject};
-use super::plot::{Level, NamedAxis, Plot};
-use super::style::{INK, MUTED};
+use super::plot::{Level, Line, NamedAxis, Plot};
+use super::style::{INK, MUTED, PALETTE};
 use super::svg::Chart;
 use crate::error::Result;
 use crate::record::{CurvePoint, Status, Word, software_label};
@@ -118,7 +118,13 @@ pub fn chart(name: String, title: &str, families: &[&Family], against: Against) 
     let labels = labels(shown);
     let lines = shown.iter().zip(labels);
     let lines = lines.map(|(family, label)| shape::line(family, label, against, first));
-    let lines = lines.collect();
+    let mut lines: Vec<Line> = lines.collect();
+    // Where the rule is one, colours tell what varies.
+    let is_one = lines.windows(2).all(|pair| pair[0].color == pair[1].color);
+    if is_one && (2..=PALETTE.len()).contains(&lines.len()) {
+        let colored = lines.iter_mut().zip(PALETTE);
+        colored.for_each(|(line, color)| line.color = color);
+    }
     Plot {
         name,
         caption,
@@ -183,7 +189,18 @@ fn errors(families: &[&Family], levels: &[Level], target: f64) -> NamedAxis {
 /// What each line is called: what its name does not share with the others, and how it ended if not at the target.
 fn labels(families: &[&Family]) -> Vec<String> {
     let words = families.iter().map(|family| family.median().own_words());
-    let all: Vec<Vec<Word>> = words.collect();
+    let mut all: Vec<Vec<Word>> = words.collect();
+    let has_batch = |words: &[Word]| words.iter().any(|word| word.flag == "batch");
+    if all.iter().any(|words| has_batch(words)) {
+        // Beside others the usual batch is told too.
+        for (family, words) in families.iter().zip(&mut all) {
+            let batch = family.median().batch.as_ref().filter(|_| !has_batch(words));
+            words.extend(batch.map(|batch| Word {
+                flag: "batch",
+                text: format!("batch{batch}"),
+            }));
+        }
+    }
     let shared = |word: &Word| all.iter().all(|words| words.contains(word));
     let label = |(family, words): (&&Family, &Vec<Word>)| {
         let own = words.iter().filter(|word| !shared(word));
@@ -206,7 +223,7 @@ fn labels(families: &[&Family]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::style::{PALETTE, hex};
+    use super::super::style::hex;
     use super::*;
     use crate::record::Record;
     use crate::record::fixture::{self, networks};
@@ -245,6 +262,23 @@ mod tests {
         fixture::rename(&mut pair[1], id);
         let (groups, _) = groups(&pair);
         assert_eq!(labels(&groups[0].curves()[0].1), ["eta0.5", "sgd"]);
+    }
+
+    #[test]
+    fn batches_of_one_rule_have_colours_of_their_own_and_the_usual_batch_is_named() {
+        let mut pair = [networks()[1].clone(), networks()[1].clone()];
+        let id = pair[0].case.replace("/adam/", "/adam/batch32/");
+        fixture::rename(&mut pair[1], id);
+        let (groups, _) = groups(&pair);
+        let (title, families) = groups[0].curves().remove(0);
+        let usual = families[0].median().batch.clone().expect("a network");
+        let svg = chart("x".into(), &title, &families, Against::Passes)
+            .unwrap()
+            .svg;
+        for words in [format!("batch{usual}"), "batch32".into()] {
+            assert!(svg.contains(&format!("data-s=\"{words}")), "{words}: {svg}");
+        }
+        assert!(svg.contains(&hex(PALETTE[0])) && svg.contains(&hex(PALETTE[1])));
     }
 
     #[test]
