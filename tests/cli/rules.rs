@@ -80,10 +80,10 @@ fn schedules_are_raced_by_name_or_from_a_file_and_stand_in_the_case_and_the_reco
     let seen: Vec<_> = records.iter().map(of).collect();
     assert_eq!(seen.len(), 4, "{seen:?}");
     assert!(seen[0].0.contains("/batch50/warmup20%/"), "{seen:?}");
-    // 250 training samples, 5 batches an epoch.
+    // 300 training samples, 6 batches an epoch.
     assert_eq!(
         seen[0].1,
-        "constant: factor = 1, with steps = 10, warmup = 2"
+        "constant: factor = 1, with steps = 12, warmup = 2"
     );
     assert!(
         seen[1].0.contains("/schedule-cosine/warmup20%/"),
