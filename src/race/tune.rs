@@ -27,7 +27,7 @@ pub struct Budget {
     pub layers: Vec<usize>,
     /// Samples of a step.
     pub batch: Batch,
-    /// Epochs that each rate is given: see [`stages`].
+    /// Epochs that each rate is given; from 16 on, that the better ones are given.
     pub epochs: u64,
     /// Seeds that each rate is given.
     pub seeds: Vec<u64>,
