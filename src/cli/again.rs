@@ -47,7 +47,7 @@ fn whole() -> impl Strategy<Value = String> {
     prop_oneof![1u32..100, 1u32..16_777_217].prop_map(|value| value.to_string())
 }
 
-/// The same with the flags that are newer than records without flags.
+/// Command lines of one case each, with the flags that records of old cannot have.
 fn lines() -> impl Strategy<Value = String> {
     let schedules = one_of(&["auto", "constant", "1/sqrt(t)", "decay:root"]);
     let warm_up = prop_oneof![one_of(&["0", "2.5%"]), whole()];

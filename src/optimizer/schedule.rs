@@ -148,7 +148,7 @@ impl Schedule {
         rates.collect()
     }
 
-    /// For the record: its name and formula, with what its names stand for.
+    /// Name, formula and the values in it, for the record: `linear: factor = .., with steps = 300, warmup = 0`.
     pub fn describe(self, steps: u64, warm_up: WarmUp) -> String {
         let (formula, warmup) = (self.formula(), warm_up.steps(steps));
         if formula.is_constant() && warmup == 0 && self.name() == "constant" {

@@ -176,8 +176,8 @@ pub struct OptimizerFacts {
     /// The rule's statements, and the states that do not start from 0; in records of schemas before 5 the framework whose form
     /// it is, in words.
     pub variant: String,
-    /// The schedule of the rate: `constant`, or a name with its formula and what the names in it stand for. Before schema 5 in
-    /// words, `1/sqrt(1 + t/10)`.
+    /// How the learning rate changes: `constant`, or the schedule's name, formula and values. Before schema 5 the formula alone,
+    /// `1/sqrt(1 + t/10)`.
     pub schedule: String,
 }
 

@@ -119,7 +119,7 @@ pub fn chart(name: String, title: &str, families: &[&Family], against: Against) 
     let lines = shown.iter().zip(labels);
     let lines = lines.map(|(family, label)| shape::line(family, label, against, first));
     let mut lines: Vec<Line> = lines.collect();
-    // Where the rule is one, colours tell what varies.
+    // Lines of a single rule would all have its colour: each gets its own.
     let is_one = lines.windows(2).all(|pair| pair[0].color == pair[1].color);
     if is_one && (2..=PALETTE.len()).contains(&lines.len()) {
         let colored = lines.iter_mut().zip(PALETTE);
@@ -192,7 +192,7 @@ fn labels(families: &[&Family]) -> Vec<String> {
     let mut all: Vec<Vec<Word>> = words.collect();
     let has_batch = |words: &[Word]| words.iter().any(|word| word.flag == "batch");
     if all.iter().any(|words| has_batch(words)) {
-        // Beside others the usual batch is told too.
+        // The default batch is no part of an id; beside other batches its line needs a name.
         for (family, words) in families.iter().zip(&mut all) {
             let batch = family.median().batch.as_ref().filter(|_| !has_batch(words));
             words.extend(batch.map(|batch| Word {

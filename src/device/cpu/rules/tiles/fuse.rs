@@ -1,4 +1,4 @@
-//! Two operations made one where the second alone reads what the first writes: that stays in registers. The roundings are the same.
+//! Fuses two operations where only the second reads what the first writes, so that it stays in registers. Rounding does not change.
 
 use super::{Operation, Place};
 use crate::rule::{Binary, Function};
