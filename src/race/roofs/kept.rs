@@ -1,4 +1,5 @@
-//! Roofs that earlier runs measured since the machine was started, kept in the user's cache folder by its fingerprint.
+//! Roofs that earlier runs measured since the machine was started and with the same BLAS, kept in the user's cache folder by its
+//! fingerprint.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,24 +20,28 @@ pub struct Kept {
 struct Content {
     /// The start of the machine since which these were measured: after another one it may be another host.
     boot: Option<String>,
+    /// The BLAS with its kernels: `OPENBLAS_CORETYPE` alone changes products by a factor of two.
+    #[serde(default)]
+    blas: String,
     peaks: Vec<Peak>,
 }
 
 impl Kept {
-    /// What is kept of this machine; nothing where it was started since, and where there is no cache folder.
+    /// What is kept of this machine; nothing where it was started since, has another BLAS now, or there is no cache folder.
     pub fn of(machine: &Machine) -> Self {
         let base = etcetera::choose_base_strategy().ok();
         let name = format!("{}.json", machine.fingerprint);
         let file = base.map(|base| base.cache_dir().join("gradrace").join("roofs").join(name));
-        Self::at(file, machine.boot.clone())
+        Self::at(file, machine.boot.clone(), machine.blas.clone())
     }
 
-    fn at(file: Option<PathBuf>, boot: Option<String>) -> Self {
+    fn at(file: Option<PathBuf>, boot: Option<String>, blas: String) -> Self {
         let text = file.as_ref().and_then(|file| fs::read_to_string(file).ok());
         let found: Option<Content> = text.and_then(|text| serde_json::from_str(&text).ok());
-        let peaks = found.filter(|found| found.boot == boot && boot.is_some());
+        let peaks =
+            found.filter(|found| found.boot == boot && boot.is_some() && found.blas == blas);
         let peaks = peaks.map(|found| found.peaks).unwrap_or_default();
-        let content = Content { boot, peaks };
+        let content = Content { boot, blas, peaks };
         Self { file, content }
     }
 
@@ -91,15 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn roofs_are_kept_for_the_same_device_until_the_machine_is_started_again() {
+    fn roofs_are_kept_for_the_same_device_and_blas_until_the_machine_is_started_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("roofs/x.json");
-        let at = |boot: Option<&str>| Kept::at(Some(file.clone()), boot.map(String::from));
+        let with = |boot: Option<&str>, blas: &str| {
+            Kept::at(Some(file.clone()), boot.map(String::from), blas.into())
+        };
+        let at = |boot| with(boot, "OpenBLAS Zen");
         at(Some("first")).keep(peak("zen"));
         let kept = at(Some("first"));
         assert_eq!(kept.peak(&peak("zen")), Some(&peak("zen")));
         assert_eq!(kept.peak(&peak("other")), None);
         assert_eq!(at(Some("second")).peak(&peak("zen")), None);
+        let other = with(Some("first"), "OpenBLAS Cooperlake");
+        assert_eq!(other.peak(&peak("zen")), None);
         assert_eq!(at(None).peak(&peak("zen")), None);
         fs::write(&file, "{").unwrap();
         assert_eq!(at(Some("first")).peak(&peak("zen")), None);
@@ -110,7 +120,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let mut kept = Kept::at(Some(file.join("x.json")), Some("boot".into()));
+        let mut kept = Kept::at(
+            Some(file.join("x.json")),
+            Some("boot".into()),
+            String::new(),
+        );
         kept.keep(peak("zen"));
         assert_eq!(kept.labelled("cpu"), Some(&peak("zen")));
     }
